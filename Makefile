@@ -1,0 +1,28 @@
+# make demo     the node on real input, in processes of its own; CAMERA=0 or CAMERA=clip.mp4 chooses it
+# make test     everything the project checks
+# make docs     the generated parts of the README
+# make setup    only what both need: .venv, ROS 2, the built packages (then: source env.sh)
+SHELL := /bin/bash
+.SHELLFLAGS := -eo pipefail -c
+.PHONY: demo test setup docs clean
+CAMERA ?= portrait
+SECONDS_TO_LISTEN ?= 6
+TESTS ?= test
+
+setup:
+	@bootstrap/set_up.sh
+
+demo: setup
+	@source env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST && \
+	python -m emotion_perception.demo --camera '$(CAMERA)' --seconds $(SECONDS_TO_LISTEN) --out demo
+
+test:
+	@bootstrap/set_up.sh --tests
+	@source env.sh && ruff check . && ruff format --check . && mypy && \
+	python -m pytest $(TESTS)
+
+docs: setup
+	@source env.sh && python docs/update.py
+
+clean:
+	rm -rf .venv build install log demo

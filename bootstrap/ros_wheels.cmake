@@ -1,0 +1,20 @@
+# The ROS 2 wheels' Python generators name include folders of the machine that built the wheels.
+# CMake refuses to link against a folder that is not there, so drop those that do not exist.
+# Read by every project of a build: -DCMAKE_PROJECT_INCLUDE=<this file>.
+function(_emotion_drop_missing_includes)
+  get_property(imported DIRECTORY PROPERTY IMPORTED_TARGETS)
+  foreach(target IN LISTS imported)
+    get_target_property(folders ${target} INTERFACE_INCLUDE_DIRECTORIES)
+    if(NOT folders)
+      continue()
+    endif()
+    set(kept)
+    foreach(folder IN LISTS folders)
+      if(NOT IS_ABSOLUTE "${folder}" OR EXISTS "${folder}")
+        list(APPEND kept "${folder}")
+      endif()
+    endforeach()
+    set_target_properties(${target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${kept}")
+  endforeach()
+endfunction()
+cmake_language(DEFER CALL _emotion_drop_missing_includes)

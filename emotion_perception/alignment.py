@@ -1,0 +1,94 @@
+"""Cut faces out the way the training images were: eyes and mouth where FER2013 has them."""
+
+import cv2
+import numpy as np
+
+from emotion_perception.detection import Detection
+
+FACE_SIDE_PX = 48
+"""Side of a cut-out face."""
+
+FER2013_LANDMARKS = np.array(((15.1, 18.8), (32.9, 18.8), (24.0, 37.2)), np.float64)
+"""
+Eye at the left, eye at the right, middle of the mouth in a 48x48 image, in pixels from the corner.
+
+Medians over FER2013's training images, evened out between left and right: `emotion-training geometry`.
+"""
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """
+    Return the turn, scale and shift that bring `source` closest to `target` (least squares).
+
+    Umeyama's (1991) solution without reflection, which for points of the plane is one complex division.
+
+    Args:
+        source: float [N, 2], at least two different points.
+        target: float [N, 2].
+
+    Returns:
+        float64 [2, 3], to be applied to (x, y, 1).
+
+    """
+    z, w = (points[:, 0] + 1j * points[:, 1] for points in (source, target))
+    spread = z - z.mean()
+    turn = np.vdot(spread, w - w.mean()) / np.vdot(spread, spread).real
+    shift = w.mean() - turn * z.mean()
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+
+
+def crop_matrix(face: Detection) -> np.ndarray:
+    """Return the transform from image to cut-out coordinates, float64 [2, 3]."""
+    if face.landmarks is not None and np.ptp(face.landmarks, axis=0).max() >= 2:
+        return similarity(face.landmarks.astype(np.float64), FER2013_LANDMARKS)
+    # without landmarks: FER2013's images are about the square that a cascade's box is
+    x, y, w, h = face.box
+    side = max(w, h, 1.0)
+    scale = FACE_SIDE_PX / side
+    corner = x + w / 2 - side / 2, y + h / 2 - side / 2
+    return np.array([[scale, 0, -corner[0] * scale], [0, scale, -corner[1] * scale]])
+
+
+def crop_face(image: np.ndarray, face: Detection) -> np.ndarray:
+    """
+    Return one aligned grayscale face.
+
+    Args:
+        image: BGR uint8 [H, W, 3].
+        face: where it is; parts outside the image repeat its border.
+
+    Returns:
+        uint8 [48, 48].
+
+    """
+    matrix = crop_matrix(face)
+    patch, matrix = _shrink_first(image, matrix)
+    gray = cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY)
+    # coordinates count from the edge of the first pixel, OpenCV's from its middle
+    matrix[:, 2] += matrix[:, :2].sum(1) / 2 - 0.5
+    side = FACE_SIDE_PX, FACE_SIDE_PX
+    return cv2.warpAffine(
+        gray, matrix, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def _shrink_first(image: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cut the face's surroundings out of `image` and shrink them so that the warp does not alias."""
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    inverse = cv2.invertAffineTransform(matrix)
+    side = FACE_SIDE_PX
+    corners = np.array(((0, 0), (side, 0), (0, side), (side, side)), np.float64)
+    reached = corners @ inverse[:, :2].T + inverse[:, 2]
+    height, width = image.shape[:2]
+    margin = 2 / scale
+    left, top = np.floor(np.clip(reached.min(0) - margin, 0, (width - 1, height - 1))).astype(int)
+    right, bottom = np.ceil(reached.max(0) + margin).astype(int)
+    right, bottom = max(min(right, width), left + 1), max(min(bottom, height), top + 1)
+    patch = image[top:bottom, left:right]
+    zoom = np.ones(2)
+    if scale < 0.5:
+        size = [max(round(length * scale * 2), 1) for length in (right - left, bottom - top)]
+        zoom = np.array(size) / (right - left, bottom - top)
+        patch = cv2.resize(patch, size, interpolation=cv2.INTER_AREA)
+    linear = matrix[:, :2] / zoom
+    return patch, np.column_stack((linear, matrix[:, :2] @ (left, top) + matrix[:, 2]))

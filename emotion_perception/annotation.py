@@ -1,0 +1,69 @@
+"""Draw what was seen onto a picture."""
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+from emotion_perception.emotions import EMOTIONS, UNCERTAIN
+from emotion_perception.pipeline import FaceEmotion
+
+COLOURS = {
+    'anger': (60, 60, 230),
+    'disgust': (60, 160, 60),
+    'fear': (200, 80, 160),
+    'happiness': (40, 190, 250),
+    'neutral': (200, 200, 200),
+    'sadness': (220, 130, 50),
+    'surprise': (80, 220, 220),
+    UNCERTAIN: (130, 130, 130),
+}
+"""Blue, green, red of each label."""
+
+
+def annotate(image: np.ndarray, faces: Iterable[FaceEmotion]) -> np.ndarray:
+    """
+    Return a copy of a BGR picture, uint8 [H, W, 3], with boxes, labels and bars of probability.
+
+    Args:
+        image: is not changed.
+        faces: what `Pipeline.process` found in it.
+
+    """
+    out = np.array(image)
+    unit = max(min(out.shape[:2]) / 480, 0.5)
+    for face in faces:
+        colour = COLOURS[face.label]
+        x, y, w, h = face.box
+        cv2.rectangle(out, (x, y), (x + w, y + h), colour, max(round(2 * unit), 1), cv2.LINE_AA)
+        name = f'#{face.face_id} ' if face.face_id else ''
+        _label(out, f'{name}{face.label} {face.confidence:.0%}', (x, y), colour, unit)
+        _bars(out, face, unit)
+    return out
+
+
+def _label(out: np.ndarray, text: str, corner: tuple[int, int], colour, unit: float) -> None:
+    font, size, stroke = cv2.FONT_HERSHEY_SIMPLEX, 0.55 * unit, max(round(1.4 * unit), 1)
+    (width, height), _ = cv2.getTextSize(text, font, size, stroke)
+    pad = max(round(4 * unit), 1)
+    x = max(min(corner[0], out.shape[1] - width - 2 * pad), 0)
+    y = max(corner[1], height + 2 * pad)
+    cv2.rectangle(out, (x, y - height - 2 * pad), (x + width + 2 * pad, y), colour, cv2.FILLED)
+    cv2.putText(out, text, (x + pad, y - pad), font, size, (20, 20, 20), stroke, cv2.LINE_AA)
+
+
+def _bars(out: np.ndarray, face: FaceEmotion, unit: float) -> None:
+    """Draw the smoothed probabilities below the box, as wide as it."""
+    thick = max(round(7 * unit), 2)
+    font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.34 * unit
+    for row, (label, share) in enumerate(zip(EMOTIONS, face.smoothed, strict=True)):
+        top = face.box.y + face.box.height + round(5 * unit) + row * (thick + round(5 * unit))
+        if top + thick > out.shape[0]:
+            return
+        left, right = face.box.x, face.box.x + face.box.width
+        cv2.rectangle(out, (left, top), (right, top + thick), (60, 60, 60), cv2.FILLED)
+        end = left + round((right - left) * float(share))
+        cv2.rectangle(out, (left, top), (end, top + thick), COLOURS[label], cv2.FILLED)
+        cv2.putText(
+            out, label, (right + 4, top + thick), font, size, (240, 240, 240), 1, cv2.LINE_AA
+        )

@@ -1,0 +1,59 @@
+"""An example behaviour: greets, consoles or backs off, and stays silent when the robot is not sure."""
+
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from std_msgs.msg import String
+
+from emotion_perception.messages import Emotion, seconds
+
+RESPONSES = {
+    Emotion.LABEL_HAPPINESS: 'Hello! Good to see you.',
+    Emotion.LABEL_SADNESS: 'Is there something I can do for you?',
+    Emotion.LABEL_ANGER: 'I will give you some room.',
+}
+"""What to say to each expression; to the others, and to `uncertain`, nothing."""
+
+
+class BehaviourNode(Node):
+    """Subscribes to `emotion`, publishes what to say on `say`; once for each change of each face."""
+
+    def __init__(self, **options: Any) -> None:
+        """Begin to listen."""
+        super().__init__('behaviour', **options)
+        self._settle_s = float(self.declare_parameter('settle_s', 0.5).value)
+        self._said: dict[int, str] = {}
+        self._say = self.create_publisher(String, 'say', 10)
+        self.create_subscription(Emotion, 'emotion', self._react, 10)
+
+    def _react(self, emotion: Emotion) -> None:
+        # a face that has only just appeared may be passing by; an uncertain one says nothing to go by
+        if (
+            seconds(emotion.tracked_for) < self._settle_s
+            or emotion.label == Emotion.LABEL_UNCERTAIN
+        ):
+            return
+        if self._said.get(emotion.face_id) == emotion.label:
+            return
+        self._said[emotion.face_id] = emotion.label
+        if len(self._said) > 100:
+            self._said.pop(min(self._said))
+        response = RESPONSES.get(emotion.label)
+        if response:
+            self.get_logger().info(f'face {emotion.face_id} shows {emotion.label}: {response}')
+            self._say.publish(String(data=response))
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the behaviour until it is told to stop."""
+    try:
+        with rclpy.init(args=args):
+            rclpy.spin(BehaviourNode())
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+
+
+if __name__ == '__main__':
+    main()

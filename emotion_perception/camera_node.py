@@ -1,0 +1,68 @@
+"""A camera for demonstrations and tests: publishes a device, a video or a moving still as images."""
+
+import sys
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from emotion_perception.camera import PORTRAIT, CameraError, open_source
+from emotion_perception.messages import bgr_to_image
+
+
+class CameraNode(Node):
+    """Publishes `image` at a steady rate, stamped when the picture was taken."""
+
+    def __init__(self, **options: Any) -> None:
+        """
+        Open the source and begin.
+
+        Raises:
+            CameraError: if it cannot be opened.
+
+        """
+        super().__init__('camera', **options)
+        source = str(self.declare_parameter('source', PORTRAIT).value)
+        size = self._whole_number('width', 640), self._whole_number('height', 480)
+        rate_hz = float(str(self.declare_parameter('rate_hz', 30.0).value))
+        self._frame_id = str(self.declare_parameter('frame_id', 'camera').value)
+        self._left = self._whole_number('frames', 0) or -1
+        self.sent = 0
+        self._source = open_source(source, size, rate_hz)
+        self._publisher = self.create_publisher(Image, 'image', qos_profile_sensor_data)
+        self.create_timer(1 / rate_hz, self._publish)
+        self.get_logger().info(f'showing {source} at {rate_hz:g} Hz')
+
+    def _whole_number(self, name: str, default: int) -> int:
+        return int(str(self.declare_parameter(name, default).value))
+
+    def _publish(self) -> None:
+        # with a given number of frames wait for a listener, so that each one can be counted
+        if not self._left or (self._left > 0 and not self._publisher.get_subscription_count()):
+            return
+        stamp = self.get_clock().now().to_msg()
+        frame = self._source.read()
+        if frame is None:
+            raise CameraError('the camera or video gives no more pictures')
+        self._publisher.publish(bgr_to_image(frame, Header(stamp=stamp, frame_id=self._frame_id)))
+        self.sent += 1
+        self._left -= 1
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the camera until it is told to stop or has no more pictures."""
+    try:
+        with rclpy.init(args=args):
+            rclpy.spin(CameraNode())
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except CameraError as error:
+        sys.exit(f'camera: {error}')
+
+
+if __name__ == '__main__':
+    main()

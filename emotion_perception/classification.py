@@ -1,0 +1,121 @@
+"""Expression probabilities of aligned faces."""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from emotion_perception.emotions import EMOTIONS
+from emotion_perception.litert import ModelError, Network, read_model
+from emotion_perception.model_description import (
+    HEADS,
+    ModelDescription,
+    check_hash,
+    read_description,
+)
+
+DEFAULT_MODEL = Path(__file__).with_name('models') / 'expression_net.tflite'
+_KERAS_SUFFIXES = ('.keras', '.h5')
+
+
+class _Backend(Protocol):
+    """Turns faces into logits: uint8 [N, 48, 48] -> float32 [N, heads, 7]."""
+
+    def logits(self, faces: np.ndarray) -> np.ndarray: ...
+
+
+class _LiteRTBackend:
+    """The usual backend; a batch of another size costs one new layout of the network."""
+
+    def __init__(self, path: Path, description: ModelDescription, threads: int):
+        model = read_model(path)
+        check_hash(description, model, path)
+        self._network = Network(model, str(path), threads)
+        side = int(description.input['side_px'])
+        if self._network.input_shape[1:] != (side, side, 1) or side != 48:
+            raise ModelError(
+                f'{path} takes input of shape {self._network.input_shape}, expected (N, 48, 48, 1)'
+            )
+        expected = (len(description.heads), len(EMOTIONS))
+        if self._network.output_shapes[0][1:] != expected:
+            raise ModelError(
+                f'{path} answers in shape {self._network.output_shapes[0]}, expected (N, {expected[0]}, 7)'
+            )
+
+    def logits(self, faces: np.ndarray) -> np.ndarray:
+        if self._network.input_shape[0] != len(faces):
+            self._network.resize((len(faces), *self._network.input_shape[1:]))
+        return self._network(faces[..., None].astype(np.float32))[0]
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return (powers / powers.sum(-1, keepdims=True)).astype(np.float32)
+
+
+class EmotionClassifier:
+    """Classifies aligned faces; make it with `load`. Not safe for use from two threads at once."""
+
+    labels = EMOTIONS
+
+    def __init__(self, backend: _Backend, description: ModelDescription, head: str):
+        """Use `load` instead."""
+        self._backend = backend
+        self._row = description.heads.index(head)
+        self._temperature = float(description.temperature[head])
+        self.description = description
+        self.head = head
+
+    @classmethod
+    def load(
+        cls, path: str | Path | None = None, head: str = HEADS[0], threads: int = 1
+    ) -> 'EmotionClassifier':
+        """
+        Load a model.
+
+        Args:
+            path: a .tflite file with its json beside it (same name), or a .keras or .h5 file, for
+                which TensorFlow must be installed; None is the model of this package.
+            head: ``'crowd'`` answers what people would say they see, ``'fer2013'`` with FER2013's
+                own labels. A model that was trained for one question ignores it.
+            threads: of the LiteRT interpreter.
+
+        Raises:
+            ModelError: if the file is missing, damaged or does not fit its description.
+            ValueError: if the model has no such head.
+
+        """
+        path = DEFAULT_MODEL if path is None or not str(path) else Path(path)
+        if path.suffix in _KERAS_SUFFIXES:
+            from emotion_perception.keras_backend import load_keras
+
+            backend, description = load_keras(path)
+            return cls(backend, description, description.heads[0])
+        if not path.is_file():
+            raise ModelError(f'there is no model file {path}')
+        description = read_description(path.with_suffix('.json'))
+        if head not in description.heads:
+            raise ValueError(f'{path} has no head {head!r}; it has {", ".join(description.heads)}')
+        return cls(_LiteRTBackend(path, description, threads), description, head)
+
+    def classify(self, faces: np.ndarray) -> np.ndarray:
+        """
+        Return the calibrated probabilities of `EMOTIONS` for each face.
+
+        Args:
+            faces: uint8 [N, 48, 48], grayscale, aligned as `alignment.crop_face` does; N may be 0.
+
+        Returns:
+            float32 [N, 7], each row sums to 1.
+
+        Raises:
+            ValueError: if `faces` has another shape or type.
+
+        """
+        if faces.ndim != 3 or faces.shape[1:] != (48, 48) or faces.dtype != np.uint8:
+            raise ValueError(
+                f'faces must be uint8 of shape (N, 48, 48), not {faces.dtype} of shape {faces.shape}'
+            )
+        if not len(faces):
+            return np.zeros((0, len(EMOTIONS)), np.float32)
+        return _softmax(self._backend.logits(faces)[:, self._row] / self._temperature)

@@ -1,0 +1,189 @@
+"""The command `emotion-perception`: the same pipeline without ROS, for files, videos and cameras."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from emotion_perception.annotation import annotate
+from emotion_perception.camera import CameraError, open_source
+from emotion_perception.classification import DEFAULT_MODEL
+from emotion_perception.detection import DETECTORS, DetectorError
+from emotion_perception.emotions import EMOTIONS
+from emotion_perception.image_conversion import ImageError, decode_compressed
+from emotion_perception.litert import ModelError
+from emotion_perception.model_description import read_description
+from emotion_perception.pipeline import FaceEmotion, Pipeline
+
+
+def _record(source: str, time_s: float | None, face: FaceEmotion) -> dict:
+    record: dict = {'source': source}
+    if time_s is not None:
+        record |= {'time_s': round(time_s, 3), 'face_id': face.face_id}
+    return record | {
+        'label': face.label,
+        'confidence': round(face.confidence, 4),
+        'box': list(face.box),
+        'detection_score': round(face.detection_score, 4),
+        'probabilities': dict(
+            zip(EMOTIONS, np.round(face.probabilities, 4).tolist(), strict=True)
+        ),
+    }
+
+
+def _print(source: str, time_s: float | None, faces: list[FaceEmotion], as_json: bool) -> None:
+    for face in faces:
+        if as_json:
+            print(json.dumps(_record(source, time_s, face)), flush=True)
+            continue
+        where = source if time_s is None else f'{time_s:8.2f} s  face {face.face_id:<3}'
+        x, y, w, h = face.box
+        print(f'{where}  {face.label:<10} {face.confidence:6.1%}  {w}x{h} at {x},{y}', flush=True)
+    if not faces and time_s is None and not as_json:
+        print(f'{source}  no face')
+
+
+def _pictures(paths: list[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(
+                p for p in path.iterdir() if p.suffix.lower() in ('.jpeg', '.jpg', '.png')
+            )
+        else:
+            yield path
+
+
+def _image(args: argparse.Namespace) -> int:
+    pipeline = _pipeline(args, tracking=False)
+    unread = 0
+    for path in _pictures(args.files):
+        try:
+            image = decode_compressed(path.read_bytes())
+        except (ImageError, OSError) as error:
+            print(f'{path}: {error}', file=sys.stderr)
+            unread += 1
+            continue
+        faces = pipeline.process(image)
+        _print(str(path), None, faces, args.json)
+        if args.out:
+            args.out.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(args.out / f'{path.stem}.png'), annotate(image, faces))
+    return 1 if unread else 0
+
+
+def _video(args: argparse.Namespace) -> int:
+    pipeline = _pipeline(args, tracking=True)
+    source = open_source(str(args.source), loop=False)
+    writer, count = None, 0
+    try:
+        while (frame := source.read()) is not None:
+            time_s = count / source.rate_hz
+            faces = pipeline.process(frame, time_s)
+            if count % args.every == 0:
+                _print(str(args.source), time_s, faces, args.json)
+            if args.out:
+                if writer is None:
+                    code = cv2.VideoWriter.fourcc(*'mp4v')
+                    size = frame.shape[1], frame.shape[0]
+                    writer = cv2.VideoWriter(str(args.out), code, source.rate_hz, size)
+                    if not writer.isOpened():
+                        raise CameraError(
+                            f'{args.out} cannot be written; choose a path that ends in .mp4'
+                        )
+                writer.write(annotate(frame, faces))
+            count += 1
+    finally:
+        source.close()
+        if writer is not None:
+            writer.release()
+    if not count:
+        raise CameraError(f'{args.source} holds no picture that can be read')
+    return 0
+
+
+def _models(args: argparse.Namespace) -> int:
+    for path in sorted(DEFAULT_MODEL.parent.glob('*.json')):
+        model = read_description(path)
+        size = (path.parent / model.file).stat().st_size
+        print(
+            f'{model.name}  {model.parameters} parameters, {size / 1e6:.1f} MB, heads {", ".join(model.heads)}'
+        )
+        print(f'  file    {path.parent / model.file}')
+        print(f'  sha256  {model.sha256}')
+        for name, row in model.scores.items():
+            print(
+                f'  {name:<28} accuracy {row["accuracy"]:6.2%}  macro recall {row["macro_recall"]:6.2%}'
+                f'  ECE {row["ece"]:5.2%}  ({row["images"]} images)'
+            )
+    return 0
+
+
+def _pipeline(args: argparse.Namespace, tracking: bool) -> Pipeline:
+    return Pipeline.default(
+        tracking, args.detector, args.detector_model, args.model, min_score=args.min_score
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='emotion-perception',
+        description='Which expression each face in pictures, videos or before a camera shows. Not what people feel.',
+    )
+    commands = parser.add_subparsers(dest='command', required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        '--detector', default=DETECTORS[0], choices=DETECTORS, help='face detector (blazeface)'
+    )
+    common.add_argument(
+        '--detector-model', default='', help="the detector's model file; yunet needs it"
+    )
+    common.add_argument('--model', help='another classifier: .tflite with its json, .keras or .h5')
+    common.add_argument(
+        '--min-score', type=float, default=0.5, help='lowest detection score (0.5)'
+    )
+    common.add_argument('--json', action='store_true', help='one json object a face and line')
+
+    image = commands.add_parser(
+        'image', parents=[common], help='jpeg and png files, or folders of them'
+    )
+    image.add_argument('files', type=Path, nargs='+', metavar='FILE')
+    image.add_argument(
+        '--out', type=Path, help='folder for annotated copies; nothing is written without it'
+    )
+    image.set_defaults(run=_image)
+
+    for name, text in (
+        ('video', 'a video file'),
+        ('camera', 'a camera: its number or /dev/video0'),
+    ):
+        video = commands.add_parser(name, parents=[common], help=text)
+        video.add_argument('source', help=text)
+        video.add_argument('--every', type=int, default=1, help='print every n-th frame (1)')
+        video.add_argument(
+            '--out', type=Path, help='annotated video (.mp4); nothing is written without it'
+        )
+        video.set_defaults(run=_video)
+
+    models = commands.add_parser('models', help='installed models, their hashes and scores')
+    models.set_defaults(run=_models)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one subcommand; 0 on success, 1 if a file could not be read, 2 on other bad input."""
+    args = _parser().parse_args(arguments)
+    try:
+        return args.run(args)
+    except (CameraError, DetectorError, ModelError) as error:
+        print(f'emotion-perception {args.command}: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main())

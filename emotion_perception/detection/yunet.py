@@ -1,0 +1,71 @@
+"""YuNet (Wu et al., 2023) through OpenCV: slower, better on small and turned faces; its file is not shipped."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from emotion_perception.detection.interface import Detection, DetectorError
+
+_LONGEST_SIDE_PX = 640
+
+
+class YuNetDetector:
+    """Finds faces with OpenCV's FaceDetectorYN; keeps no memory of earlier images."""
+
+    def __init__(self, model_path: str | Path, min_score: float = 0.5, min_face_px: int = 20):
+        """
+        Load the network.
+
+        Args:
+            model_path: face_detection_yunet_2023mar.onnx of opencv_zoo.
+            min_score: faces below this score are not reported, 0..1.
+            min_face_px: narrower faces are not reported.
+
+        Raises:
+            DetectorError: if OpenCV is too old or the file is missing or damaged.
+
+        """
+        if tuple(map(int, cv2.__version__.split('.')[:2])) < (4, 8):
+            raise DetectorError(f'yunet needs OpenCV 4.8 or newer, this is {cv2.__version__}')
+        if not str(model_path):
+            raise DetectorError(
+                'yunet needs the path of face_detection_yunet_2023mar.onnx (opencv_zoo) as detector_model'
+            )
+        if not Path(model_path).is_file():
+            raise DetectorError(f'yunet: there is no file {model_path}')
+        try:
+            self._network = cv2.FaceDetectorYN.create(str(model_path), '', (320, 320), min_score)
+        except cv2.error as error:
+            raise DetectorError(f'yunet: {model_path} cannot be loaded: {error.err}') from None
+        self._min_score = min_score
+        self.min_face_px = min_face_px
+
+    @property
+    def min_score(self) -> float:
+        """Faces below this score are not reported, 0..1; may be set at any time."""
+        return self._min_score
+
+    @min_score.setter
+    def min_score(self, value: float) -> None:
+        self._network.setScoreThreshold(value)
+        self._min_score = value
+
+    def detect(self, image: np.ndarray) -> list[Detection]:
+        """Return the faces in a BGR image, uint8 [H, W, 3], best score first."""
+        height, width = image.shape[:2]
+        scale = min(1.0, _LONGEST_SIDE_PX / max(height, width))
+        size = max(round(width * scale), 1), max(round(height * scale), 1)
+        if scale < 1:
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        self._network.setInputSize(size)
+        _, rows = self._network.detect(image)
+        faces = []
+        for row in () if rows is None else rows:
+            if row[2] / scale < self.min_face_px:
+                continue
+            x, y, w, h = (float(value / scale) for value in row[:4])
+            right_eye, left_eye, _, mouth_right, mouth_left = row[4:14].reshape(5, 2) / scale
+            landmarks = np.stack((right_eye, left_eye, (mouth_right + mouth_left) / 2))
+            faces.append(Detection((x, y, w, h), float(row[14]), landmarks.astype(np.float32)))
+        return sorted(faces, key=lambda face: -face.score)

@@ -1,0 +1,74 @@
+"""Models in Keras' own formats, for owners who have TensorFlow on the robot; nothing else imports it."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+
+from emotion_perception.emotions import EMOTIONS
+from emotion_perception.litert import ModelError
+from emotion_perception.model_description import HEADS, ModelDescription, read_description
+
+
+class _KerasBackend:
+    def __init__(self, model, scale: float, heads: tuple[str, ...]):
+        self._model, self._scale, self._heads = model, scale, heads
+
+    def logits(self, faces: np.ndarray) -> np.ndarray:
+        values = faces[..., None].astype(np.float32) * self._scale
+        if self._model.input_shape[-1] == 3:
+            values = np.repeat(values, 3, axis=-1)
+        answer = self._model(values, training=False)
+        if isinstance(answer, dict):
+            return np.stack([np.asarray(answer[name]) for name in self._heads], axis=1)
+        answer = np.asarray(answer)[:, None]
+        if answer.min() >= 0 and np.allclose(answer.sum(-1), 1, atol=1e-3):
+            answer = np.log(np.maximum(answer, 1e-9))
+        return answer
+
+
+def load_keras(path: Path) -> tuple[_KerasBackend, ModelDescription]:
+    """
+    Load a .keras or .h5 model of one output over the seven expressions, or of one for each head.
+
+    A json beside it (same name) says the range of pixels that it wants; without one 0..1 is
+    assumed, which is what the usual ``rescale=1/255`` of Keras' generators gives. Code inside the
+    file (lambda layers) is refused.
+
+    Raises:
+        ModelError: if TensorFlow is missing, or the file is damaged or does not fit.
+
+    """
+    if importlib.util.find_spec('tensorflow') is None:
+        raise ModelError(
+            f'{path.name} needs TensorFlow, which is not installed; convert it with '
+            '`emotion-training export` or install tensorflow'
+        )
+    import keras
+
+    if not path.is_file():
+        raise ModelError(f'there is no model file {path}')
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (OSError, TypeError, ValueError) as error:
+        raise ModelError(f'{path} cannot be loaded: {str(error).splitlines()[0]}') from None
+    shapes = [tuple(output.shape) for output in model.outputs]
+    if tuple(model.input_shape[1:3]) != (48, 48) or any(s[-1] != len(EMOTIONS) for s in shapes):
+        raise ModelError(
+            f'{path} goes from {model.input_shape} to {shapes}, expected (N, 48, 48, C) to (N, 7)'
+        )
+    beside = path.with_suffix('.json')
+    if beside.is_file():
+        description = read_description(beside)
+    else:
+        names = getattr(model, 'output_names', ())
+        heads = tuple(name for name in HEADS if name in names) or HEADS[:1]
+        own_pixels = model.name == 'expression_net'
+        description = ModelDescription(
+            name=model.name, file=path.name, sha256='', labels=EMOTIONS, heads=heads,
+            input={'side_px': 48, 'channels': model.input_shape[-1], 'range': [0, 255 if own_pixels else 1]},
+            temperature=dict.fromkeys(heads, 1.0), parameters=model.count_params(),
+        )  # fmt: skip
+    return _KerasBackend(
+        model, description.input['range'][1] / 255, description.heads
+    ), description

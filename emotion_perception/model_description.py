@@ -1,0 +1,95 @@
+"""The json beside a model file: what it answers, how to feed it, where it comes from, and its hash."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from emotion_perception.emotions import EMOTIONS
+from emotion_perception.litert import ModelError
+
+HEADS = ('crowd', 'fer2013')
+"""Questions a model can answer: what people say they see (FER+ votes); FER2013's own label."""
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """
+    What the runtime must know of a model.
+
+    Attributes:
+        name: of the network.
+        file: name of the model file, in the same folder.
+        sha256: of that file.
+        labels: order of the answers, always EMOTIONS.
+        heads: order of the questions in the model's output, logits [N, heads, 7].
+        input: ``side_px``, ``channels`` and ``range`` of the pixels it wants.
+        temperature: what each head's logits are divided by before the softmax (Guo et al., 2017).
+        parameters: number of weights.
+        scores: results on the validation split, as `emotion-training evaluate` prints them.
+        provenance: recipe, data hash, versions and seeds of the run that made it.
+
+    """
+
+    name: str
+    file: str
+    sha256: str
+    labels: tuple[str, ...]
+    heads: tuple[str, ...]
+    input: dict[str, Any]
+    temperature: dict[str, float]
+    parameters: int
+    scores: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        """Write the json."""
+        path.write_text(json.dumps(asdict(self), indent=2) + '\n')
+
+
+def read_description(path: Path) -> ModelDescription:
+    """
+    Read and check a model's json.
+
+    Raises:
+        ModelError: if it cannot be read, lacks a field or describes a model this runtime cannot use.
+
+    """
+    try:
+        values = json.loads(path.read_text())
+        values['labels'], values['heads'] = tuple(values['labels']), tuple(values['heads'])
+        description = ModelDescription(**values)
+    except OSError as error:
+        raise ModelError(
+            f'{path} cannot be read ({error.strerror}); a model needs its json, which '
+            '`emotion-training export` writes beside it'
+        ) from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f'{path} is not the description of a model: {error}') from None
+    if description.labels != EMOTIONS:
+        raise ModelError(
+            f'{path}: the labels are {", ".join(map(str, description.labels))}; '
+            f'this runtime needs {", ".join(EMOTIONS)} in this order'
+        )
+    if not description.heads or not set(description.heads) <= set(description.temperature):
+        raise ModelError(f'{path}: each of the heads {description.heads} needs a temperature')
+    if not all(float(value) > 0 for value in description.temperature.values()):
+        raise ModelError(f'{path}: a temperature must be above 0')
+    return description
+
+
+def check_hash(description: ModelDescription, model: bytes, path: Path) -> None:
+    """
+    Compare the contents of a model file with the hash in its description.
+
+    Raises:
+        ModelError: if they differ.
+
+    """
+    found = hashlib.sha256(model).hexdigest()
+    if found != description.sha256:
+        raise ModelError(
+            f'{path} is not the file that its json describes: its sha256 is {found[:12]}..., '
+            f'expected {description.sha256[:12]}...; copy both files again or export the model again'
+        )

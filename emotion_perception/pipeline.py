@@ -1,0 +1,197 @@
+"""From one image to what each face in it shows. No ROS, no globals: one call a frame."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from emotion_perception.alignment import crop_face
+from emotion_perception.classification import EmotionClassifier
+from emotion_perception.detection import DETECTORS, Detection, Detector, make_detector
+from emotion_perception.tracking import SmoothedExpression, Tracker, TrackingSettings
+
+
+class Box(NamedTuple):
+    """A box in whole pixels, clipped to the image."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def area(self) -> int:
+        """Pixels inside."""
+        return self.width * self.height
+
+
+@dataclass(frozen=True)
+class FaceEmotion:
+    """
+    What one face shows in one image.
+
+    Attributes:
+        face_id: stable while the face is followed, from 1; 0 without tracking.
+        box: where the face is.
+        detection_score: how sure the detector is, 0..1.
+        probabilities: float32 [7] in the order of EMOTIONS, of this image alone; sums to 1.
+        smoothed: the same, smoothed over the track.
+        label: the smoothed expression with hysteresis, or ``'uncertain'``.
+        confidence: smoothed probability of the leading expression, 0..1.
+        tracked_for_s: seconds since the face was first seen.
+
+    """
+
+    face_id: int
+    box: Box
+    detection_score: float
+    probabilities: np.ndarray
+    smoothed: np.ndarray
+    label: str
+    confidence: float
+    tracked_for_s: float
+
+
+class Pipeline:
+    """Detects, aligns, classifies and follows the faces in one camera's images, in order."""
+
+    def __init__(
+        self, detector: Detector, classifier: EmotionClassifier, tracker: Tracker | None = None
+    ):
+        """
+        Put a pipeline together.
+
+        Args:
+            detector: finds the faces.
+            classifier: tells what they show.
+            tracker: follows them; None treats each image by itself.
+
+        """
+        self.detector = detector
+        self.classifier = classifier
+        self.tracker = tracker
+        self._settings = tracker.settings if tracker else TrackingSettings()
+
+    @classmethod
+    def default(
+        cls,
+        tracking: bool = True,
+        detector: str = DETECTORS[0],
+        detector_model: str | Path = '',
+        model: str | Path | None = None,
+        head: str = 'crowd',
+        min_score: float = 0.5,
+        min_face_px: int = 20,
+        threads: int = 1,
+        settings: TrackingSettings | None = None,
+    ) -> 'Pipeline':
+        """
+        Return the pipeline that the node runs, ready to use.
+
+        Args:
+            tracking: follow faces and smooth; off, each image stands alone.
+            detector: a name in `detection.DETECTORS`.
+            detector_model: the detector's own model file, where it needs one.
+            model: the classifier's file; None is this package's.
+            head: which question the classifier answers.
+            min_score: lowest detection score, 0..1.
+            min_face_px: narrowest face.
+            threads: of each network.
+            settings: smoothing and thresholds.
+
+        Raises:
+            DetectorError, ModelError: with what to do, if a part cannot be made here.
+
+        """
+        pipeline = cls(
+            make_detector(detector, detector_model, min_score, min_face_px, threads),
+            EmotionClassifier.load(model, head, threads),
+            Tracker() if tracking else None,
+        )
+        pipeline.change_settings(settings or TrackingSettings())
+        return pipeline
+
+    def change_settings(self, settings: TrackingSettings) -> None:
+        """Smooth and judge by other settings from the next image on."""
+        self._settings = settings
+        if self.tracker:
+            self.tracker.settings = settings
+
+    def without_tracking(self) -> 'Pipeline':
+        """Return a pipeline with the same detector and classifier that treats each image by itself."""
+        alone = Pipeline(self.detector, self.classifier)
+        alone.change_settings(self._settings)
+        return alone
+
+    def process(self, image_bgr: np.ndarray, stamp: float | None = None) -> list[FaceEmotion]:
+        """
+        Return what each face in the image shows, by face_id.
+
+        Args:
+            image_bgr: uint8 [H, W, 3].
+            stamp: time of the image in seconds, on any clock that runs forward; None takes the
+                monotonic clock.
+
+        Raises:
+            ValueError: if the image has another shape or type.
+
+        """
+        if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
+            raise ValueError(
+                f'the image must be uint8 [H, W, 3], not {image_bgr.dtype} {list(image_bgr.shape)}'
+            )
+        stamp = time.monotonic() if stamp is None else stamp
+        found = self.detector.detect(image_bgr)
+        crops = [crop_face(image_bgr, face) for face in found]
+        faces = np.stack(crops) if crops else np.zeros((0, 48, 48), np.uint8)
+        probabilities = self.classifier.classify(faces)
+        height, width = image_bgr.shape[:2]
+        answers = [
+            _answer(face, clip_box(face.box, width, height), row, follow)
+            for face, row, follow in zip(
+                found, probabilities, self._expressions(found, probabilities, stamp), strict=True
+            )
+        ]
+        return sorted(answers, key=lambda answer: (answer.face_id, answer.box))
+
+    def _expressions(
+        self, found: list[Detection], probabilities: np.ndarray, stamp: float
+    ) -> list[tuple[int, float, SmoothedExpression]]:
+        """Return id, time followed and smoothed expression of each face."""
+        if self.tracker is None:
+            alone = [SmoothedExpression() for _ in found]
+            for expression, row in zip(alone, probabilities, strict=True):
+                expression.update(row, 0.0, self._settings)
+            return [(0, 0.0, expression) for expression in alone]
+        tracks = self.tracker.associate(found, stamp)
+        for track, row in zip(tracks, probabilities, strict=True):
+            track.expression.update(row, track.elapsed_s, self._settings)
+        return [(track.face_id, stamp - track.first_seen_s, track.expression) for track in tracks]
+
+
+def clip_box(box: tuple[float, float, float, float], width: int, height: int) -> Box:
+    """Return `box` in whole pixels inside an image of that size; at least one pixel large."""
+    left, top = (
+        min(max(round(v), 0), size - 1) for v, size in zip(box[:2], (width, height), strict=True)
+    )
+    right = min(max(round(box[0] + box[2]), left + 1), width)
+    bottom = min(max(round(box[1] + box[3]), top + 1), height)
+    return Box(left, top, right - left, bottom - top)
+
+
+def _answer(
+    face: Detection,
+    box: Box,
+    probabilities: np.ndarray,
+    follow: tuple[int, float, SmoothedExpression],
+) -> FaceEmotion:
+    face_id, tracked_for_s, expression = follow
+    smoothed = (
+        probabilities if expression.probabilities is None else expression.probabilities.copy()
+    )
+    return FaceEmotion(
+        face_id, box, face.score, probabilities, smoothed,
+        expression.label, expression.confidence, tracked_for_s,
+    )  # fmt: skip

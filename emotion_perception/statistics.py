@@ -1,0 +1,68 @@
+"""Counts and running figures of a node at work."""
+
+import math
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+WINDOW_S = 10.0
+"""Rates and percentiles tell of the last this many seconds."""
+
+
+@dataclass
+class Statistics:
+    """What happened since the node was started; the recent past for rates and latencies."""
+
+    received: int = 0
+    skipped: int = 0
+    processed: int = 0
+    faces: int = 0
+    failed: Counter = field(default_factory=Counter)
+    last_failure: str = ''
+    stalls: int = 0
+    last_frame_at: float = -math.inf
+    _recent: deque = field(default_factory=deque)
+
+    def add_frame(self, faces: int, processing_s: float, age_s: float) -> None:
+        """Count one processed frame; `age_s` is NaN where the stamp says nothing."""
+        now = time.monotonic()
+        self.processed += 1
+        self.faces += faces
+        self._recent.append((now, processing_s, age_s))
+        self._forget(now)
+
+    def add_failure(self, kind: str, text: str) -> bool:
+        """Count a frame that could not be used; True the first time this kind happens."""
+        self.failed[kind] += 1
+        self.last_failure = text
+        return self.failed[kind] == 1
+
+    def _forget(self, now: float) -> None:
+        while self._recent and now - self._recent[0][0] > WINDOW_S:
+            self._recent.popleft()
+
+    def rate_hz(self) -> float:
+        """Processed frames a second in the last `WINDOW_S`."""
+        recent = list(self._recent)
+        now = time.monotonic()
+        if len(recent) < 2 or now - recent[-1][0] > WINDOW_S:
+            return 0.0
+        return (len(recent) - 1) / max(now - recent[0][0], 1e-6)
+
+    def percentiles_ms(self, which: str) -> tuple[float, float]:
+        """
+        Return median and 99th percentile in milliseconds, NaN where nothing was measured.
+
+        Args:
+            which: ``'processing'`` (arrival to message) or ``'age'`` (stamp to message).
+
+        """
+        column = {'processing': 1, 'age': 2}[which]
+        values = np.array([entry[column] for entry in list(self._recent)])
+        values = values[~np.isnan(values)] if values.size else values
+        if not values.size:
+            return math.nan, math.nan
+        p50, p99 = np.percentile(values, (50, 99)) * 1000
+        return float(p50), float(p99)

@@ -1,0 +1,52 @@
+"""Start a camera, the node and the example behaviour."""
+
+import os
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+SHARE = get_package_share_directory('emotion_perception')
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Include the node's own launch file, which also sets the transport that images need."""
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                'camera',
+                default_value='portrait',
+                description='number or path of a camera, path of a video or picture; the NASA portrait without one',
+            ),
+            DeclareLaunchArgument('rate_hz', default_value='30.0', description='images a second'),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(
+                    os.path.join(SHARE, 'launch', 'emotion_perception.launch.py')
+                )
+            ),
+            Node(
+                package='emotion_perception',
+                executable='camera_node',
+                name='camera',
+                parameters=[
+                    {
+                        'source': ParameterValue(LaunchConfiguration('camera'), value_type=str),
+                        'rate_hz': ParameterValue(
+                            LaunchConfiguration('rate_hz'), value_type=float
+                        ),
+                    }
+                ],
+                output='screen',
+            ),
+            Node(
+                package='emotion_perception',
+                executable='behaviour_node',
+                name='behaviour',
+                output='screen',
+            ),
+        ]
+    )

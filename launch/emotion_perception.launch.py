@@ -1,0 +1,93 @@
+"""Start the node on a camera's topic and bring it up."""
+
+import os
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode
+
+SHARE = get_package_share_directory('emotion_perception')
+# Fast DDS 3 (Kilted and newer) and Fast DDS 2 (Jazzy) read the path of a profile under different names
+OLD_FAST_DDS = os.environ.get('ROS_DISTRO', '') in ('humble', 'iron', 'jazzy')
+PROFILE_VARIABLE = f'{"FASTRTPS" if OLD_FAST_DDS else "FASTDDS"}_DEFAULT_PROFILES_FILE'
+
+# Set in the parameter file unless they are given here.
+OVERRIDES = {
+    'image_transport': 'raw or compressed',
+    'detector': 'blazeface, yunet or haar',
+    'detector_model': "path of the detector's model; yunet needs face_detection_yunet_2023mar.onnx",
+    'model': 'path of another classifier (.tflite with its json, .keras or .h5)',
+}
+ARGUMENTS = {
+    'image_topic': (
+        'image',
+        "the camera's topic; with compressed images the topic without /compressed",
+    ),
+    'namespace': ('', 'namespace of the node and of the topics it publishes'),
+    'params_file': (
+        os.path.join(SHARE, 'config', 'emotion_perception.yaml'),
+        'file of parameters',
+    ),
+    'autostart': (
+        'true',
+        'configure and activate the node; false leaves that to a lifecycle manager',
+    ),
+    'log_level': ('info', 'debug, info, warn, error or fatal'),
+    'large_data': (
+        'true',
+        'make room for images in shared memory (Fast DDS); start the camera with it too',
+    ),
+}
+
+
+def make_node(context: LaunchContext) -> list[LifecycleNode]:
+    """Return the node with the arguments as they were given."""
+    given = {name: LaunchConfiguration(name).perform(context) for name in (*OVERRIDES, *ARGUMENTS)}
+    overrides = {name: given[name] for name in OVERRIDES if given[name]}
+    return [
+        LifecycleNode(
+            package='emotion_perception',
+            executable='emotion_node',
+            name='emotion_perception',
+            namespace=given['namespace'],
+            parameters=[
+                given['params_file'],
+                {**overrides, 'autostart': given['autostart'].lower() in ('true', '1', 'yes')},
+            ],
+            remappings=[
+                ('image', given['image_topic']),
+                ('image/compressed', f'{given["image_topic"]}/compressed'),
+            ],
+            arguments=['--ros-args', '--log-level', given['log_level']],
+            output='screen',
+        )
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments, set the transport and start the node."""
+    return LaunchDescription(
+        [
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=text)
+                for name, (default, text) in ARGUMENTS.items()
+            ),
+            *(
+                DeclareLaunchArgument(
+                    name, default_value='', description=f'{text}; empty takes it from params_file'
+                )
+                for name, text in OVERRIDES.items()
+            ),
+            SetEnvironmentVariable(
+                PROFILE_VARIABLE,
+                os.environ.get(
+                    PROFILE_VARIABLE, os.path.join(SHARE, 'config', 'fastdds_images.xml')
+                ),
+                condition=IfCondition(LaunchConfiguration('large_data')),
+            ),
+            OpaqueFunction(function=make_node),
+        ]
+    )

@@ -1,0 +1,37 @@
+"""Install the runtime: the node, its launch and parameter files, its model and its command line."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+package_name = 'emotion_perception'
+
+setup(
+    name=package_name,
+    version='0.1.0',
+    packages=find_packages(include=[package_name, f'{package_name}.*']),
+    package_data={package_name: ['models/*.tflite', 'models/*.json']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
+        (f'share/{package_name}', ['package.xml']),
+        (f'share/{package_name}/launch', glob('launch/*.launch.py')),
+        (f'share/{package_name}/config', glob('config/*')),
+    ],
+    python_requires='>=3.11',
+    install_requires=['setuptools'],
+    extras_require={'test': ['pytest']},
+    zip_safe=False,
+    maintainer='emotion_perception maintainers',
+    maintainer_email='maintainers@example.org',
+    description="Publishes which expression each face in front of a robot's camera shows",
+    license='Apache-2.0',
+    entry_points={
+        'console_scripts': [
+            'behaviour_node = emotion_perception.behaviour_node:main',
+            'camera_node = emotion_perception.camera_node:main',
+            'demo = emotion_perception.demo:main',
+            'emotion-perception = emotion_perception.cli:main',
+            'emotion_node = emotion_perception.node:main',
+        ],
+    },
+)

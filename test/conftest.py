@@ -1,0 +1,41 @@
+"""What several tests need: the packaged networks, a portrait that is always there, and the shared data."""
+
+import os
+from pathlib import Path
+
+import cv2
+import pytest
+
+from emotion_perception.camera import portrait_path
+from emotion_perception.classification import EmotionClassifier
+from emotion_perception.detection import make_detector
+
+
+@pytest.fixture(scope='session')
+def shared():
+    """Return the folder of pictures and clips that may not be part of this repository."""
+    beside = Path(__file__).resolve().parents[2] / 'shared'
+    folder = Path(os.environ.get('EMOTION_SHARED', beside)) / 'data'
+    if not folder.is_dir():
+        pytest.skip(f'there is no {folder}; EMOTION_SHARED can name another place for shared')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def portrait():
+    """Return the NASA portrait as BGR, uint8 [512, 512, 3], read-only as images of messages are."""
+    image = cv2.imread(str(portrait_path()))
+    image.flags.writeable = False
+    return image
+
+
+@pytest.fixture(scope='session')
+def detector():
+    """Return the default detector with its default settings; not to be changed."""
+    return make_detector()
+
+
+@pytest.fixture(scope='session')
+def classifier():
+    """Return the packaged classifier; not to be changed."""
+    return EmotionClassifier.load()

@@ -1,0 +1,62 @@
+"""Both set-ups of the README, built for real: a workspace with a link, and the clone by itself."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROBE = (
+    'from emotion_msgs.msg import Emotion, EmotionArray; from emotion_msgs.srv import ClassifyFaces; '
+    'import emotion_perception; from emotion_perception.classification import EmotionClassifier; '
+    'print(emotion_perception.__file__, EmotionClassifier.load().labels[Emotion.HAPPINESS])'
+)
+
+
+def build(folder, *options):
+    """Run `colcon build` in a folder, with what the ROS 2 wheels need where they are in use."""
+    command = ['colcon', 'build', *options, '--cmake-args', '-DBUILD_TESTING=OFF']
+    fix = folder / 'bootstrap' / 'ros_wheels.cmake'
+    if not fix.exists():
+        fix = folder / 'src' / 'emotion_perception' / 'bootstrap' / 'ros_wheels.cmake'
+    environment = dict(os.environ)
+    environment['AMENT_PREFIX_PATH'] = environment['CMAKE_PREFIX_PATH'] = sys.prefix
+    environment.pop('PYTHONPATH', None)
+    done = subprocess.run(
+        [*command, f'-DCMAKE_PROJECT_INCLUDE={fix}'],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return environment
+
+
+def check(folder, environment):
+    """Use what was built from a shell that sources it, outside the source folder."""
+    script = f'cd / && . "{folder}/install/setup.bash" && python -c "{PROBE}" && ls "$PREFIX/lib/emotion_perception"'
+    environment = environment | {'PREFIX': str(folder / 'install' / 'emotion_perception')}
+    done = subprocess.run(['bash', '-c', script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    where, *programs = done.stdout.split()
+    assert where.startswith(str(folder))
+    assert programs[0] == 'happiness'
+    assert {'emotion_node', 'camera_node', 'behaviour_node', 'emotion-perception'} <= set(programs)
+    share = folder / 'install' / 'emotion_perception' / 'share' / 'emotion_perception'
+    for name in (
+        'package.xml',
+        'launch/emotion_perception.launch.py',
+        'launch/demo.launch.py',
+        'config/emotion_perception.yaml',
+        'config/fastdds_images.xml',
+    ):
+        assert (share / name).is_file(), name
+
+
+@pytest.mark.parametrize('options', [(), ('--symlink-install',)], ids=['plain', 'symlink-install'])
+def test_a_workspace_with_a_link_to_the_messages(clone, options):
+    workspace = clone.parents[1]
+    (clone.parent / 'emotion_msgs').symlink_to('emotion_perception/emotion_msgs')
+    check(workspace, build(workspace, *options))
+
+
+def test_the_clone_by_itself(clone):
+    check(clone, build(clone))

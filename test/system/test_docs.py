@@ -1,0 +1,36 @@
+"""The README says what is true."""
+
+import importlib.util
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / 'README.md').read_text()
+
+
+def test_generated_parts_are_up_to_date():
+    spec = importlib.util.spec_from_file_location('update', ROOT / 'docs' / 'update.py')
+    update = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(update)
+    assert update.updated(README) == README, 'run `make docs`'
+
+
+def test_its_links_and_pictures_exist():
+    targets = re.findall(r'\]\(([^)#:]+)\)', README)
+    assert len(targets) >= 4
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_its_make_commands_exist():
+    named = set(re.findall(r'\bmake (\w+)', README))
+    assert {'demo', 'test'} <= named
+    for target in named:
+        subprocess.run(['make', '-n', target], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_its_launch_arguments_are_those_of_the_launch_file():
+    source = (ROOT / 'launch' / 'emotion_perception.launch.py').read_text()
+    declared = set(re.findall(r"^    '(\w+)': ", source, re.MULTILINE))
+    section = README.split('### Launch arguments')[1].split('\n## ')[0]
+    assert set(re.findall(r'`(\w+)`', section)) == declared

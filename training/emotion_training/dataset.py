@@ -1,0 +1,102 @@
+"""Load what `build` wrote, and turn labels and votes into what a network learns from."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from emotion_perception.emotions import EMOTIONS
+from emotion_training.build import MANIFEST
+from emotion_training.fer2013 import VOTE_COLUMNS, DatasetError
+
+_VOTE_INDEX = [VOTE_COLUMNS.index(name) for name in EMOTIONS]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """
+    One split in memory.
+
+    Attributes:
+        images: uint8 [N, 48, 48], grayscale.
+        labels: int64 [N], index into EMOTIONS.
+        votes: uint8 [N, 10] in the order of VOTE_COLUMNS, or None where the dataset has none.
+        digests: sha256 of each image's pixels, as text.
+        paths: the file of each image below the dataset's folder.
+
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    votes: np.ndarray | None
+    digests: np.ndarray
+    paths: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.images)
+
+    @property
+    def crowd(self) -> np.ndarray:
+        """Vote shares over EMOTIONS, float32 [N, 7]; rows without any such vote are zero."""
+        if self.votes is None:
+            raise DatasetError(
+                'this dataset has no FER+ votes; build it with --votes fer2013new.csv'
+            )
+        shares = self.votes[:, _VOTE_INDEX].astype(np.float32)
+        return shares / np.maximum(shares.sum(1, keepdims=True), 1)
+
+    @property
+    def crowd_weight(self) -> np.ndarray:
+        """Share of the ten people who chose one of the seven, float32 [N], 0..1."""
+        if self.votes is None:
+            return np.zeros(len(self), np.float32)
+        return (self.votes[:, _VOTE_INDEX].sum(1) / np.maximum(self.votes.sum(1), 1)).astype(
+            np.float32
+        )
+
+    @property
+    def majority(self) -> np.ndarray:
+        """Index of the expression that more than half of all ten votes name, int64 [N]; else -1."""
+        if self.votes is None:
+            return np.full(len(self), -1)
+        seven = self.votes[:, _VOTE_INDEX]
+        clear = seven.max(1) * 2 > self.votes.sum(1)
+        return np.where(clear, seven.argmax(1), -1)
+
+
+def load(folder: Path, split: str) -> Dataset:
+    """
+    Read one split of a built dataset.
+
+    Raises:
+        DatasetError: if there is no manifest, no such split, or an image cannot be read.
+
+    """
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        raise DatasetError(
+            f'{manifest} is missing; make the dataset with `emotion-training build`'
+        )
+    with manifest.open(newline='') as stream:
+        rows = [row for row in csv.DictReader(stream) if row['split'] == split]
+    if not rows:
+        raise DatasetError(f'{manifest} lists no image of the split {split!r}')
+    images = np.empty((len(rows), 48, 48), np.uint8)
+    for index, row in enumerate(rows):
+        image = cv2.imread(str(folder / row['path']), cv2.IMREAD_GRAYSCALE)
+        if image is None or image.shape != (48, 48):
+            raise DatasetError(f'{folder / row["path"]} is not a readable 48x48 image')
+        images[index] = image
+    voted = all(row['neutral'] != '' for row in rows)
+    return Dataset(
+        images,
+        np.array([EMOTIONS.index(row['label']) for row in rows]),
+        np.array([[int(row[name]) for name in VOTE_COLUMNS] for row in rows], np.uint8)
+        if voted
+        else None,
+        np.array([row['sha256'] for row in rows]),
+        tuple(row['path'] for row in rows),
+    )
