@@ -30,7 +30,7 @@ class TrainingConfig:
     name: str
     network: str
     network_args: dict = field(default_factory=dict)
-    epochs: int = 36
+    epochs: int = 56
     batch_size: int = 128
     learning_rate: float = 2e-3
     warmup_epochs: int = 2
