@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
-from emotion_perception.pipeline import FaceEmotion
+from emotion_perception.pipeline import Box, FaceEmotion
 
 COLOURS = {
     'anger': (60, 60, 230),
@@ -30,15 +30,17 @@ def annotate(image: np.ndarray, faces: Iterable[FaceEmotion]) -> np.ndarray:
         faces: what `Pipeline.process` found in it.
 
     """
+    faces = list(faces)
     out = np.array(image)
     unit = max(min(out.shape[:2]) / 480, 0.5)
+    for face in faces:
+        _bars(out, face, [other.box for other in faces if other is not face], unit)
     for face in faces:
         colour = COLOURS[face.label]
         x, y, w, h = face.box
         cv2.rectangle(out, (x, y), (x + w, y + h), colour, max(round(2 * unit), 1), cv2.LINE_AA)
         name = f'#{face.face_id} ' if face.face_id else ''
         _label(out, f'{name}{face.label} {face.confidence:.0%}', (x, y), colour, unit)
-        _bars(out, face, unit)
     return out
 
 
@@ -52,18 +54,23 @@ def _label(out: np.ndarray, text: str, corner: tuple[int, int], colour, unit: fl
     cv2.putText(out, text, (x + pad, y - pad), font, size, (20, 20, 20), stroke, cv2.LINE_AA)
 
 
-def _bars(out: np.ndarray, face: FaceEmotion, unit: float) -> None:
-    """Draw the smoothed probabilities below the box, as wide as it."""
-    thick = max(round(7 * unit), 2)
-    font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.34 * unit
-    for row, (label, share) in enumerate(zip(EMOTIONS, face.smoothed, strict=True)):
-        top = face.box.y + face.box.height + round(5 * unit) + row * (thick + round(5 * unit))
-        if top + thick > out.shape[0]:
+def _bars(out: np.ndarray, face: FaceEmotion, others: list[Box], unit: float) -> None:
+    """Draw the smoothed probabilities below the box on a darkened ground, where no face is covered."""
+    font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.36 * unit
+    thick, step, pad = max(round(8 * unit), 2), max(round(13 * unit), 3), round(4 * unit)
+    text_width = cv2.getTextSize('happiness', font, size, 1)[0][0] + 2 * pad
+    left, right = face.box.x, face.box.x + max(face.box.width, text_width)
+    top = face.box.y + face.box.height + pad
+    bottom = top + step * len(EMOTIONS) + pad
+    for x, y, w, h in others:
+        if left < x + w and x < right + text_width and top < y + h and y < bottom:
             return
-        left, right = face.box.x, face.box.x + face.box.width
-        cv2.rectangle(out, (left, top), (right, top + thick), (60, 60, 60), cv2.FILLED)
+    ground = out[top:bottom, left : right + text_width]
+    ground //= 3
+    for row, (label, share) in enumerate(zip(EMOTIONS, face.smoothed, strict=True)):
+        y = top + pad + row * step
         end = left + round((right - left) * float(share))
-        cv2.rectangle(out, (left, top), (end, top + thick), COLOURS[label], cv2.FILLED)
+        cv2.rectangle(out, (left, y), (end, y + thick), COLOURS[label], cv2.FILLED)
         cv2.putText(
-            out, label, (right + 4, top + thick), font, size, (240, 240, 240), 1, cv2.LINE_AA
+            out, label, (right + pad, y + thick), font, size, (240, 240, 240), 1, cv2.LINE_AA
         )

@@ -48,7 +48,10 @@ class VideoSource:
             CameraError: if it cannot be opened.
 
         """
+        # what OpenCV prints of its own when nothing is there says less than the error below
+        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._capture = cv2.VideoCapture(source)
+        cv2.utils.logging.setLogLevel(level)
         if not self._capture.isOpened():
             raise CameraError(
                 f'camera or video {source} cannot be opened; is it there and not in use?'

@@ -98,6 +98,18 @@ def test_other_encodings(node, peer, portrait, encoding):
     assert peer.answer_to(message).faces[0].label == 'happiness'
 
 
+def test_cv_bridge_instead_of_our_own_conversion(start, peer, portrait):
+    start('node', autostart='true', image_conversion='cv_bridge')
+    peer.wait_for_node()
+    message = Image(encoding='rgb8', height=480, width=640, step=1920)
+    message.data = cv2.cvtColor(portrait, cv2.COLOR_BGR2RGB).tobytes()
+    assert peer.answer_to(message).faces[0].label == 'happiness'
+    message.encoding = 'x264'
+    peer.send(message)
+    _, values = peer.status('could not be used')
+    assert values['could not be used: cv_bridge cannot read it'] == '1'
+
+
 def test_compressed_images(start, peer, portrait):
     start('node', autostart='true', image_transport='compressed')
     peer.wait_for_node()
