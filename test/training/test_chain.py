@@ -1,21 +1,24 @@
 """Build, train, stop, go on, export, evaluate and classify, on faces that the tests draw."""
 
 import csv
+import dataclasses
 import json
 import subprocess
 
+import cv2
 import keras
 import numpy as np
 import pytest
-from emotion_training import cli
+from emotion_training import cli, networks
 from emotion_training.augmentation import Augmentation
 from emotion_training.build import build
 from emotion_training.config import TrainingConfig, load_config
 from emotion_training.dataset import load
 from emotion_training.export import answers, export
 from emotion_training.fer2013 import read_fer2013
+from emotion_training.judge import Judge, best_so_far
 from emotion_training.networks import expression_net
-from emotion_training.train import _Judge, train
+from emotion_training.train import RunError, train
 
 from emotion_perception.classification import EmotionClassifier
 from emotion_perception.litert import ModelError
@@ -43,7 +46,7 @@ class _PowerCut(Exception):
 def run(data, tmp_path_factory):
     """Train, cut the power in the sixth epoch, train again; return the folder of the run."""
     folder = tmp_path_factory.mktemp('run')
-    judge = _Judge.on_epoch_end
+    judge = Judge.on_epoch_end
 
     def cut(self, epoch, logs=None):
         judge(self, epoch, logs)
@@ -51,10 +54,9 @@ def run(data, tmp_path_factory):
             raise _PowerCut
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_Judge, 'on_epoch_end', cut)
+        patch.setattr(Judge, 'on_epoch_end', cut)
         with pytest.raises(_PowerCut):
             train(SMALL, data, folder)
-    (folder / 'best.keras').unlink()
     train(SMALL, data, folder)
     return folder
 
@@ -73,6 +75,87 @@ def test_it_learns_what_was_drawn(run):
     heading = rows[0].split(',')
     best = max(float(row.split(',')[heading.index('val_crowd_accuracy')]) for row in rows[1:])
     assert best > 0.6  # chance is 0.14
+
+
+def test_a_run_is_not_mixed_with_another_recipe(run, data):
+    with pytest.raises(RunError, match='begun with another config'):
+        train(dataclasses.replace(SMALL, seed=2), data, run)
+
+
+def test_curves_and_the_best_epoch(run):
+    rows = (run / 'epochs.csv').read_text().splitlines()
+    heading = rows[0].split(',')
+    at = [heading.index(f'val_{head}_accuracy') for head in ('crowd', 'fer2013')]
+    means = [np.mean([float(row.split(',')[i]) for i in at]) for row in rows[1:]]
+    assert best_so_far(run / 'epochs.csv') == pytest.approx(max(means))
+    assert cv2.imread(str(run / 'curves.png')).shape[1] > 1000
+
+
+@pytest.mark.parametrize(
+    ('name', 'convolutions', 'dense', 'activation', 'dropped'),
+    [
+        ('study_model_1', [32, 64, 128], [128, 7], 'sigmoid', []),
+        ('study_model_2', [64, 128, 256, 512, 512], [1024, 512, 256, 7], 'relu', []),
+        ('study_model_3', [64, 128, 512, 512], [512, 256, 128, 7], 'relu', [0.15] * 4 + [0.3] * 3),
+    ],
+)
+def test_the_models_of_the_study(name, convolutions, dense, activation, dropped):
+    config = load_config(name)
+    kinds = keras.layers
+    model = getattr(networks, config.network)(**config.network_args)
+
+    def of(kind):
+        return [layer for layer in model.layers if isinstance(layer, kind)]
+
+    assert [layer.filters for layer in of(kinds.Conv2D)] == convolutions
+    assert {layer.kernel_size for layer in of(kinds.Conv2D)} == {(3, 3)}
+    assert [layer.units for layer in of(kinds.Dense)] == dense
+    assert {layer.activation.__name__ for layer in of(kinds.Activation)} == {activation}
+    assert [layer.rate for layer in of(kinds.Dropout)] == dropped
+    pooling = kinds.AveragePooling2D if name == 'study_model_3' else kinds.MaxPooling2D
+    assert len(of(pooling)) == len(convolutions)
+    assert bool(of(kinds.BatchNormalization)) == (name != 'study_model_1')
+
+
+def test_the_callbacks_of_the_study():
+    first, second, third = (load_config(f'study_model_{n}') for n in (1, 2, 3))
+    assert (first.batch_size, second.batch_size, third.batch_size) == (128, 256, 128)
+    assert (first.optimizer, second.optimizer, third.optimizer) == ('sgd', 'adam', 'adam')
+    assert (second.learning_rate, third.learning_rate) == (1e-3, 1e-4)
+    assert (third.plateau.factor, third.plateau.patience, third.plateau.min_delta) == (
+        0.2,
+        3,
+        0.001,
+    )
+    assert (third.early_stopping, third.epochs) == (3, 48)
+
+
+@pytest.mark.parametrize('optimizer', ['sgd', 'adam'])
+def test_a_network_with_one_head_trains_and_stops_early(data, tmp_path, optimizer):
+    config = dataclasses.replace(
+        load_config('study_model_3'), epochs=9, batch_size=20, optimizer=optimizer, early_stopping=1,
+        learning_rate=1e-9, network_args={'filters': (4,), 'dense': (8,), 'pooling': 'average'},
+    )  # fmt: skip
+    train(config, data, tmp_path)
+    rows = (tmp_path / 'epochs.csv').read_text().splitlines()
+    # with next to no learning rate only the batch statistics move: it gives up before the ninth epoch
+    assert 2 < len(rows) <= 10
+    assert 'val_fer2013_loss' in rows[0]
+    description = export(tmp_path, load(data, 'train'), load(data, 'validation'), tmp_path / 'out')
+    assert description.heads == ('fer2013',)
+    assert set(description.scores) == {'FER2013 label', 'FER2013 label, leak-free'}
+
+
+def test_int8_answers_nearly_the_same(run, data, tmp_path):
+    splits = load(data, 'train'), load(data, 'validation')
+    small = export(run, *splits, tmp_path / 'int8', quantisation='int8')
+    large = export(run, *splits, tmp_path / 'float32', quantisation='float32')
+    sizes = [
+        (tmp_path / d.provenance['quantisation'] / d.file).stat().st_size for d in (small, large)
+    ]
+    assert sizes[0] < 0.5 * sizes[1]
+    accuracy = [d.scores['FER+ majority']['accuracy'] for d in (small, large)]
+    assert accuracy[0] == pytest.approx(accuracy[1], abs=0.05)
 
 
 def test_the_record_repeats_the_run(run, data):

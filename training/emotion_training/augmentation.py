@@ -64,6 +64,10 @@ class Augmentation:
         return out
 
 
+GENERATOR = Augmentation(15.0, 0.1, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0)
+"""Rotation, scaling and flip: what the founding study's ImageDataGenerator did."""
+
+
 def _fewer_pixels(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     side = int(rng.integers(18, 40))
     small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)

@@ -1,11 +1,13 @@
 """The command `emotion-training`."""
 
 import argparse
+import dataclasses
 import os
 import sys
 from pathlib import Path
 
 from emotion_perception.emotions import EMOTIONS
+from emotion_perception.litert import ModelError
 from emotion_training.fer2013 import DatasetError
 
 
@@ -24,7 +26,12 @@ def _train(args: argparse.Namespace) -> None:
     from emotion_training.config import load_config
     from emotion_training.train import train
 
-    print(train(load_config(args.config), args.dataset, args.out))
+    changes = {name: getattr(args, name) for name in ('epochs', 'precision', 'seed')}
+    config = dataclasses.replace(
+        load_config(args.config),
+        **{name: value for name, value in changes.items() if value is not None},
+    )
+    print(train(config, args.dataset, args.out))
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -49,7 +56,11 @@ def _export(args: argparse.Namespace) -> None:
     from emotion_training.export import export
 
     done = export(
-        args.run_folder, load(args.dataset, 'train'), load(args.dataset, 'validation'), args.out
+        args.run_folder,
+        load(args.dataset, 'train'),
+        load(args.dataset, 'validation'),
+        args.out,
+        args.quantisation,
     )
     print(table(done.scores))
     print(f'{args.out / done.file}  {done.parameters} parameters  sha256 {done.sha256}')
@@ -83,6 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument('config', help='name of a recipe in emotion_training/configs')
     train.add_argument('dataset', type=Path, help='folder that build made')
     train.add_argument('--out', type=Path, required=True, help='folder of the run')
+    train.add_argument('--epochs', type=int, help='instead of the recipe')
+    train.add_argument('--seed', type=int, help='instead of the recipe')
+    train.add_argument(
+        '--precision', help="Keras' dtype policy instead of the recipe's, such as mixed_bfloat16"
+    )
     train.set_defaults(run=_train)
 
     evaluate = commands.add_parser('evaluate', help='score a model on a built dataset')
@@ -97,6 +113,12 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument('run_folder', metavar='run', type=Path, help='folder that train wrote')
     export.add_argument('dataset', type=Path, help='folder that build made')
     export.add_argument('--out', type=Path, required=True, help='folder for the two files')
+    export.add_argument(
+        '--quantisation',
+        default='float16',
+        choices=('float16', 'float32', 'int8'),
+        help='of the weights; int8 of the values too (float16)',
+    )
     export.set_defaults(run=_export)
 
     geometry = commands.add_parser(
@@ -114,7 +136,7 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         args.run(args)
-    except (DatasetError, FileNotFoundError) as error:
+    except (DatasetError, FileNotFoundError, ModelError, RuntimeError, ValueError) as error:
         print(f'emotion-training {args.command}: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -81,6 +81,7 @@ def evaluate(
     return {
         q.name: score(probabilities[q.head][q.rows], q.labels[q.rows])
         for q in questions(split, train)
+        if q.head in probabilities
     }
 
 

@@ -60,3 +60,59 @@ def expression_net(
     x = layers.Dropout(dropout)(x)
     outputs = {name: layers.Dense(len(EMOTIONS), dtype='float32', name=name)(x) for name in HEADS}
     return keras.Model(inputs, outputs, name='expression_net')
+
+
+def _study_convolution(x, filters: int, activation: str, pool, normalise: bool, dropout: float):
+    x = layers.Conv2D(filters, 3, padding='same')(x)
+    if normalise:
+        x = layers.BatchNormalization()(x)
+    x = layers.Activation(activation)(x)
+    x = pool(x)
+    return layers.Dropout(dropout)(x) if dropout else x
+
+
+def study_model(
+    filters: tuple[int, ...],
+    dense: tuple[int, ...],
+    activation: str = 'relu',
+    pooling: str = 'max',
+    normalise: bool = True,
+    conv_dropout: float = 0.0,
+    dense_dropout: float = 0.0,
+    head: str = 'fer2013',
+) -> keras.Model:
+    """
+    Return a plain convolutional network as the founding study built them.
+
+    Each 3x3 convolution is followed by 2x2 pooling, then come dense layers; the softmax over the
+    seven expressions is part of the loss.
+
+    Args:
+        filters: of each convolution.
+        dense: units of each hidden dense layer.
+        activation: of all hidden layers.
+        pooling: ``'max'`` or ``'average'``.
+        normalise: batch normalisation after each hidden layer.
+        conv_dropout: share dropped after each pooling.
+        dense_dropout: share dropped after each hidden dense layer.
+        head: what it learns, one of `HEADS`.
+
+    Returns:
+        A model from float32 [N, 48, 48, 1] in 0..255 to ``{head: [N, 7]}`` logits.
+
+    """
+    pool = {'max': layers.MaxPooling2D, 'average': layers.AveragePooling2D}[pooling]
+    inputs = keras.Input((48, 48, 1), name='face')
+    x = layers.Rescaling(1 / 255)(inputs)
+    for count in filters:
+        x = _study_convolution(x, count, activation, pool(2), normalise, conv_dropout)
+    x = layers.Flatten()(x)
+    for units in dense:
+        x = layers.Dense(units)(x)
+        if normalise:
+            x = layers.BatchNormalization()(x)
+        x = layers.Activation(activation)(x)
+        if dense_dropout:
+            x = layers.Dropout(dense_dropout)(x)
+    outputs = {head: layers.Dense(len(EMOTIONS), dtype='float32', name=head)(x)}
+    return keras.Model(inputs, outputs, name='study_model')

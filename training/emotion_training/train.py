@@ -1,92 +1,24 @@
 """Train one recipe on a built dataset; resumable, with everything needed to repeat it beside it."""
 
-import csv
 import dataclasses
 import hashlib
 import json
 import platform
 import subprocess
-import time
+import sys
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from emotion_training import networks
+from emotion_training.batches import AugmentedBatches
 from emotion_training.config import TrainingConfig
 from emotion_training.dataset import Dataset, load
+from emotion_training.judge import Judge, best_so_far, draw_curves
 
 
-class AugmentedBatches(keras.utils.PyDataset):
-    """Shuffled, augmented batches of a training split; the same for the same seed and epoch."""
-
-    def __init__(self, data: Dataset, config: TrainingConfig):
-        """Shuffle for the first epoch."""
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=12)
-        self._data, self._config = data, config
-        self._crowd, self._weight = data.crowd, data.crowd_weight
-        self._labels = np.eye(7, dtype=np.float32)[data.labels]
-        self.start_epoch(0)
-
-    def start_epoch(self, epoch: int) -> None:
-        """Shuffle for this epoch."""
-        self._epoch = epoch
-        self._order = np.random.default_rng((self._config.seed, epoch)).permutation(
-            len(self._data)
-        )
-
-    def __len__(self) -> int:
-        return len(self._data) // self._config.batch_size
-
-    def __getitem__(self, index: int):
-        size = self._config.batch_size
-        rows = self._order[index * size : (index + 1) * size]
-        rng = np.random.default_rng((self._config.seed, self._epoch, index))
-        images = self._config.augmentation(self._data.images[rows], rng)
-        faces = images[..., None].astype(np.float32)
-        targets = {'crowd': self._crowd[rows], 'fer2013': self._labels[rows]}
-        weights = {'crowd': self._weight[rows], 'fer2013': np.ones(len(rows), np.float32)}
-        return faces, targets, weights
-
-
-class _Judge(keras.callbacks.Callback):
-    """Score the averaged weights on the validation split after each epoch, and keep the best."""
-
-    def __init__(self, data: Dataset, run: Path, batch_size: int = 512):
-        super().__init__()
-        self._data, self._run, self._batch_size = data, run, batch_size
-        self._faces = data.images[..., None].astype(np.float32)
-        self._table = run / 'epochs.csv'
-        self._started = time.time()
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Append a row to epochs.csv; SwapEMAWeights has put the averaged weights in place."""
-        answers = self.model.predict(self._faces, batch_size=self._batch_size, verbose=0)
-        clear = self._data.majority >= 0
-        own = float((answers['fer2013'].argmax(1) == self._data.labels).mean())
-        crowd = float((answers['crowd'].argmax(1) == self._data.majority)[clear].mean())
-        row = {
-            'epoch': epoch,
-            'loss': round(float((logs or {}).get('loss', 0)), 5),
-            'val_fer2013_accuracy': round(own, 5),
-            'val_crowd_accuracy': round(crowd, 5),
-            'elapsed_s': round(time.time() - self._started, 1),
-        }
-        self._write(row)
-        if logs is not None:
-            logs.update({'val_fer2013': own, 'val_crowd': crowd, 'val_mean': (own + crowd) / 2})
-        print('  ' + '  '.join(f'{key} {value}' for key, value in row.items()), flush=True)
-
-    def _write(self, row: dict) -> None:
-        """Append a row; those of epochs that are trained again after an interruption go."""
-        rows = []
-        if self._table.exists():
-            with self._table.open(newline='') as stream:
-                rows = [old for old in csv.DictReader(stream) if int(old['epoch']) < row['epoch']]
-        with self._table.open('w', newline='') as stream:
-            writer = csv.DictWriter(stream, list(row))
-            writer.writeheader()
-            writer.writerows([*rows, row])
+class RunError(RuntimeError):
+    """A run that cannot be begun or gone on with; the message says what to do."""
 
 
 def _git_state() -> str:
@@ -100,78 +32,144 @@ def _git_state() -> str:
     return done.stdout.strip()
 
 
-def _record(config: TrainingConfig, train: Dataset, validation: Dataset, model) -> dict:
-    digest = hashlib.sha256('\n'.join([*train.digests, *validation.digests]).encode()).hexdigest()
+def _record(config: TrainingConfig, images: Dataset, validation: Dataset, parameters: int) -> dict:
+    """Return what somebody needs to repeat the run."""
+    digest = hashlib.sha256('\n'.join([*images.digests, *validation.digests]).encode())
     return {
         'config': dataclasses.asdict(config),
-        'parameters': model.count_params(),
-        'train_images': len(train),
+        'parameters': parameters,
+        'train_images': len(images),
         'validation_images': len(validation),
-        'data_sha256': digest,
+        'data_sha256': digest.hexdigest(),
         'git': _git_state(),
         'keras': keras.__version__,
         'backend': keras.backend.backend(),
+        'devices': [str(device) for device in keras.distribution.list_devices()],
         'python': platform.python_version(),
         'machine': platform.machine(),
     }
+
+
+def _write_record(record: dict, path: Path) -> None:
+    """Write run.json; a run is only gone on with by the same recipe on the same data."""
+    if path.exists():
+        before = json.loads(path.read_text())
+        for key in ('config', 'data_sha256'):
+            if before[key] != json.loads(json.dumps(record[key])):
+                raise RunError(
+                    f'{path.parent} was begun with another {key}; choose another folder or remove it'
+                )
+    path.write_text(json.dumps(record, indent=2) + '\n')
+
+
+def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
+    rate: float | keras.optimizers.schedules.LearningRateSchedule = config.learning_rate
+    if config.warmup_epochs is not None:
+        rate = keras.optimizers.schedules.CosineDecay(
+            config.learning_rate / 100,
+            decay_steps=steps * (config.epochs - config.warmup_epochs),
+            alpha=0.01,
+            warmup_target=config.learning_rate,
+            warmup_steps=steps * config.warmup_epochs,
+        )
+    averaging = {'use_ema': True, 'ema_momentum': config.ema} if config.ema else {}
+    if config.optimizer == 'sgd':
+        return keras.optimizers.SGD(rate, **averaging)
+    if config.optimizer == 'adam':
+        return keras.optimizers.Adam(rate, **averaging)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, **averaging)
+    optimizer.exclude_from_weight_decay(var_names=['gamma', 'beta', 'bias'])
+    return optimizer
+
+
+def _losses(config: TrainingConfig, heads: tuple[str, ...]) -> dict[str, keras.losses.Loss]:
+    smoothing = {'crowd': 0.0, 'fer2013': config.label_smoothing}
+    return {
+        head: keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=smoothing[head]
+        )
+        for head in heads
+    }
+
+
+def _callbacks(config: TrainingConfig, batches: AugmentedBatches, judge: Judge, run: Path) -> list:
+    """Return the callbacks in the order in which they must see an epoch's end."""
+    kit = keras.callbacks
+    chosen: list[keras.callbacks.Callback] = [
+        kit.LambdaCallback(on_epoch_begin=lambda epoch, _: batches.start_epoch(epoch))
+    ]
+    if config.ema:
+        chosen.append(kit.SwapEMAWeights(swap_on_epoch=True))
+    chosen += [
+        judge,
+        kit.ModelCheckpoint(
+            run / 'best.keras',
+            'val_accuracy',
+            mode='max',
+            save_best_only=True,
+            initial_value_threshold=best_so_far(run / 'epochs.csv'),
+        ),
+    ]
+    if config.plateau:
+        rule = config.plateau
+        chosen.append(
+            kit.ReduceLROnPlateau('val_loss', rule.factor, rule.patience, min_delta=rule.min_delta)
+        )
+    if config.early_stopping:
+        chosen.append(
+            kit.EarlyStopping(
+                'val_loss', patience=config.early_stopping, restore_best_weights=True
+            )
+        )
+    return [*chosen, kit.BackupAndRestore(run / 'backup'), kit.TerminateOnNaN()]
+
+
+def _use_all_devices() -> None:
+    """Share each batch among the accelerators, where there is more than one and the backend can."""
+    devices = keras.distribution.list_devices()
+    if len(devices) > 1 and keras.backend.backend() == 'jax':
+        keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
 
 
 def train(config: TrainingConfig, dataset: Path, run: Path) -> Path:
     """
     Train `config` on ``dataset/train``, judge on ``dataset/validation``, write to the folder `run`.
 
-    Started again on the same `run` it goes on after the last whole epoch.
+    Started again on the same `run` it goes on after the last whole epoch. The folder holds
+    best.keras, last.keras, epochs.csv, curves.png and run.json.
 
     Returns:
-        The path of the best model, a .keras file with the averaged weights.
+        The path of the best model by validation accuracy.
+
+    Raises:
+        DatasetError: if the dataset is not what the recipe needs.
+        RunError: if `run` was begun with another recipe or other data.
 
     """
-    run.mkdir(parents=True, exist_ok=True)
-    keras.utils.set_random_seed(config.seed)
     images, validation = load(dataset, 'train'), load(dataset, 'validation')
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+    _use_all_devices()
     model = getattr(networks, config.network)(**config.network_args)
-    steps = len(images) // config.batch_size
-    rate = keras.optimizers.schedules.CosineDecay(
-        config.learning_rate / 100,
-        decay_steps=steps * (config.epochs - config.warmup_epochs),
-        alpha=0.01,
-        warmup_target=config.learning_rate,
-        warmup_steps=steps * config.warmup_epochs,
-    )
-    optimizer = keras.optimizers.AdamW(
-        rate, weight_decay=config.weight_decay, use_ema=True, ema_momentum=config.ema
-    )
-    optimizer.exclude_from_weight_decay(var_names=['gamma', 'beta', 'bias'])
+    heads = tuple(model.output_names)
+    batches = AugmentedBatches(images, config, heads)
+    judge = Judge(validation, heads, run)
+    run.mkdir(parents=True, exist_ok=True)
+    _write_record(_record(config, images, validation, model.count_params()), run / 'run.json')
     model.compile(
-        optimizer,
-        loss={
-            'crowd': keras.losses.CategoricalCrossentropy(from_logits=True),
-            'fer2013': keras.losses.CategoricalCrossentropy(
-                from_logits=True, label_smoothing=config.label_smoothing
-            ),
-        },
-        loss_weights=config.head_weights,
+        _optimizer(config, len(batches)),
+        loss=_losses(config, heads),
+        loss_weights={head: config.head_weights.get(head, 1.0) for head in heads},
+        metrics={head: ['accuracy'] for head in heads},
     )
-    (run / 'run.json').write_text(
-        json.dumps(_record(config, images, validation, model), indent=2) + '\n'
-    )
-    batches = AugmentedBatches(images, config)
-    best = run / 'best.keras'
-    model.fit(
-        batches,
-        epochs=config.epochs,
-        verbose=2,
-        callbacks=[
-            keras.callbacks.LambdaCallback(
-                on_epoch_begin=lambda epoch, _: batches.start_epoch(epoch)
-            ),
-            keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
-            _Judge(validation, run),
-            keras.callbacks.ModelCheckpoint(
-                str(best), monitor='val_mean', mode='max', save_best_only=True
-            ),
-            keras.callbacks.ModelCheckpoint(str(run / 'last.keras')),
-            keras.callbacks.BackupAndRestore(str(run / 'backup')),
-        ],
-    )
-    return best
+    try:
+        model.fit(
+            batches,
+            epochs=config.epochs,
+            verbose=1 if sys.stdout.isatty() else 2,
+            callbacks=_callbacks(config, batches, judge, run),
+        )
+    finally:
+        draw_curves(run / 'epochs.csv', run / 'curves.png')
+    model.save(run / 'last.keras')
+    return run / 'best.keras'

@@ -1,0 +1,107 @@
+"""Score a model after each epoch: a row of epochs.csv, the curves, and the values others wait for."""
+
+import csv
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from emotion_training.batches import targets
+from emotion_training.dataset import Dataset
+
+
+class Judge(keras.callbacks.Callback):
+    """
+    Scores the validation split with the weights as they are (SwapEMAWeights puts the averaged ones there).
+
+    Adds ``val_loss`` (log loss) and ``val_accuracy``, means over the heads, to the logs for the
+    callbacks behind it: what FER2013's label says for that head, what most people say for the crowd's.
+    """
+
+    def __init__(self, data: Dataset, heads: tuple[str, ...], run: Path):
+        """Write to the folder `run`."""
+        super().__init__()
+        self._heads, self._run = heads, run
+        self._faces = data.images[..., None].astype(np.float32)
+        self._targets = targets(data, heads)
+        self._labels = {'crowd': data.majority, 'fer2013': data.labels}
+        self._started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Score, and append a row."""
+        logs = {} if logs is None else logs
+        answers = self.model.predict(self._faces, batch_size=512, verbose=0)
+        row = {'epoch': epoch, 'learning_rate': float(self.model.optimizer.learning_rate)}
+        row['loss'] = float(logs.get('loss', np.nan))
+        losses, accuracies = [], []
+        for head in self._heads:
+            row[f'{head}_accuracy'] = float(
+                logs.get(f'{head}_accuracy', logs.get('accuracy', np.nan))
+            )
+            wanted, weights = self._targets[head]
+            shares = np.asarray(keras.ops.log_softmax(answers[head]))
+            losses.append(float(np.average(-(wanted * shares).sum(1), weights=weights)))
+            asked = self._labels[head] >= 0
+            accuracies.append(float((shares.argmax(1) == self._labels[head])[asked].mean()))
+            row[f'val_{head}_loss'], row[f'val_{head}_accuracy'] = losses[-1], accuracies[-1]
+        row['elapsed_s'] = round(time.monotonic() - self._started, 1)
+        logs.update(val_loss=float(np.mean(losses)), val_accuracy=float(np.mean(accuracies)))
+        self._write({key: round(value, 6) for key, value in row.items()})
+
+    def _write(self, row: dict) -> None:
+        """Append a row; those of epochs that are trained again after an interruption go."""
+        path = self._run / 'epochs.csv'
+        rows = [old for old in read_epochs(path) if old['epoch'] < row['epoch']]
+        with path.open('w', newline='') as stream:
+            writer = csv.DictWriter(stream, list(row))
+            writer.writeheader()
+            writer.writerows({**each, 'epoch': int(each['epoch'])} for each in [*rows, row])
+
+
+def read_epochs(path: Path) -> list[dict[str, float]]:
+    """Return the rows of an epochs.csv; none where there is no such file."""
+    if not path.exists():
+        return []
+    with path.open(newline='') as stream:
+        return [
+            {key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)
+        ]
+
+
+def best_so_far(epochs: Path) -> float | None:
+    """Return the best validation accuracy, mean over the heads, in an epochs.csv; None without rows."""
+    rows = read_epochs(epochs)
+    if not rows:
+        return None
+    keys = [key for key in rows[0] if key.startswith('val_') and key.endswith('_accuracy')]
+    return max(sum(row[key] for key in keys) / len(keys) for row in rows)
+
+
+def draw_curves(epochs: Path, out: Path) -> None:
+    """Draw loss and accuracy over the epochs of an epochs.csv to a png."""
+    import matplotlib
+
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+
+    rows = read_epochs(epochs)
+    if not rows:
+        return
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout='constrained')
+    at = [row['epoch'] + 1 for row in rows]
+    left.plot(at, [row['loss'] for row in rows], 'k--', label='training, all heads')
+    for key in rows[0]:
+        if key.startswith('val_') and key.endswith('_loss'):
+            left.plot(at, [row[key] for row in rows], label=f'validation, {key[4:-5]}')
+        elif key.endswith('_accuracy'):
+            style = '-' if key.startswith('val_') else '--'
+            name = f'validation, {key[4:-9]}' if style == '-' else f'training, {key[:-9]}'
+            right.plot(at, [row[key] for row in rows], style, label=name)
+    left.set(title='Loss', xlabel='epoch')
+    right.set(title='Accuracy', xlabel='epoch', ylim=(None, 1))
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(out, dpi=110)
+    plt.close(figure)
