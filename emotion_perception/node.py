@@ -15,22 +15,19 @@ from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 
 from emotion_perception import parameters
-from emotion_perception.annotation import annotate
 from emotion_perception.detection import DetectorError
 from emotion_perception.diagnostics import make_status
 from emotion_perception.image_conversion import ImageError
 from emotion_perception.litert import ModelError
 from emotion_perception.messages import (
     ClassifyFaces,
-    Emotion,
-    EmotionArray,
     age_s,
-    bgr_to_image,
     make_converter,
     seconds,
     to_emotion_array,
 )
 from emotion_perception.pipeline import Pipeline
+from emotion_perception.publishers import EmotionPublishers
 from emotion_perception.statistics import Statistics
 from emotion_perception.worker import FrameWorker
 
@@ -57,7 +54,6 @@ class EmotionNode(LifecycleNode):
         self._worker: FrameWorker | None = None
         self._state = 'unconfigured'
         self._trouble = ''
-        self._stalled = False
         self._active_since = 0.0
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.create_timer(1.0, self._publish_diagnostics)
@@ -93,10 +89,8 @@ class EmotionNode(LifecycleNode):
             return FAILURE
         cv2.setNumThreads(values['threads'])
         self._trouble = ''
-        self._emotion = self.create_publisher(Emotion, 'emotion', 10)
-        self._faces = self.create_publisher(EmotionArray, 'emotion/faces', 10)
-        self._annotated = self.create_publisher(Image, 'emotion/image', 1)
-        self._service = self.create_service(ClassifyFaces, '~/classify', self._classify)
+        self._outputs = EmotionPublishers(self)
+        self._classify_service = self.create_service(ClassifyFaces, '~/classify', self._classify)
         self._state = 'inactive'
         model = self._pipeline.classifier.description
         self.get_logger().info(
@@ -152,9 +146,8 @@ class EmotionNode(LifecycleNode):
         """Stop reading images and free model, publishers and service."""
         self._stop_reading()
         if self._pipeline is not None:
-            for publisher in (self._emotion, self._faces, self._annotated):
-                self.destroy_publisher(publisher)
-            self.destroy_service(self._service)
+            self._outputs.destroy()
+            self.destroy_service(self._classify_service)
             self._pipeline = None
 
     # parameters
@@ -197,13 +190,9 @@ class EmotionNode(LifecycleNode):
         result.images_skipped = self._statistics.skipped
         result.processing_time = time.monotonic() - arrived
         result.age = age_s(message.header.stamp, self._now_s())
-        for emotion in result.faces:
-            self._emotion.publish(emotion)
-        self._faces.publish(result)
-        self._statistics.last_failure = ''
+        self._outputs.publish(result)
         self._statistics.add_frame(len(faces), result.processing_time, result.age)
-        if self._annotated.get_subscription_count():
-            self._annotated.publish(bgr_to_image(annotate(image, faces), message.header))
+        self._outputs.publish_annotated(image, faces, result)
 
     def _count_failure(self, kind: str, text: str, trace: str = '') -> None:
         if self._statistics.add_failure(kind, text):
@@ -241,13 +230,10 @@ class EmotionNode(LifecycleNode):
                 'detector': self.get_parameter('detector').value,
             }
         silence_s, limit_s = self._silence_s(), self.get_parameter('stalled_after_s').value
-        stalled = silence_s > limit_s
-        if stalled and not self._stalled:
-            self._statistics.stalls += 1
+        if self._statistics.add_silence(silence_s > limit_s):
             self.get_logger().warning(
                 f'no image on {self._subscription.topic_name} for {silence_s:.1f} s'
             )
-        self._stalled = stalled
         status = make_status(
             self.get_fully_qualified_name(), self._statistics, self._state, self._trouble,
             silence_s, limit_s, details,

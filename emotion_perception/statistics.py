@@ -22,12 +22,14 @@ class Statistics:
     failed: Counter = field(default_factory=Counter)
     last_failure: str = ''
     stalls: int = 0
+    stalled: bool = False
     last_frame_at: float = -math.inf
     _recent: deque = field(default_factory=deque)
 
     def add_frame(self, faces: int, processing_s: float, age_s: float) -> None:
         """Count one processed frame; `age_s` is NaN where the stamp says nothing."""
         now = time.monotonic()
+        self.last_failure = ''
         self.processed += 1
         self.faces += faces
         self._recent.append((now, processing_s, age_s))
@@ -38,6 +40,13 @@ class Statistics:
         self.failed[kind] += 1
         self.last_failure = text
         return self.failed[kind] == 1
+
+    def add_silence(self, stalled: bool) -> bool:
+        """Note whether the camera is silent for too long; True when that begins."""
+        begins = stalled and not self.stalled
+        self.stalls += begins
+        self.stalled = stalled
+        return begins
 
     def _forget(self, now: float) -> None:
         while self._recent and now - self._recent[0][0] > WINDOW_S:
