@@ -34,7 +34,7 @@ def canonical_emotion(name: str) -> str:
 
     """
     word = name.strip().lower()
-    if word.isdigit() and int(word) < len(FER2013_CODES):
+    if word.isdecimal() and int(word) < len(FER2013_CODES):
         return FER2013_CODES[int(word)]
     word = _ALIASES.get(word, word)
     if word not in EMOTIONS:

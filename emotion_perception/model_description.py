@@ -60,12 +60,14 @@ def read_description(path: Path) -> ModelDescription:
         values = json.loads(path.read_text())
         values['labels'], values['heads'] = tuple(values['labels']), tuple(values['heads'])
         description = ModelDescription(**values)
+        temperatures = {head: float(t) for head, t in description.temperature.items()}
+        int(description.input['side_px'])
     except OSError as error:
         raise ModelError(
             f'{path} cannot be read ({error.strerror}); a model needs its json, which '
             '`emotion-training export` writes beside it'
         ) from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f'{path} is not the description of a model: {error}') from None
     if description.labels != EMOTIONS:
         raise ModelError(
@@ -74,7 +76,7 @@ def read_description(path: Path) -> ModelDescription:
         )
     if not description.heads or not set(description.heads) <= set(description.temperature):
         raise ModelError(f'{path}: each of the heads {description.heads} needs a temperature')
-    if not all(float(value) > 0 for value in description.temperature.values()):
+    if not all(value > 0 for value in temperatures.values()):
         raise ModelError(f'{path}: a temperature must be above 0')
     return description
 

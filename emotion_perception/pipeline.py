@@ -138,7 +138,8 @@ class Pipeline:
             ValueError: if the image has another shape or type.
 
         """
-        if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
+        fits = image_bgr.ndim == 3 and image_bgr.shape[2] == 3 and image_bgr.size
+        if not fits or image_bgr.dtype != np.uint8:
             raise ValueError(
                 f'the image must be uint8 [H, W, 3], not {image_bgr.dtype} {list(image_bgr.shape)}'
             )

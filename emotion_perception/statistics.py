@@ -52,13 +52,17 @@ class Statistics:
         while self._recent and now - self._recent[0][0] > WINDOW_S:
             self._recent.popleft()
 
+    def _window(self) -> list[tuple[float, float, float]]:
+        """Return what is not older than `WINDOW_S`; no new frame may have come to forget the rest."""
+        now = time.monotonic()
+        return [entry for entry in list(self._recent) if now - entry[0] <= WINDOW_S]
+
     def rate_hz(self) -> float:
         """Processed frames a second in the last `WINDOW_S`."""
-        recent = list(self._recent)
-        now = time.monotonic()
-        if len(recent) < 2 or now - recent[-1][0] > WINDOW_S:
+        recent = self._window()
+        if len(recent) < 2:
             return 0.0
-        return (len(recent) - 1) / max(now - recent[0][0], 1e-6)
+        return (len(recent) - 1) / max(time.monotonic() - recent[0][0], 1e-6)
 
     def percentiles_ms(self, which: str) -> tuple[float, float]:
         """
@@ -69,7 +73,7 @@ class Statistics:
 
         """
         column = {'processing': 1, 'age': 2}[which]
-        values = np.array([entry[column] for entry in list(self._recent)])
+        values = np.array([entry[column] for entry in self._window()])
         values = values[~np.isnan(values)] if values.size else values
         if not values.size:
             return math.nan, math.nan

@@ -25,7 +25,7 @@ class TrackingSettings:
 
     max_gap_s: float = 0.7
     smoothing_s: float = 0.35
-    uncertain_below: float = 0.5
+    uncertain_below: float = 0.6
     hysteresis: float = 0.08
 
 

@@ -3,11 +3,13 @@ BlazeFace (Bazarevsky et al., 2019) in LiteRT: one look at the whole image, a se
 
 The full-range network finds faces up to some metres away but sees some where there are none. The
 short-range network, shown an enlarged cut-out of each, knows better: it confirms the face and places
-the eyes and mouth more exactly. Both networks are MediaPipe's and come in a wheel as files; layouts
-and constants follow the face_detection graphs of google-ai-edge/mediapipe.
+the eyes and mouth more exactly. Both looks and the places of eyes and mouth make the score. The
+networks are MediaPipe's and come in a wheel as files; layouts and constants follow the
+face_detection graphs of google-ai-edge/mediapipe.
 """
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -23,6 +25,8 @@ _SHORT_RANGE = 'face_detection_short_range.tflite'
 # BlazeFace's six key points start with the eyes (image left first), nose tip and middle of the mouth
 _EYES_AND_MOUTH = [0, 1, 3]
 _OVERLAP = 0.3
+_EYES_TO_MOUTH = 0.45
+"""Usual distance of the mouth from the middle of the eyes, as a share of the box (median; 1st percentile 0.40)."""
 _SECOND_LOOK_SCALE = 1.8
 """Side of the cut-out for the second look, as a multiple of the longer side of the first box."""
 
@@ -92,7 +96,8 @@ class _Head:
         values -= 1
         outputs = self._network(values)
         logits = outputs[1 - self._boxes_at][0, :, 0]
-        floor = np.log(min_score / (1 - min_score))
+        share = min(max(min_score, 0.01), 0.9999)
+        floor = np.log(share / (1 - share))
         kept = np.flatnonzero(logits >= floor)
         scores = 1 / (1 + np.exp(-logits[kept]))
         points = outputs[self._boxes_at][0, kept].reshape(-1, 8, 2) / self.side
@@ -145,7 +150,7 @@ class BlazeFaceDetector:
 
         Args:
             folder: where they lie; None finds them in the installed wheel.
-            min_score: a face must reach this in the second look, 0..1.
+            min_score: lower faces are not reported, 0..1.
             min_face_px: narrower faces are not reported.
             threads: of each network's interpreter.
 
@@ -171,13 +176,14 @@ class BlazeFaceDetector:
         canvas[: size[1], : size[0]] = cv2.resize(image, size, interpolation=shrink)
         scores, points = self._far(canvas[..., ::-1], self._first_look_score)
         found = []
-        for _, face in merge_overlapping(scores, points * side / scale):
-            if face[1, 0] >= self.min_face_px:
-                (x, y), (w, h) = face[0] - face[1] / 2, face[1]
-                second = self.look_at(image, (x, y, w, h))
-                if second is not None:
-                    found.append(second)
-        return sorted(_without_doubles(found), key=lambda face: -face.score)
+        for first_score, first in merge_overlapping(scores, points * side / scale):
+            # the second look tells the width; it is spared only where the face is much too small
+            if first[1, 0] >= self.min_face_px / 2:
+                (x, y), (w, h) = first[0] - first[1] / 2, first[1]
+                face = self.look_at(image, (x, y, w, h))
+                if face is not None and face.box[2] >= self.min_face_px:
+                    found.append(replace(face, score=_score_of_both(first_score, face)))
+        return [face for face in _without_doubles(found) if face.score >= self.min_score]
 
     @property
     def _first_look_score(self) -> float:
@@ -202,23 +208,38 @@ class BlazeFaceDetector:
         offset = (0.5 - corner) * scale - 0.5
         to_square = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
         square = cv2.warpAffine(image, to_square, (side, side), flags=cv2.INTER_LINEAR)
-        scores, points = self._near(square[..., ::-1], self.min_score)
-        if not scores.size:
-            return None
-        groups = merge_overlapping(scores, points)
-        # the face that was asked about is the one in the middle
-        score, points = min(groups, key=lambda group: np.abs(group[1][0] - 0.5).max())
-        if np.abs(points[0] - 0.5).max() > 0.25:
-            return None
-        points = points * cut
-        points[[0, *range(2, 8)]] += corner
-        (x, y), (w, h) = points[0] - points[1] / 2, points[1]
-        landmarks = points[2:][_EYES_AND_MOUTH].astype(np.float32)
-        return Detection((float(x), float(y), float(w), float(h)), score, landmarks)
+        for score, points in merge_overlapping(*self._near(square[..., ::-1], self.min_score)):
+            # the face that was asked about is the best one about the middle
+            if np.abs(points[0] - 0.5).max() <= 0.25:
+                return _to_detection(score, points * cut, corner)
+        return None
+
+
+def _to_detection(score: float, points: np.ndarray, corner: np.ndarray) -> Detection:
+    """Return the face at `points` [8, 2] (centre, size, six key points) pixels from `corner`."""
+    (x, y), (w, h) = points[0] - points[1] / 2 + corner, points[1]
+    landmarks = (points[2:][_EYES_AND_MOUTH] + corner).astype(np.float32)
+    return Detection((float(x), float(y), float(w), float(h)), score, landmarks)
+
+
+def _score_of_both(first_score: float, face: Detection) -> float:
+    """
+    Return the geometric mean of the looks' scores, less where the mouth is too near to the eyes.
+
+    Measured on pictures with and without faces: half as many false faces at the same true ones.
+    """
+    assert face.landmarks is not None
+    left, right, mouth = face.landmarks
+    distance = float(np.hypot(*(mouth - (left + right) / 2))) / face.box[2]
+    return (first_score * face.score) ** 0.5 * min(distance / _EYES_TO_MOUTH, 1.0)
 
 
 def _without_doubles(faces: list[Detection]) -> list[Detection]:
-    """Leave out a face whose centre lies in a better one's middle half: two first looks, one face."""
+    """
+    Return the faces, best first, without those whose centre lies in a better one's middle half.
+
+    Two first looks can lead to one face.
+    """
     kept: list[Detection] = []
     for face in sorted(faces, key=lambda face: -face.score):
         x, y, w, h = face.box

@@ -41,10 +41,19 @@ class HaarDetector:
         Load the cascade.
 
         Raises:
-            DetectorError: if it is not there.
+            DetectorError: if it is not there or damaged.
 
         """
-        self._cascade = cv2.CascadeClassifier(str(find_cascade()))
+        path = find_cascade()
+        self._cascade = cv2.CascadeClassifier()
+        try:
+            loaded = self._cascade.load(str(path))
+        except cv2.error:
+            loaded = False
+        if not loaded:
+            raise DetectorError(
+                f'{path} cannot be loaded; install opencv-data again or use the detector blazeface'
+            )
         self.min_face_px = min_face_px
         self.min_score = 0.0
 

@@ -8,6 +8,8 @@ import numpy as np
 from emotion_perception.detection.interface import Detection, DetectorError
 
 _LONGEST_SIDE_PX = 640
+_SHORTEST_SIDE_PX = 64
+"""Smaller images are widened: where a side is 32 pixels or less OpenCV answers with left-over memory."""
 
 
 class YuNetDetector:
@@ -58,7 +60,10 @@ class YuNetDetector:
         size = max(round(width * scale), 1), max(round(height * scale), 1)
         if scale < 1:
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        self._network.setInputSize(size)
+        if min(size) < _SHORTEST_SIDE_PX:
+            missing = [max(_SHORTEST_SIDE_PX - length, 0) for length in size]
+            image = cv2.copyMakeBorder(image, 0, missing[1], 0, missing[0], cv2.BORDER_CONSTANT)
+        self._network.setInputSize(image.shape[1::-1])
         _, rows = self._network.detect(image)
         faces = []
         for row in () if rows is None else rows:
