@@ -1,5 +1,6 @@
 """Make a folder whole or not at all."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from emotion_training.fer2013 import DatasetError
 
 _MARK = '.unfinished'
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -36,9 +38,9 @@ def whole_folder(out: Path) -> Iterator[Path]:
         (out / _MARK).unlink(missing_ok=True)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
+        advice = '; make room and start the same command again' if error.errno in _FULL else ''
         raise DatasetError(
-            f'{error.filename or out} cannot be written: {error.strerror}; nothing was kept of {out}, '
-            'make room and start the same command again'
+            f'{out} cannot be written: {error.strerror}; nothing was kept of it{advice}'
         ) from error
     except BaseException:
         if (partial / _MARK).exists():

@@ -66,12 +66,12 @@ class LeftOut:
 
 def _parse_pixels(text: str, where: str) -> np.ndarray:
     words = text.split()
+    if len(words) != SIDE_PX * SIDE_PX:
+        raise DatasetError(f'{where}: {len(words)} pixels where {SIDE_PX * SIDE_PX} are expected')
     try:
         values = bytes(map(_PIXELS.__getitem__, words))
     except KeyError:
         values = _parse_slowly(words, where)
-    if len(values) != SIDE_PX * SIDE_PX:
-        raise DatasetError(f'{where}: {len(values)} pixels where {SIDE_PX * SIDE_PX} are expected')
     return np.frombuffer(values, np.uint8).reshape(SIDE_PX, SIDE_PX)
 
 
@@ -113,7 +113,7 @@ def _open_table(path: Path, columns: tuple[str, ...]) -> Iterator[csv.DictReader
     except OSError as error:
         raise DatasetError(f'{path} cannot be read: {error.strerror}') from None
     except csv.Error as error:
-        raise DatasetError(f'{path}, line {reader.line_num}: {error}') from None
+        raise DatasetError(f'{path}, after line {reader.line_num}: {error}') from None
 
 
 def _read_votes(path: Path) -> list[tuple[str | None, tuple[int, ...]]]:

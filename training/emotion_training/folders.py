@@ -33,9 +33,13 @@ class ImageFile:
 
 def _folders(parent: Path, ignore: Iterable[str]) -> list[Path]:
     passed_over = {name.lower() for name in ignore}
+    try:
+        inside = list(parent.iterdir())
+    except OSError as error:
+        raise DatasetError(f'{parent} cannot be read: {error.strerror}') from None
     return sorted(
         path
-        for path in parent.iterdir()
+        for path in inside
         if path.is_dir() and path.name[0] not in '._' and path.name.lower() not in passed_over
     )
 
