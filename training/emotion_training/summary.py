@@ -49,7 +49,11 @@ class Summary:
         rows = list(self.findings.items())
         rows += [(f'left out: {reason}', str(n)) for reason, n in sorted(self.left_out.items())]
         width = max((len(name) for name, _ in rows), default=0) + 2
-        return '\n'.join(lines + [''] + [f'{name:<{width}}{value}' for name, value in rows])
+        return '\n'.join(
+            lines
+            + ['', 'found in the source:']
+            + [f'  {name:<{width}}{value}' for name, value in rows]
+        )
 
 
 def plot_classes(summary: Summary, path: Path) -> None:
