@@ -1,4 +1,9 @@
-"""Reading fer2013.csv and writing a dataset, with good and bad files."""
+"""Reading fer2013.csv and writing a dataset, with good and bad files, and when something stops it."""
+
+import csv
+import os
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -19,7 +24,7 @@ def drawn(drawn_csv, tmp_path):
 
 
 def test_counts_and_folders(drawn_csv, tmp_path):
-    counts = build(read_fer2013(*drawn_csv), tmp_path / 'data')
+    counts = build(read_fer2013(*drawn_csv), tmp_path / 'data').counts
     assert counts == {(s, e): n for s, n in (('train', 20), ('validation', 6)) for e in EMOTIONS}
     assert sorted(p.name for p in (tmp_path / 'data' / 'train').iterdir()) == list(EMOTIONS)
     assert len(list((tmp_path / 'data' / 'validation' / 'fear').iterdir())) == 6
@@ -63,6 +68,8 @@ def damage(path, row, change):
         (3, lambda line: line.replace(' ', ' x', 1), 'row 2: a pixel is not a number'),
         (3, lambda line: line.replace(' ', ' 1000 ', 1).replace(' 1000 ', ' 1000', 1), 'row 2:'),
         (3, lambda line: '7' + line[1:], "row 2: emotion is '7'"),
+        (3, lambda line: line.replace('Training', 'Trainig'), "row 2: Usage is 'Trainig'"),
+        (3, lambda line: line[:2], "row 2: Usage is ''"),
     ],
 )
 def test_a_bad_csv_is_named_with_its_row(tmp_path, capsys, row, change, message):
@@ -78,11 +85,48 @@ def test_a_bad_csv_is_named_with_its_row(tmp_path, capsys, row, change, message)
     assert sorted(p.name for p in tmp_path.iterdir()) == ['fer2013.csv', 'fer2013new.csv']
 
 
-def test_a_page_saved_as_csv(tmp_path):
-    page = tmp_path / 'fer2013.csv'
-    page.write_text('<!DOCTYPE html><html><body>Sign in</body></html>\n')
-    with pytest.raises(DatasetError, match='A page or a Git LFS pointer'):
-        list(read_fer2013(page))
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (b'<!DOCTYPE html><html><body>Sign in</body></html>\n', 'is a web page'),
+        (b'\n\n<html>' + b'x' * 300_000, 'is a web page'),
+        (b'version https://git-lfs.github.com/spec/v1\noid sha256:0\n', 'is a Git LFS pointer'),
+        (b'PK\x03\x04' + bytes(100), 'is a zip archive; unpack it first'),
+        (b'\x1f\x8b' + bytes(100), 'is a gzip archive; unpack it first'),
+        (b'', 'is an empty file'),
+        (b'emotion,pixels,Usage\n', 'has a heading and no rows'),
+        (
+            b'emotion,pixels,Usage\n0,' + b'1 ' * 100_000 + b',Training\n',
+            'after line 1: field larger',
+        ),
+        (bytes(range(256)) * 10, 'no column emotion, pixels, Usage'),
+    ],
+)
+def test_something_else_saved_as_csv(tmp_path, capsys, content, message):
+    saved = tmp_path / 'fer2013.csv'
+    saved.write_bytes(content)
+    assert cli.main(['build', str(saved), '--out', str(tmp_path / 'data')]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f'emotion-training build: {saved}')
+    assert message in error
+    assert [p.name for p in tmp_path.iterdir()] == ['fer2013.csv']
+
+
+def test_a_file_that_is_not_there(tmp_path, capsys):
+    missing = tmp_path / 'fer2013.csv'
+    assert cli.main(['build', str(missing), '--out', str(tmp_path / 'data')]) == 2
+    assert f'{missing} does not exist' in capsys.readouterr().err
+
+
+def test_headings_as_other_copies_have_them(drawn_csv, tmp_path):
+    copy = tmp_path / 'icml_face_data.csv'
+    with drawn_csv[0].open(newline='') as stream, copy.open('w', newline='') as out:
+        out.write('\ufeffemotion, Usage, pixels\n')
+        for row in csv.DictReader(stream):
+            out.write(f'{row["emotion"]}, {row["Usage"]}, {row["pixels"]}\n')
+    for one, other in zip(read_fer2013(copy), read_fer2013(drawn_csv[0]), strict=True):
+        assert (one.row, one.label, one.usage) == (other.row, other.label, other.usage)
+        assert np.array_equal(one.image, other.image)
 
 
 def test_votes_of_other_rows(drawn_csv, tmp_path):
@@ -92,12 +136,34 @@ def test_votes_of_other_rows(drawn_csv, tmp_path):
         list(read_fer2013(drawn_csv[0], short))
 
 
+def test_votes_in_another_order(drawn_csv, tmp_path):
+    lines = drawn_csv[1].read_text().splitlines()
+    (tmp_path / 'votes.csv').write_text('\n'.join([lines[0], *lines[:0:-1]]) + '\n')
+    with pytest.raises(DatasetError, match="row 0: Usage is 'Training', in .*votes.csv it is"):
+        list(read_fer2013(drawn_csv[0], tmp_path / 'votes.csv'))
+
+
+def test_a_vote_that_is_no_number(drawn_csv, tmp_path):
+    votes = tmp_path / 'votes.csv'
+    votes.write_text(drawn_csv[1].read_text())
+    damage(votes, 5, lambda line: line[:-1] + 'x')
+    with pytest.raises(DatasetError, match='votes.csv, row 4: a vote is not a whole number'):
+        list(read_fer2013(drawn_csv[0], votes))
+
+
 def test_a_missing_class_leaves_nothing_behind(tmp_path):
     rng = np.random.default_rng(1)
     rows = [(label, draw_face(label, rng), 'Training') for label in EMOTIONS[:-1]]
     with pytest.raises(DatasetError, match='train has no image of surprise'):
         build(read_fer2013(*write_fer2013(tmp_path, rows)), tmp_path / 'data')
     assert not list(tmp_path.glob('data*'))
+
+
+def test_one_class_alone(tmp_path):
+    rng = np.random.default_rng(1)
+    rows = [('fear', draw_face('fear', rng), 'Training') for _ in range(3)]
+    with pytest.raises(DatasetError, match=r'fer\.csv: train has no image of anger, disgust, hap'):
+        build(read_fer2013(*write_fer2013(tmp_path, rows)), tmp_path / 'data', origin='fer.csv')
 
 
 def test_an_existing_folder_is_not_touched(drawn_csv, tmp_path):
@@ -114,3 +180,97 @@ def test_a_damaged_image_is_named(drawn):
     cv2.imwrite(str(path), np.zeros((32, 32), np.uint8))
     with pytest.raises(DatasetError, match=path.name):
         dataset.load(drawn, 'train')
+
+
+def test_the_manifest_names_the_source_and_the_hashes(drawn_csv, drawn):
+    with (drawn / 'manifest.csv').open(newline='') as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 182
+    assert {row['source'] for row in rows} == {'fer2013.csv'}
+    assert [int(row['row']) for row in rows] == list(range(182))
+    assert all(len(row['sha256']) == 64 and len(row['phash']) == 16 for row in rows)
+    assert (drawn / 'left_out.csv').read_text().splitlines() == ['source,row,split,label,reason']
+
+
+def test_what_is_printed_is_kept(drawn_csv, tmp_path, capsys):
+    out = tmp_path / 'data'
+    assert cli.main(['build', str(drawn_csv[0]), '--out', str(out)]) == 0
+    printed, bars = capsys.readouterr()
+    assert printed.startswith((out / 'summary.txt').read_text())
+    lines = printed.splitlines()
+    assert lines[0].split() == ['train', 'validation']
+    assert lines[1].split() == ['anger', '20', '14.3%', '6', '14.3%']
+    assert lines[8].split() == ['all', '140', '42']
+    for stage in ('read', 'hash', 'compare', 'write'):
+        assert f'{stage}: 100%' in bars
+    plot = cv2.imread(str(out / 'class_distribution.png'))
+    assert plot.shape == (576, 1080, 3)
+    assert len(np.unique(plot.reshape(-1, 3), axis=0)) > 10
+
+
+DISK_FULL = """
+import resource, sys
+from emotion_training import cli
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def run_python(code, *arguments):
+    return subprocess.run(
+        [sys.executable, '-c', code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {'PYTHONPATH': os.pathsep.join(sys.path)},
+    )
+
+
+def test_a_full_disk(drawn_csv, tmp_path):
+    out = tmp_path / 'data'
+    done = run_python(DISK_FULL, 'build', drawn_csv[0], '--out', out)
+    assert done.returncode == 2
+    error = done.stderr.splitlines()[-1]
+    assert error == (
+        f'emotion-training build: {out} cannot be written: File too large; nothing was kept of it; '
+        'make room and start the same command again'
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import itertools, os, sys
+import cv2
+from emotion_training import cli
+count, encode = itertools.count(), cv2.imencode
+cv2.imencode = lambda *args: os._exit(9) if next(count) == 50 else encode(*args)
+cli.main(sys.argv[1:])
+"""
+
+
+def test_a_killed_run_begins_anew(drawn_csv, tmp_path):
+    out = tmp_path / 'data'
+    assert run_python(KILLED, 'build', drawn_csv[0], '--out', out).returncode == 9
+    assert [path.name for path in tmp_path.iterdir()] == ['data.partial']
+    assert len(list((tmp_path / 'data.partial').rglob('*.png'))) == 50
+    assert cli.main(['build', str(drawn_csv[0]), '--out', str(out)]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ['data']
+    assert len(dataset.load(out, 'train')) == 140
+    assert not list(out.glob('.*'))
+
+
+def test_ctrl_c_leaves_nothing(drawn_csv, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('emotion_training.build.plot_classes', interrupt)
+    assert cli.main(['build', str(drawn_csv[0]), '--out', str(tmp_path / 'data')]) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_that_name_by_somebody_else_is_kept(drawn_csv, tmp_path):
+    theirs = tmp_path / 'data.partial' / 'thesis.txt'
+    theirs.parent.mkdir()
+    theirs.write_text('years of work')
+    with pytest.raises(DatasetError, match=r'data\.partial is in the way'):
+        build(read_fer2013(*drawn_csv), tmp_path / 'data')
+    assert theirs.read_text() == 'years of work'

@@ -4,22 +4,53 @@ import argparse
 import dataclasses
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from emotion_perception.emotions import EMOTIONS
 from emotion_perception.litert import ModelError
 from emotion_training.fer2013 import DatasetError
 
 
 def _build(args: argparse.Namespace) -> None:
     from emotion_training.build import build
-    from emotion_training.fer2013 import read_fer2013
+    from emotion_training.fer2013 import LeftOut, Sample, count_rows, read_fer2013
+    from emotion_training.folders import find_images, has_splits, read_images
 
-    counts = build(read_fer2013(args.csv, args.votes), args.out)
-    splits = sorted({split for split, _ in counts})
-    print(f'{"":<12}' + ''.join(f'{split:>12}' for split in splits))
-    for label in EMOTIONS:
-        print(f'{label:<12}' + ''.join(f'{counts[split, label]:>12}' for split in splits))
+    source = args.source
+    if not source.exists():
+        raise DatasetError(f'{source} does not exist')
+    if not source.is_dir():
+        samples: Iterator[Sample | LeftOut] = read_fer2013(source, args.votes)
+        total = count_rows(source)
+    elif args.votes:
+        raise DatasetError('--votes belongs to fer2013.csv; a folder of images has no rows')
+    elif args.out.resolve().is_relative_to(source.resolve()):
+        raise DatasetError(f'{args.out} lies inside {source}; choose a folder beside it')
+    elif args.validation_share is None and not has_splits(source, args.ignore):
+        raise DatasetError(
+            f'{source} holds classes and no splits; say how much becomes validation, such as '
+            '--validation-share 0.1'
+        )
+    else:
+        files = find_images(source, args.ignore)
+        samples, total = read_images(source, files), len(files)
+    summary = build(
+        samples,
+        args.out,
+        total,
+        validation_share=args.validation_share or 0.0,
+        leak_free=args.leak_free,
+        origin=str(source),
+    )
+    print(summary.text())
+    print(f'{args.out}: manifest.csv, duplicates.csv, left_out.csv, class_distribution.png')
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not a share from 0 to below 1')
+    return value
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -84,10 +115,34 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='emotion-training', description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
 
-    build = commands.add_parser('build', help='make folders of images from fer2013.csv')
-    build.add_argument('csv', type=Path, help='fer2013.csv')
+    build = commands.add_parser(
+        'build', help='make a dataset from fer2013.csv or folders of images, and check it'
+    )
+    build.add_argument(
+        'source',
+        type=Path,
+        help='fer2013.csv, or a folder: of classes, or of train, validation, test with classes in each',
+    )
     build.add_argument('--votes', type=Path, help='fer2013new.csv of FER+, the same rows')
     build.add_argument('--out', type=Path, required=True, help='folder to make')
+    build.add_argument(
+        '--leak-free',
+        action='store_true',
+        help='leave out of train what stands in validation or test, pixel for pixel or nearly',
+    )
+    build.add_argument(
+        '--validation-share',
+        type=_share,
+        metavar='SHARE',
+        help='take this part of each class for validation where there is only train, e.g. 0.1',
+    )
+    build.add_argument(
+        '--ignore',
+        action='append',
+        default=[],
+        metavar='NAME',
+        help='pass over folders of this name',
+    )
     build.set_defaults(run=_build)
 
     train = commands.add_parser('train', help='train a recipe; started again, it goes on')

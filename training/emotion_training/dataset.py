@@ -9,7 +9,8 @@ import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_training.build import MANIFEST
-from emotion_training.fer2013 import VOTE_COLUMNS, DatasetError
+from emotion_training.checks import SEPARATOR
+from emotion_training.fer2013 import SIDE_PX, VOTE_COLUMNS, DatasetError
 
 _VOTE_INDEX = [VOTE_COLUMNS.index(name) for name in EMOTIONS]
 
@@ -25,6 +26,7 @@ class Dataset:
         votes: uint8 [N, 10] in the order of VOTE_COLUMNS, or None where the dataset has none.
         digests: sha256 of each image's pixels, as text.
         paths: the file of each image below the dataset's folder.
+        checks: what `build` found, such as ``black`` or ``exact twin in train``, for each image.
 
     """
 
@@ -33,6 +35,7 @@ class Dataset:
     votes: np.ndarray | None
     digests: np.ndarray
     paths: tuple[str, ...]
+    checks: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -66,6 +69,11 @@ class Dataset:
         clear = seven.max(1) * 2 > self.votes.sum(1)
         return np.where(clear, seven.argmax(1), -1)
 
+    def twin_in(self, split: str) -> np.ndarray:
+        """Whether the same picture, exactly or nearly, stands elsewhere in `split`, bool [N]."""
+        words = {f'exact twin in {split}', f'near twin in {split}'}
+        return np.array([bool(words & {*found}) for found in self.checks], bool)
+
 
 def load(folder: Path, split: str) -> Dataset:
     """
@@ -84,12 +92,9 @@ def load(folder: Path, split: str) -> Dataset:
         rows = [row for row in csv.DictReader(stream) if row['split'] == split]
     if not rows:
         raise DatasetError(f'{manifest} lists no image of the split {split!r}')
-    images = np.empty((len(rows), 48, 48), np.uint8)
+    images = np.empty((len(rows), SIDE_PX, SIDE_PX), np.uint8)
     for index, row in enumerate(rows):
-        image = cv2.imread(str(folder / row['path']), cv2.IMREAD_GRAYSCALE)
-        if image is None or image.shape != (48, 48):
-            raise DatasetError(f'{folder / row["path"]} is not a readable 48x48 image')
-        images[index] = image
+        images[index] = _read_image(folder / row['path'])
     voted = all(row['neutral'] != '' for row in rows)
     return Dataset(
         images,
@@ -99,4 +104,12 @@ def load(folder: Path, split: str) -> Dataset:
         else None,
         np.array([row['sha256'] for row in rows]),
         tuple(row['path'] for row in rows),
+        tuple(tuple(filter(None, row.get('checks', '').split(SEPARATOR))) for row in rows),
     )
+
+
+def _read_image(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if image is None or image.shape != (SIDE_PX, SIDE_PX):
+        raise DatasetError(f'{path} is not a readable {SIDE_PX}x{SIDE_PX} image')
+    return image
