@@ -9,7 +9,8 @@ from emotion_perception.classification import EmotionClassifier
 from emotion_perception.litert import ModelError
 from emotion_perception.model_description import HEADS
 
-SUFFIXES = ('.tflite', '.keras', '.h5')
+_KINDS = {'.tflite': (4, b'TFL3'), '.keras': (0, b'PK'), '.h5': (0, b'\x89HDF')}
+"""Where in a file of each kind which bytes stand."""
 
 
 def answers(
@@ -20,9 +21,33 @@ def answers(
     starts = range(0, len(images), batch)
     parts = [
         classifier.classify(images[at : at + batch])
-        for at in tqdm(starts, unit='batch', desc=f'{path.name} {head}', disable=None if progress else True)
+        for at in tqdm(
+            starts, unit='batch', desc=f'{path.name} {head}', disable=None if progress else True
+        )
     ]
     return np.concatenate(parts)
+
+
+def check_kind(path: Path) -> None:
+    """
+    Look whether a file can be what its name says, before anything heavy tries to load it.
+
+    Raises:
+        ModelError: if it is not.
+
+    """
+    if path.suffix not in _KINDS:
+        raise ModelError(f'{path} is not a model: its name should end in {", ".join(_KINDS)}')
+    if not path.is_file():
+        raise ModelError(f'there is no model file {path}')
+    at, mark = _KINDS[path.suffix]
+    with path.open('rb') as stream:
+        start = stream.read(40)
+    if not start[at:].startswith(mark):
+        raise ModelError(
+            f'{path} is not a {path.suffix} file: it starts with {start!r}. A page or a Git LFS '
+            'pointer saved under this name looks like that: get the file anew'
+        )
 
 
 def heads_of(path: Path) -> tuple[str, ...]:
@@ -33,18 +58,7 @@ def heads_of(path: Path) -> tuple[str, ...]:
         ModelError: if the file is not a model that the robot could load.
 
     """
-    if path.suffix not in SUFFIXES:
-        raise ModelError(
-            f'{path} is not a model: expected a name that ends in {" ".join(SUFFIXES)}'
-        )
-    if path.suffix == '.tflite' and path.is_file():
-        with path.open('rb') as stream:
-            start = stream.read(40)
-        if start[4:8] != b'TFL3':
-            raise ModelError(
-                f'{path} is not a LiteRT (.tflite) file: it starts with {start!r}. A page or a Git '
-                'LFS pointer saved under this name looks like that: get the file anew'
-            )
+    check_kind(path)
     return EmotionClassifier.load(path).description.heads
 
 

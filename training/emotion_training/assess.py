@@ -22,8 +22,17 @@ MISTAKES = 40
 
 
 def training_digests(folder: Path) -> frozenset[str] | None:
-    """Return the digests of a built dataset's training images, without reading them; None if it has none."""
-    with (folder / MANIFEST).open(newline='') as stream:
+    """
+    Return the digests of a built dataset's training images, without reading these; None if it has none.
+
+    Raises:
+        DatasetError: if it has no manifest.
+
+    """
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        raise DatasetError(f'{manifest} is missing; which images were learned from is told there')
+    with manifest.open(newline='') as stream:
         found = frozenset(r['sha256'] for r in csv.DictReader(stream) if r['split'] == 'train')
     return found or None
 

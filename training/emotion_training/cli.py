@@ -53,18 +53,21 @@ def _predict(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from emotion_perception.tracking import TrackingSettings
+    from emotion_training.answers import check_kind
     from emotion_training.pictures import find_pictures, read_picture, take_frame
     from emotion_training.predict import cropped_faces, predict, whole_pictures
     from emotion_training.prediction_rows import write_rows
     from emotion_training.writing import whole_file
 
-    reader = cropped_faces if args.cropped else whole_pictures
-    read = reader(args.model, args.head, TrackingSettings(uncertain_below=args.uncertain_below))
     pictures = [(str(path), partial(read_picture, path)) for path in find_pictures(args.files)]
     if args.camera is not None:
         pictures.append((f'camera {args.camera}', partial(take_frame, args.camera)))
     if not pictures:
         raise ValueError('name files, folders or patterns, or --camera')
+    if args.model:
+        check_kind(args.model)
+    reader = cropped_faces if args.cropped else whole_pictures
+    read = reader(args.model, args.head, TrackingSettings(uncertain_below=args.uncertain_below))
     unread: list[str] = []
 
     def refused(message: str) -> None:

@@ -145,7 +145,7 @@ def comparison(models: Sequence[dict[str, Any]]) -> str:
         )
         lines.append(
             f'  {"":<{width}}{"accuracy":>21}{"macro recall":>21}{"ECE":>8}{"log loss":>10}'
-            f'{"difference":>23}{"p":>9}'
+            f'{"difference":>24}{"p":>9}'
         )
         for model in models:
             row = model['questions'][name]
@@ -156,7 +156,7 @@ def comparison(models: Sequence[dict[str, Any]]) -> str:
             line += f'{row["ece"]:>8.2%}{row["log_loss"]:>10.4f}'
             if 'against_first' in row:
                 mean, low, high = (100 * value for value in row['against_first']['accuracy'])
-                line += f'{mean:>+9.2f} {f"{low:+.2f}..{high:+.2f}":>13}'
+                line += f'{mean:>+9.2f} {f"{low:+.2f}..{high:+.2f}":>14}'
                 line += f'{row["against_first"]["mcnemar"]["p"]:>9.2g}'
             lines.append(line)
         lines.append('')

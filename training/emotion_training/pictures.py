@@ -70,12 +70,16 @@ def take_frame(source: str) -> np.ndarray:
         CameraError: if it gives no picture.
 
     """
-    camera = open_source(source)
+    camera = open_source(source, loop=False)
+    found = None
     try:
         for _ in range(_WARM_UP_FRAMES):
             frame = camera.read()
+            if frame is None:
+                break
+            found = frame
     finally:
         camera.close()
-    if frame is None:
+    if found is None:
         raise CameraError(f'camera {source} gives no picture')
-    return frame
+    return found

@@ -68,7 +68,9 @@ def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> dict[st
             place: dict[str, Any] = {'ha': 'center', 'color': ink}
             axes.text(column, row - 0.02, f'{rates[row, column]:.0%}', va='bottom', weight=strong, **place)  # fmt: skip
             axes.text(column, row + 0.06, f'{matrix[row, column]}', va='top', size=8, **place)
-        axes.set_xticks(range(len(labels)), labels, rotation=35, ha='right')
+        axes.set_xticks(
+            range(len(labels)), labels, rotation=35, ha='right', rotation_mode='anchor'
+        )
         axes.set_yticks(
             range(len(labels)), [f'{n} ({c})' for n, c in zip(labels, matrix.sum(1), strict=True)]
         )
@@ -93,13 +95,10 @@ def reliability(bins: dict[str, list], ece: float) -> dict[str, bytes]:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         width = 0.92 / ECE_BINS
         above.bar(centres, accuracy, width, color=_BLUE[theme], label='right')
-        gap: dict[str, Any] = {
-            'color': _RED[theme],
-            'alpha': 0.35,
-            'hatch': '///',
-            'edgecolor': _RED[theme],
-        }
-        above.bar(centres, confidence - accuracy, width, accuracy, label='gap to the confidence', **gap)  # fmt: skip
+        above.bar(
+            centres, confidence - accuracy, width, accuracy, label='gap to the confidence',
+            facecolor='none', edgecolor=_RED[theme], hatch='////',
+        )  # fmt: skip
         above.plot((0, 1), (0, 1), '--', color=_INK[theme], linewidth=1, label='as it should be')
         above.set(title=f'Reliability: ECE {ece:.2%}', ylabel='share right', xlim=(0, 1), ylim=(0, 1))  # fmt: skip
         above.legend(loc='upper left')
