@@ -14,6 +14,7 @@ from emotion_training.prediction_rows import COLUMNS
 from emotion_perception.camera import portrait_path
 from emotion_perception.classification import EmotionClassifier
 from emotion_perception.emotions import EMOTIONS
+from emotion_perception.tracking import TrackingSettings
 
 
 @pytest.fixture
@@ -44,8 +45,9 @@ def test_cropped_faces_are_classified_as_they_are(faces, capsys):
     expected = EmotionClassifier.load(head='fer2013').classify(images)
     found = np.array([[float(row[name]) for name in EMOTIONS] for row in rows])
     assert found == pytest.approx(expected, abs=1e-4)
+    threshold = TrackingSettings().uncertain_below
     for row, p in zip(rows, expected, strict=True):
-        assert row['label'] == (EMOTIONS[p.argmax()] if p.max() >= 0.5 else 'uncertain')
+        assert row['label'] == (EMOTIONS[p.argmax()] if p.max() >= threshold else 'uncertain')
         assert row['detection_score'] == ''
 
 

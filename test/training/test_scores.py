@@ -10,6 +10,7 @@ from emotion_training.fer2013 import VOTE_COLUMNS
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 from emotion_perception.emotions import EMOTIONS
+from emotion_perception.tracking import TrackingSettings
 
 
 def guesses(count, seed=0):
@@ -91,15 +92,16 @@ def test_rows_of_the_confusion_matrix_are_the_labels():
 
 
 def test_risk_and_coverage_by_hand():
-    confidence = np.array([0.3, 0.9, 0.6, 0.8])
+    confidence = np.array([0.3, 0.9, 0.7, 0.8])
     correct = np.array([False, True, True, False])
     curve = metrics.risk_coverage(confidence, correct)
     # most confident first: right, wrong, right, wrong
     at = [curve['coverage'].index(coverage) for coverage in (0.25, 0.5, 0.75, 1.0)]
     assert [curve['risk'][k] for k in at] == [0.0, 0.5, 0.3333, 0.5]
-    assert [curve['threshold'][k] for k in at] == [0.9, 0.8, 0.6, 0.3]
+    assert [curve['threshold'][k] for k in at] == [0.9, 0.8, 0.7, 0.3]
     assert curve['area'] == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4, abs=1e-4)
-    assert curve['robot'] == {'threshold': 0.5, 'coverage': 0.75, 'accuracy': 0.6667}
+    threshold = TrackingSettings().uncertain_below
+    assert curve['robot'] == {'threshold': threshold, 'coverage': 0.75, 'accuracy': 0.6667}
 
 
 def test_the_most_confident_mistakes_come_first():

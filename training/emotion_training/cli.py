@@ -67,7 +67,10 @@ def _predict(args: argparse.Namespace) -> int:
     if args.model:
         check_kind(args.model)
     reader = cropped_faces if args.cropped else whole_pictures
-    read = reader(args.model, args.head, TrackingSettings(uncertain_below=args.uncertain_below))
+    settings = TrackingSettings()
+    if args.uncertain_below is not None:
+        settings.uncertain_below = args.uncertain_below
+    read = reader(args.model, args.head, settings)
     unread: list[str] = []
 
     def refused(message: str) -> None:
@@ -168,8 +171,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     predict.add_argument('--camera', metavar='N', help='one picture of this camera, or of a video')
     predict.add_argument(
-        '--uncertain-below', type=float, default=0.5, metavar='P',
-        help='confidence below which the label is uncertain (0.5)',
+        '--uncertain-below', type=float, metavar='P',
+        help="confidence below which the label is uncertain, 0 to 1 (the robot's)",
     )  # fmt: skip
     predict.add_argument('--format', default='table', choices=('table', 'json', 'csv'))
     predict.add_argument('--out', type=Path, help='file for the answers, in place of the screen')
