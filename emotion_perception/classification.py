@@ -86,17 +86,21 @@ class EmotionClassifier:
 
         """
         path = DEFAULT_MODEL if path is None or not str(path) else Path(path)
+        backend: _Backend
         if path.suffix in _KERAS_SUFFIXES:
             from emotion_perception.keras_backend import load_keras
 
             backend, description = load_keras(path)
-            return cls(backend, description, description.heads[0])
-        if not path.is_file():
+        elif not path.is_file():
             raise ModelError(f'there is no model file {path}')
-        description = read_description(path.with_suffix('.json'))
+        else:
+            description = read_description(path.with_suffix('.json'))
+            backend = _LiteRTBackend(path, description, threads)
+        if len(description.heads) == 1:
+            head = description.heads[0]
         if head not in description.heads:
             raise ValueError(f'{path} has no head {head!r}; it has {", ".join(description.heads)}')
-        return cls(_LiteRTBackend(path, description, threads), description, head)
+        return cls(backend, description, head)
 
     def classify(self, faces: np.ndarray) -> np.ndarray:
         """

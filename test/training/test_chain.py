@@ -229,5 +229,5 @@ def test_help_reads_well():
         text=True,
         check=True,
     )
-    for command in ('build', 'train', 'evaluate', 'export', 'geometry'):
+    for command in ('build', 'train', 'evaluate', 'export', 'predict', 'geometry'):
         assert f'    {command} ' in done.stdout

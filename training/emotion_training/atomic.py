@@ -1,4 +1,4 @@
-"""Make a folder whole or not at all."""
+"""Make a folder or a file whole or not at all."""
 
 import errno
 import os
@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from emotion_training.fer2013 import DatasetError
 
@@ -54,3 +55,31 @@ def _remove_left_over(partial: Path) -> None:
             f'{partial} is in the way, and no interrupted run left it; move it away'
         )
     shutil.rmtree(partial)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[TextIO]:
+    """
+    Give a stream whose text becomes the file `path` at the end.
+
+    After an error, a full disk or Ctrl-C there is no such file, or the one that was there before.
+    """
+    with _beside(path) as partial, partial.open('w', newline='', encoding='utf-8') as stream:
+        yield stream
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write bytes in the same way."""
+    with _beside(path) as partial:
+        partial.write_bytes(data)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.name}.partial')
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -6,6 +6,34 @@ ECE_BINS = 15
 _TEMPERATURES = np.geomspace(0.3, 3, 231)
 
 
+def reliability(confidence: np.ndarray, correct: np.ndarray) -> dict[str, np.ndarray]:
+    """
+    Return what a reliability diagram shows, for `ECE_BINS` bins of equal width.
+
+    Args:
+        confidence: float [N], 0..1.
+        correct: bool [N].
+
+    Returns:
+        ``images`` int [bins], and the mean ``confidence`` and ``accuracy`` of each bin, float
+        [bins], NaN where a bin is empty.
+
+    """
+    bins = confidence_bins(confidence)
+    images = np.bincount(bins, minlength=ECE_BINS)
+    with np.errstate(invalid='ignore'):
+        return {
+            'images': images,
+            'confidence': np.bincount(bins, confidence, ECE_BINS) / images,
+            'accuracy': np.bincount(bins, correct, ECE_BINS) / images,
+        }
+
+
+def confidence_bins(confidence: np.ndarray) -> np.ndarray:
+    """Return the index of the bin that each confidence falls into, int [N]."""
+    return np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
+
+
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
     """
     Return the ECE of Guo et al. (2017) with `ECE_BINS` bins of equal width, 0..1.
@@ -15,14 +43,9 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> f
         correct: bool [N].
 
     """
-    bins = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
-    gaps = [
-        abs(float(correct[bins == b].mean() - confidence[bins == b].mean()))
-        * float((bins == b).mean())
-        for b in range(ECE_BINS)
-        if (bins == b).any()
-    ]
-    return sum(gaps)
+    bins = reliability(confidence, correct)
+    gaps = np.abs(bins['accuracy'] - bins['confidence']) * bins['images']
+    return float(np.nansum(gaps) / len(confidence))
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -1,12 +1,15 @@
 """Score a model on a split: FER2013's own labels, the crowd's majority, without twins, and calibration."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
-from emotion_perception.emotions import EMOTIONS
-from emotion_training.calibration import expected_calibration_error
 from emotion_training.dataset import Dataset
+from emotion_training.metrics import score
+
+_ALL_FACES = 'FER+ all faces'
+_LEAK_FREE = ', leak-free'
 
 
 @dataclass(frozen=True)
@@ -19,13 +22,13 @@ class Question:
     rows: np.ndarray
 
 
-def questions(split: Dataset, train: Dataset | None) -> list[Question]:
+def questions(split: Dataset, learned: Collection[str] | None) -> list[Question]:
     """
-    Return what a split can be asked.
+    Return what a split can be asked; a question that no image answers is left out.
 
     Args:
         split: what is scored.
-        train: what the model learned from; its images are twins that ``leak-free`` leaves out.
+        learned: digests of the images that the model learned from, which ``leak-free`` leaves out.
 
     """
     every = np.ones(len(split), bool)
@@ -33,44 +36,27 @@ def questions(split: Dataset, train: Dataset | None) -> list[Question]:
     if split.votes is not None:
         asked.append(Question('FER+ majority', 'crowd', split.majority, split.majority >= 0))
         seen = split.crowd_weight > 0
-        asked.append(Question('FER+ all faces', 'crowd', split.crowd.argmax(1), seen))
-    if train is not None:
-        fresh = ~np.isin(split.digests, train.digests)
+        asked.append(Question(_ALL_FACES, 'crowd', split.crowd.argmax(1), seen))
+    if learned is not None:
+        fresh = ~np.isin(split.digests, list(learned))
         asked += [
-            Question(f'{q.name}, leak-free', q.head, q.labels, q.rows & fresh)
+            Question(q.name + _LEAK_FREE, q.head, q.labels, q.rows & fresh)
             for q in asked
-            if q.name != 'FER+ all faces'
+            if q.name != _ALL_FACES
         ]
-    return asked
+    return [q for q in asked if q.rows.any()]
 
 
-def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """
-    Return accuracy, macro recall and ECE, each 0..1, and the number of images.
-
-    Args:
-        probabilities: float [N, 7].
-        labels: int [N].
-
-    """
-    answers = probabilities.argmax(1)
-    correct = answers == labels
-    recalls = [
-        float(correct[labels == k].mean()) for k in range(len(EMOTIONS)) if (labels == k).any()
-    ]
-    return {
-        'images': len(labels),
-        'accuracy': round(float(correct.mean()), 4),
-        'macro_recall': round(float(np.mean(recalls)), 4),
-        'ece': round(expected_calibration_error(probabilities.max(1), correct), 4),
-    }
+def is_main(question: str) -> bool:
+    """Tell whether a report shows a question in full: neither a subset of another nor mostly noise."""
+    return question != _ALL_FACES and not question.endswith(_LEAK_FREE)
 
 
 def evaluate(
     probabilities: dict[str, np.ndarray], split: Dataset, train: Dataset | None = None
 ) -> dict[str, dict[str, float]]:
     """
-    Return the scores of every question that the split can be asked.
+    Return the scores of every question that the split can be asked and `probabilities` answer.
 
     Args:
         probabilities: float [N, 7] of each head, for all images of the split.
@@ -80,16 +66,17 @@ def evaluate(
     """
     return {
         q.name: score(probabilities[q.head][q.rows], q.labels[q.rows])
-        for q in questions(split, train)
+        for q in questions(split, None if train is None else train.digests)
         if q.head in probabilities
     }
 
 
 def table(scores: dict[str, dict[str, float]]) -> str:
-    """Return the scores as lines of text."""
-    lines = [f'{"":<28}{"images":>8}{"accuracy":>10}{"macro recall":>14}{"ECE":>8}']
+    """Return scores as lines of text, with the log loss where they have it."""
+    lossy = any('log_loss' in row for row in scores.values())
+    heading = f'{"":<28}{"images":>8}{"accuracy":>10}{"macro recall":>14}{"ECE":>8}'
+    lines = [heading + (f'{"log loss":>10}' if lossy else '')]
     for name, row in scores.items():
-        lines.append(
-            f'{name:<28}{row["images"]:>8}{row["accuracy"]:>10.2%}{row["macro_recall"]:>14.2%}{row["ece"]:>8.2%}'
-        )
+        line = f'{name:<28}{row["images"]:>8}{row["accuracy"]:>10.2%}{row["macro_recall"]:>14.2%}{row["ece"]:>8.2%}'
+        lines.append(line + (f'{row["log_loss"]:>10.4f}' if lossy else ''))
     return '\n'.join(lines)

@@ -7,9 +7,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from emotion_perception.classification import EmotionClassifier
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.model_description import HEADS, ModelDescription
+from emotion_training.answers import answers
 from emotion_training.calibration import fit_temperature
 from emotion_training.dataset import Dataset
 from emotion_training.evaluate import evaluate
@@ -114,10 +114,3 @@ def export(
         partial.unlink(missing_ok=True)
         partial.with_suffix('.json').unlink(missing_ok=True)
     return description
-
-
-def answers(path: Path, head: str, images: np.ndarray, batch: int = 64) -> np.ndarray:
-    """Return what the robot would answer, float32 [N, 7], for uint8 [N, 48, 48]."""
-    classifier = EmotionClassifier.load(path, head)
-    parts = [classifier.classify(images[at : at + batch]) for at in range(0, len(images), batch)]
-    return np.concatenate(parts)
