@@ -7,6 +7,7 @@ from pathlib import Path
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_training.fer2013 import DatasetError
+from emotion_training.filtering import command as filter_command
 
 
 def _build(args: argparse.Namespace) -> None:
@@ -78,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument('--votes', type=Path, help='fer2013new.csv of FER+, the same rows')
     build.add_argument('--out', type=Path, required=True, help='folder to make')
     build.set_defaults(run=_build)
+
+    filter_command.add_parser(commands)
 
     train = commands.add_parser('train', help='train a recipe; started again, it goes on')
     train.add_argument('config', help='name of a recipe in emotion_training/configs')
