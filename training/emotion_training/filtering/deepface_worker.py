@@ -73,7 +73,8 @@ def main(folder: Path) -> int:
         )
         return 1
     except ValueError as error:
-        print(f'{error}'.splitlines()[0].replace(str(folder), '$DEEPFACE_HOME'))
+        why = str(error.__cause__ or error).splitlines()[0]
+        print(f'the library does not accept the weights: {why}')
         return 1
     np.save(folder / 'answers.npy', answers)
     return 0

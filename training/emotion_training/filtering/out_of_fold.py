@@ -14,8 +14,8 @@ from emotion_training.augmentation import Augmentation
 from emotion_training.dataset import Dataset
 from emotion_training.filtering.verdicts import FilterError
 
-_NETWORK: dict[str, Any] = {'stem': 16, 'widths': (32, 64, 128), 'depths': (1, 1, 1)}
-_BATCH = 128
+_NETWORK: dict[str, Any] = {'stem': 8, 'widths': (16, 32, 64, 128), 'depths': (1, 1, 1, 1)}
+_LARGEST_BATCH = 128
 _PEAK_RATE = 2e-3
 _AUGMENTATION = Augmentation(degrade=0.0)
 
@@ -84,7 +84,9 @@ def predict(
 
 
 def _fingerprint(data: Dataset, folds: int, epochs: int, seed: int) -> str:
-    recipe = json.dumps([folds, epochs, seed, _NETWORK, _BATCH, _PEAK_RATE, repr(_AUGMENTATION)])
+    recipe = json.dumps(
+        [folds, epochs, seed, _NETWORK, _LARGEST_BATCH, _PEAK_RATE, repr(_AUGMENTATION)]
+    )
     content = '\n'.join([recipe, *data.digests, *map(str, data.labels)])
     return hashlib.sha256(content.encode()).hexdigest()
 
@@ -129,13 +131,27 @@ def _answer(data: Dataset, held_out: np.ndarray, epochs: int, seed: int, name: s
                 )
             ],
         )
-    faces = data.images[held_out][..., None].astype(np.float32)
-    logits = [model.predict(x, batch_size=512, verbose=0) for x in (faces, faces[:, :, ::-1])]
-    return np.mean([np.asarray(keras.ops.softmax(one)) for one in logits], axis=0)
+    return _ask(model, data.images[held_out][..., None])
+
+
+def _ask(model, faces: np.ndarray, size: int = 512) -> np.ndarray:
+    """Return the probabilities of uint8 [N, 48, 48, 1], each averaged with its mirror image's."""
+    import keras
+
+    answers = []
+    for at in range(0, len(faces), size):
+        batch = faces[at : at + size].astype(np.float32)
+        both = (model(one, training=False) for one in (batch, batch[:, :, ::-1]))
+        answers.append(
+            np.mean([keras.ops.convert_to_numpy(keras.ops.softmax(one)) for one in both], axis=0)
+        )
+    return np.concatenate(answers)
 
 
 def _batches(images: np.ndarray, labels: np.ndarray, seed: int):
     import keras
+
+    size = min(_LARGEST_BATCH, max(1, len(images) // 8))
 
     class Batches(keras.utils.PyDataset):
         """Shuffled, augmented batches; the same for the same seed and epoch."""
@@ -149,10 +165,10 @@ def _batches(images: np.ndarray, labels: np.ndarray, seed: int):
             self._order = np.random.default_rng((seed, epoch)).permutation(len(images))
 
         def __len__(self) -> int:
-            return max(1, len(images) // _BATCH)
+            return len(images) // size
 
         def __getitem__(self, index: int):
-            rows = self._order[index * _BATCH : (index + 1) * _BATCH]
+            rows = self._order[index * size : (index + 1) * size]
             rng = np.random.default_rng((seed, self._epoch, index))
             faces = _AUGMENTATION(images[rows], rng)
             return faces[..., None].astype(np.float32), labels[rows]
