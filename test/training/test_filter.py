@@ -227,6 +227,12 @@ def test_a_full_disk_leaves_nothing_behind(planted, tmp_path, monkeypatch, capsy
     line = refused(capsys, planted, '--method', 'votes', '--out', out)
     assert line == f'emotion-training filter: {out}: the disk is full; nothing was left there'
     assert list(tmp_path.iterdir()) == []
+    # the same while a fold's answers are saved
+    monkeypatch.setattr(out_of_fold, '_answer', lambda *_: np.zeros((0, 7)))
+    monkeypatch.setattr(out_of_fold.np, 'savez', full)
+    assert 'the disk is full' in refused(
+        capsys, planted, '--method', 'confident-learning', '--out', out
+    )
 
 
 def test_where_files_cannot_be_linked_they_are_copied(planted, tmp_path, monkeypatch):
@@ -415,9 +421,18 @@ def test_deepface_keeps_what_it_agrees_with(train):
     assert np.array_equal(found.keep, train.labels == drawn_labels(train))
     wrong = int(np.flatnonzero(train.paths == np.array('train/disgust/00000.png'))[0])
     assert found.reasons[wrong] == 'DeepFace: anger 0.95, disgust 0.01'
-    stand_in = deepface_agreement.judge(train, double, 'ten epochs')
-    assert stand_in.note == "a STAND-IN for DeepFace's weights (ten epochs)"
-    assert stand_in.reasons[wrong].startswith('the stand-in for DeepFace: anger')
+    assert found.note == 'weights not named'
+
+
+def test_a_stand_in_says_that_it_is_one(train, random_weights):
+    weights, network = random_weights
+    note = deepface_agreement.describe(weights)
+    assert note.startswith("a STAND-IN for DeepFace's weights (random), sha256 ")
+    stand_in = deepface_agreement.judge(train, lambda images: np.eye(7)[drawn_labels(train)], note)
+    assert stand_in.note == note
+    assert stand_in.reasons[0].startswith('the stand-in for DeepFace: anger 1.00')
+    # the number of parameters that DeepFace's network has
+    assert network.count_params() == 1_485_831
 
 
 def test_missing_weights_are_asked_for_in_one_line(planted, tmp_path, capsys, monkeypatch):
@@ -449,12 +464,6 @@ def random_weights(tmp_path_factory):
     path = tmp_path_factory.mktemp('weights') / 'facial_expression_model_weights.h5'
     deepface_standin.save(network, path, 'random')
     return path, network
-
-
-def test_a_stand_in_says_that_it_is_one(random_weights):
-    assert deepface_agreement.stand_in_note(random_weights[0]) == 'random'
-    # the number of parameters that DeepFace's file has
-    assert random_weights[1].count_params() == 1_485_831
 
 
 needs_deepface = pytest.mark.skipif(

@@ -73,8 +73,25 @@ def filter_dataset(
     """
     if out.exists():
         raise FilterError(f'{out} exists already; remove it or choose another folder')
-    data = load(source, 'train')
-    verdicts = [method(data) for method in methods]
+    partial = out.with_name(out.name + '.partial')
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        data = load(source, 'train')
+        verdicts = [method(data) for method in methods]
+        done = _write(source, partial, data, verdicts, combine)
+        os.replace(partial, out)
+    except BaseException as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise FilterError(f'{out}: the disk is full; nothing was left there') from error
+        raise
+    return done
+
+
+def _write(
+    source: Path, out: Path, data: Dataset, verdicts: Sequence[Verdicts], combine: str
+) -> Filtered:
+    """Write what the verdicts leave to the folder `out`, which is made."""
     keep = combined(verdicts, combine)
     before, after = _count(data.labels), _count(data.labels[keep])
     emptied = [label for label in EMOTIONS if before[label] and not after[label]]
@@ -83,33 +100,24 @@ def filter_dataset(
             f'no training image of {", ".join(emptied)} would be left of '
             f'{", ".join(str(before[label]) for label in emptied)}; filter less strictly'
         )
-    partial = out.with_name(out.name + '.partial')
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
-        kept = {path for path, stays in zip(data.paths, keep, strict=True) if stays}
-        untouched = _carry_over(source, partial, kept)
-        done = Filtered(
-            before, after, untouched,
-            {one.method: f'{one.note}; keeps {one.keep.mean():.1%}' for one in verdicts},
-            _crowd(data, keep),
-        )  # fmt: skip
-        _write_verdicts(partial / VERDICTS, data, keep, verdicts)
-        for one in verdicts:
-            if one.probabilities is not None:
-                predictions.save(partial / f'{one.method}.npz', data, one.probabilities)
-        names = f' {combine} '.replace(' all ', ' and ').replace(' any ', ' or ').join(done.notes)
-        title = f'{int((~keep).sum())} of {len(data)} training images removed, kept by {names}'
-        if any('STAND-IN' in note for note in done.notes.values()):
-            title += ' (deepface: a stand-in for its weights)'
-        contact_sheet(data, ~keep, suggestions(verdicts), title, partial / SHEET)
-        _write_record(partial / RECORD, source, data, keep, combine, done)
-        os.replace(partial, out)
-    except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FilterError(f'{out}: the disk is full; nothing was left there') from error
-        raise
+    out.mkdir(parents=True)
+    kept = {path for path, stays in zip(data.paths, keep, strict=True) if stays}
+    done = Filtered(
+        before,
+        after,
+        _carry_over(source, out, kept),
+        {one.method: f'{one.note}; keeps {one.keep.mean():.1%}' for one in verdicts},
+        _crowd(data, keep),
+    )
+    _write_verdicts(out / VERDICTS, data, keep, verdicts)
+    for one in verdicts:
+        if one.probabilities is not None:
+            predictions.save(out / f'{one.method}.npz', data, one.probabilities)
+    names = (' and ' if combine == 'all' else ' or ').join(done.notes)
+    title = f'{int((~keep).sum())} of {len(data)} training images removed; kept by {names}'
+    title += ''.join(f'\n{name}: {note}' for name, note in done.notes.items())
+    contact_sheet(data, ~keep, suggestions(verdicts), title, out / SHEET)
+    _write_record(out / RECORD, source, data, keep, combine, done)
     return done
 
 

@@ -95,7 +95,7 @@ def _deepface(args: argparse.Namespace, _: Path):
     return partial(
         deepface.judge,
         classify=partial(deepface.classify, weights=weights),
-        stand_in=deepface.stand_in_note(weights),
+        weights=deepface.describe(weights),
     )
 
 

@@ -33,7 +33,9 @@ def contact_sheet(
     figure, axes = plt.subplots(
         len(EMOTIONS), 1, figsize=(13, 2.05 * len(EMOTIONS)), layout='constrained'
     )
-    figure.suptitle(f'{title}\nbelow each image: what it is taken for (- where nothing is named)')
+    figure.suptitle(
+        f'{title}\nbelow each image: what it is taken for (- where nothing is named)', fontsize=10
+    )
     for index, (label, axis) in enumerate(zip(EMOTIONS, axes, strict=True)):
         rows = np.flatnonzero(removed & (data.labels == index))
         shown = np.random.default_rng(index).permutation(rows)[: _COLUMNS * _ROWS]

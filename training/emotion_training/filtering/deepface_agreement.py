@@ -6,6 +6,7 @@ warnings and the Keras of the process that does so. It never downloads: the weig
 checked first, and the process refuses every connection.
 """
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -25,11 +26,13 @@ WEIGHTS_NAME = 'facial_expression_model_weights.h5'
 STAND_IN = 'emotion_training_stand_in'
 """HDF5 attribute of weights that `deepface_standin` trained; its value says how."""
 
+_STAND_IN_WORDS = "a STAND-IN for DeepFace's weights"
+
 _HDF5_SIGNATURE = b'\x89HDF\r\n\x1a\n'
 
 
 def judge(
-    data: Dataset, classify: Callable[[np.ndarray], np.ndarray], stand_in: str | None = None
+    data: Dataset, classify: Callable[[np.ndarray], np.ndarray], weights: str = 'weights not named'
 ) -> Verdicts:
     """
     Keep an image where the strongest answer is its label.
@@ -37,19 +40,18 @@ def judge(
     Args:
         data: a split.
         classify: from uint8 [N, 48, 48] to probabilities, float [N, 7] in the order of EMOTIONS.
-        stand_in: how the weights came about where they are not DeepFace's own.
+        weights: which ones answer, as `describe` says it.
 
     """
     probabilities = classify(data.images)
     best = probabilities.argmax(1)
-    who = 'the stand-in for DeepFace' if stand_in else 'DeepFace'
+    who = 'the stand-in for DeepFace' if _STAND_IN_WORDS in weights else 'DeepFace'
     reasons = tuple(
         f'{who}: {EMOTIONS[answer]} {row[answer]:.2f}'
         + ('' if answer == label else f', {EMOTIONS[label]} {row[label]:.2f}')
         for label, answer, row in zip(data.labels, best, probabilities, strict=True)
     )
-    note = f"a STAND-IN for DeepFace's weights ({stand_in})" if stand_in else "DeepFace's weights"
-    return Verdicts('deepface', note, best == data.labels, reasons, best, probabilities)
+    return Verdicts('deepface', weights, best == data.labels, reasons, best, probabilities)
 
 
 def find_weights(given: Path | None) -> Path:
@@ -77,13 +79,14 @@ def find_weights(given: Path | None) -> Path:
     return path
 
 
-def stand_in_note(weights: Path) -> str | None:
-    """Return how a stand-in was made, or None for a file that is not marked as one."""
+def describe(weights: Path) -> str:
+    """Return which weights a file holds; a stand-in that this project trained is called one."""
     import h5py
 
     with h5py.File(weights) as stored:
         note = stored.attrs.get(STAND_IN)
-    return None if note is None else str(note)
+    whose = "DeepFace's weights" if note is None else f'{_STAND_IN_WORDS} ({note})'
+    return f'{whose}, sha256 {hashlib.sha256(weights.read_bytes()).hexdigest()[:16]}'
 
 
 def classify(images: np.ndarray, weights: Path) -> np.ndarray:
