@@ -1,0 +1,1 @@
+"""The subcommands of `emotion-training`, a module each: `add_parser` and `run`. Heavy imports wait for `run`."""

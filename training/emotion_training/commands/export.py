@@ -1,0 +1,38 @@
+"""The subcommand `export`: make the files that the robot loads."""
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the subcommand to the parser of `emotion-training`."""
+    parser = commands.add_parser(
+        'export', help='make the LiteRT file and json that the robot loads'
+    )
+    parser.add_argument('run_folder', metavar='run', type=Path, help='folder that train wrote')
+    parser.add_argument('dataset', type=Path, help='folder that build made')
+    parser.add_argument('--out', type=Path, required=True, help='folder for the two files')
+    parser.add_argument(
+        '--quantisation',
+        default='float16',
+        choices=('float16', 'float32', 'int8'),
+        help='of the weights; int8 of the values too (float16)',
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the subcommand."""
+    from emotion_training.dataset import load
+    from emotion_training.evaluate import table
+    from emotion_training.export import export
+
+    done = export(
+        args.run_folder,
+        load(args.dataset, 'train'),
+        load(args.dataset, 'validation'),
+        args.out,
+        args.quantisation,
+    )
+    print(table(done.scores))
+    print(f'{args.out / done.file}  {done.parameters} parameters  sha256 {done.sha256}')
