@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -14,9 +13,10 @@ from emotion_perception.camera import CameraError, open_source
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.detection import DETECTORS, DetectorError
 from emotion_perception.emotions import EMOTIONS
-from emotion_perception.image_conversion import ImageError, decode_compressed
+from emotion_perception.image_conversion import ImageError
 from emotion_perception.litert import ModelError
 from emotion_perception.model_description import read_description
+from emotion_perception.pictures import find_pictures, read_picture
 from emotion_perception.pipeline import FaceEmotion, Pipeline
 
 
@@ -47,22 +47,12 @@ def _print(source: str, time_s: float | None, faces: list[FaceEmotion], as_json:
         print(f'{source}  no face')
 
 
-def _pictures(paths: list[Path]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(
-                p for p in path.iterdir() if p.suffix.lower() in ('.jpeg', '.jpg', '.png')
-            )
-        else:
-            yield path
-
-
 def _image(args: argparse.Namespace) -> int:
     pipeline = _pipeline(args, tracking=False)
     unread = 0
-    for path in _pictures(args.files):
+    for path in find_pictures(args.files):
         try:
-            image = decode_compressed(path.read_bytes())
+            image = read_picture(path)
         except (ImageError, OSError) as error:
             print(f'{path}: {error}', file=sys.stderr)
             unread += 1
@@ -147,10 +137,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     common.add_argument('--json', action='store_true', help='one json object a face and line')
 
-    image = commands.add_parser(
-        'image', parents=[common], help='jpeg and png files, or folders of them'
+    image = commands.add_parser('image', parents=[common], help='pictures, or folders of them')
+    image.add_argument(
+        'files', nargs='+', metavar='FILE', help='pictures, folders of them, or patterns'
     )
-    image.add_argument('files', type=Path, nargs='+', metavar='FILE')
     image.add_argument(
         '--out', type=Path, help='folder for annotated copies; nothing is written without it'
     )

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from conftest import draw_face
 from emotion_training import cli, predict
-from emotion_training.pictures import find_pictures, read_picture, take_frame
 from emotion_training.prediction_rows import COLUMNS
 
 from emotion_perception.camera import portrait_path
 from emotion_perception.classification import EmotionClassifier
 from emotion_perception.emotions import EMOTIONS
+from emotion_perception.pictures import find_pictures, read_picture, take_frame
 from emotion_perception.tracking import TrackingSettings
 
 

@@ -38,10 +38,10 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
+    from emotion_perception.pictures import find_pictures, read_picture, take_frame
     from emotion_perception.tracking import TrackingSettings
     from emotion_training.answers import check_kind
     from emotion_training.atomic import whole_file
-    from emotion_training.pictures import find_pictures, read_picture, take_frame
     from emotion_training.predict import cropped_faces, predict, whole_pictures
     from emotion_training.prediction_rows import write_rows
 
