@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 from emotion_training import cli, deepface_standin
@@ -433,6 +434,11 @@ def test_a_stand_in_says_that_it_is_one(train, random_weights):
     stand_in = deepface_agreement.judge(train, lambda images: np.eye(7)[drawn_labels(train)], note)
     assert stand_in.note == note
     assert stand_in.reasons[0].startswith('the stand-in for DeepFace: anger 1.00')
+    # a file without the mark is not called DeepFace's own: nobody here can know
+    bare = weights.with_name('bare.h5')
+    with h5py.File(bare, 'w'):
+        pass
+    assert deepface_agreement.describe(bare).startswith('weights without the mark of a stand-in, ')
     # the number of parameters that DeepFace's network has
     assert network.count_params() == 1_485_831
 
@@ -529,8 +535,6 @@ def test_the_library_cannot_reach_the_network(train, tmp_path):
 
 @needs_deepface
 def test_weights_of_another_network_are_refused(train, tmp_path):
-    import h5py
-
     path = tmp_path / 'weights.h5'
     with h5py.File(path, 'w') as stream:
         stream.attrs['layer_names'] = []

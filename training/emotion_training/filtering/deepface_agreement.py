@@ -80,12 +80,14 @@ def find_weights(given: Path | None) -> Path:
 
 
 def describe(weights: Path) -> str:
-    """Return which weights a file holds; a stand-in that this project trained is called one."""
+    """Return which weights a file holds, as far as it can tell: a marked stand-in is called one."""
     import h5py
 
     with h5py.File(weights) as stored:
         note = stored.attrs.get(STAND_IN)
-    whose = "DeepFace's weights" if note is None else f'{_STAND_IN_WORDS} ({note})'
+    whose = (
+        'weights without the mark of a stand-in' if note is None else f'{_STAND_IN_WORDS} ({note})'
+    )
     return f'{whose}, sha256 {hashlib.sha256(weights.read_bytes()).hexdigest()[:16]}'
 
 
