@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from std_msgs.msg import String
 
 from emotion_perception.messages import Emotion, seconds
+from emotion_perception.session import run_node
 
 RESPONSES = {
     Emotion.LABEL_HAPPINESS: 'Hello! Good to see you.',
@@ -48,11 +47,7 @@ class BehaviourNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the behaviour until it is told to stop."""
-    try:
-        with rclpy.init(args=args):
-            rclpy.spin(BehaviourNode())
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+    run_node(BehaviourNode, args)
 
 
 if __name__ == '__main__':

@@ -3,8 +3,6 @@
 import sys
 from typing import Any
 
-import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
@@ -12,6 +10,7 @@ from std_msgs.msg import Header
 
 from emotion_perception.camera import PORTRAIT, CameraError, open_source
 from emotion_perception.messages import bgr_to_image
+from emotion_perception.session import run_node
 
 
 class CameraNode(Node):
@@ -56,10 +55,7 @@ class CameraNode(Node):
 def main(args: list[str] | None = None) -> None:
     """Run the camera until it is told to stop or has no more pictures."""
     try:
-        with rclpy.init(args=args):
-            rclpy.spin(CameraNode())
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        run_node(CameraNode, args)
     except CameraError as error:
         sys.exit(f'camera: {error}')
 

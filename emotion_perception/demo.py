@@ -10,12 +10,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from emotion_perception.camera import PORTRAIT
 from emotion_perception.messages import Emotion, EmotionArray, image_to_bgr, seconds
+from emotion_perception.session import ros_session
 
 _START_LIMIT_S = 20.0
 
@@ -158,17 +158,17 @@ def main(arguments: list[str] | None = None) -> int:
         else str(Path(args.camera).resolve())
     )
     processes: list[subprocess.Popen] = []
+    listener: Listener | None = None
+    trouble = ''
     try:
-        with rclpy.init(args=[]):
+        with ros_session([]):
             listener = Listener(Printer())
             processes.append(_start('node', autostart='true'))
             processes.append(_start('camera_node', source=f'"{camera}"'))
             trouble = _watch(listener, processes, args.seconds)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        trouble = ''
     finally:
         _stop(processes)
-    if trouble or not listener.stamps:
+    if trouble or listener is None or not listener.stamps:
         print(f'demo: {trouble or "stopped before the first frame"}', file=sys.stderr)
         return 1
     print(f'\n{listener.summary()}')

@@ -6,9 +6,7 @@ import traceback
 from typing import Any
 
 import cv2
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
@@ -28,6 +26,7 @@ from emotion_perception.messages import (
 )
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.publishers import EmotionPublishers
+from emotion_perception.session import run_node
 from emotion_perception.statistics import Statistics
 from emotion_perception.worker import FrameWorker
 
@@ -120,19 +119,19 @@ class EmotionNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the model and the publishers."""
-        self.release()
+        self._release()
         self._state = 'unconfigured'
         return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free everything, from any state."""
-        self.release()
+        self._release()
         self._state = 'finalized'
         return SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Go back to unconfigured after a transition failed."""
-        self.release()
+        self._release()
         self._state = 'unconfigured'
         return SUCCESS
 
@@ -142,13 +141,18 @@ class EmotionNode(LifecycleNode):
             self._worker.stop()
             self._worker = None
 
-    def release(self) -> None:
+    def _release(self) -> None:
         """Stop reading images and free model, publishers and service."""
         self._stop_reading()
         if self._pipeline is not None:
             self._outputs.destroy()
             self.destroy_service(self._classify_service)
             self._pipeline = None
+
+    def destroy_node(self) -> None:
+        """Let everything go before the node itself goes."""
+        self._release()
+        super().destroy_node()
 
     # parameters
 
@@ -250,15 +254,7 @@ class EmotionNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop."""
-    try:
-        with rclpy.init(args=args):
-            node = EmotionNode()
-            try:
-                rclpy.spin(node)
-            finally:
-                node.release()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+    run_node(EmotionNode, args)
 
 
 if __name__ == '__main__':
