@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from emotion_perception.annotation import annotate
-from emotion_perception.camera import CameraError, open_source
+from emotion_perception.camera import CameraError, MovingStill, open_source
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.detection import DETECTORS, DetectorError
 from emotion_perception.emotions import EMOTIONS
@@ -68,6 +68,8 @@ def _image(args: argparse.Namespace) -> int:
 def _video(args: argparse.Namespace) -> int:
     pipeline = _pipeline(args, tracking=True)
     source = open_source(str(args.source), loop=False)
+    if isinstance(source, MovingStill):
+        raise CameraError(f'{args.source} is a picture; use `emotion-perception image`')
     writer, count = None, 0
     try:
         while (frame := source.read()) is not None:
