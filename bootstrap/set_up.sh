@@ -7,7 +7,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
-log=$root/.venv/set_up.log
+log=$root/log/set_up.log
 
 fail() { printf 'set-up: %s\n' "$*" >&2; exit 1; }
 say() { printf 'set-up: %s\n' "$*"; }
@@ -67,10 +67,11 @@ select_requirements() {
 }
 
 if ! grep -qsxF "$wanted" .venv/have; then
-  mkdir -p .venv; : >"$log"
-  if [ ! -x .venv/bin/python ]; then
+  mkdir -p log; : >"$log"
+  # one that was interrupted while it was made has no pip yet
+  if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     system=(); [ "$source_of_ros" = wheels ] || system=(--system-site-packages)
-    run "making .venv with $("$python" --version)" "$python" -m venv "${system[@]}" .venv
+    run "making .venv with $("$python" --version)" "$python" -m venv --clear "${system[@]}" .venv
   fi
   constrain >.venv/constraints.txt
   select_requirements >.venv/requirements.txt

@@ -40,7 +40,7 @@ def annotate(image: np.ndarray, faces: Iterable[FaceEmotion]) -> np.ndarray:
         x, y, w, h = face.box
         cv2.rectangle(out, (x, y), (x + w, y + h), colour, max(round(2 * unit), 1), cv2.LINE_AA)
         name = f'#{face.face_id} ' if face.face_id else ''
-        _label(out, f'{name}{face.label} {face.confidence:.0%}', (x, y), colour, unit)
+        _label(out, f'{name}{face.label} {min(face.confidence, 0.99):.0%}', (x, y), colour, unit)
     return out
 
 
@@ -55,13 +55,17 @@ def _label(out: np.ndarray, text: str, corner: tuple[int, int], colour, unit: fl
 
 
 def _bars(out: np.ndarray, face: FaceEmotion, others: list[Box], unit: float) -> None:
-    """Draw the smoothed probabilities below the box on a darkened ground, where no face is covered."""
+    """Draw the smoothed probabilities below the box on a darkened ground, where there is room and no face."""
     font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.36 * unit
     thick, step, pad = max(round(8 * unit), 2), max(round(13 * unit), 3), round(4 * unit)
     text_width = cv2.getTextSize('happiness', font, size, 1)[0][0] + 2 * pad
-    left, right = face.box.x, face.box.x + max(face.box.width, text_width)
+    width = max(face.box.width, text_width)
+    left = max(min(face.box.x, out.shape[1] - width - text_width), 0)
+    right = left + width
     top = face.box.y + face.box.height + pad
     bottom = top + step * len(EMOTIONS) + pad
+    if bottom > out.shape[0]:
+        return
     for x, y, w, h in others:
         if left < x + w and x < right + text_width and top < y + h and y < bottom:
             return

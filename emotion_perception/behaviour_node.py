@@ -5,7 +5,7 @@ from typing import Any
 from rclpy.node import Node
 from std_msgs.msg import String
 
-from emotion_perception.messages import Emotion, seconds
+from emotion_msgs.msg import Emotion
 from emotion_perception.session import run_node
 
 RESPONSES = {
@@ -29,10 +29,8 @@ class BehaviourNode(Node):
 
     def _react(self, emotion: Emotion) -> None:
         # a face that has only just appeared may be passing by; an uncertain one says nothing to go by
-        if (
-            seconds(emotion.tracked_for) < self._settle_s
-            or emotion.label == Emotion.LABEL_UNCERTAIN
-        ):
+        seen_s = emotion.tracked_for.sec + emotion.tracked_for.nanosec * 1e-9
+        if seen_s < self._settle_s or emotion.label == Emotion.LABEL_UNCERTAIN:
             return
         if self._said.get(emotion.face_id) == emotion.label:
             return

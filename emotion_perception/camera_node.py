@@ -28,6 +28,8 @@ class CameraNode(Node):
         source = str(self.declare_parameter('source', PORTRAIT).value)
         size = self._whole_number('width', 640), self._whole_number('height', 480)
         rate_hz = float(str(self.declare_parameter('rate_hz', 30.0).value))
+        if not rate_hz > 0:
+            raise CameraError(f'rate_hz must be above 0, not {rate_hz:g}')
         self._frame_id = str(self.declare_parameter('frame_id', 'camera').value)
         self._left = self._whole_number('frames', 0) or -1
         self.sent = 0

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -29,9 +30,10 @@ def _record(source: str, time_s: float | None, face: FaceEmotion) -> dict:
         'confidence': round(face.confidence, 4),
         'box': list(face.box),
         'detection_score': round(face.detection_score, 4),
-        'probabilities': dict(
-            zip(EMOTIONS, np.round(face.probabilities, 4).tolist(), strict=True)
-        ),
+        'probabilities': {
+            name: round(float(share), 4)
+            for name, share in zip(EMOTIONS, face.probabilities, strict=True)
+        },
     }
 
 
@@ -47,9 +49,24 @@ def _print(source: str, time_s: float | None, faces: list[FaceEmotion], as_json:
         print(f'{source}  no face')
 
 
+def _write_copy(folder: Path, source: Path, picture: np.ndarray, taken: set[Path]) -> None:
+    """Write an annotated copy under a name of its own, never over a picture that was read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target, number = folder / f'{source.stem}.png', 1
+    while target in taken:
+        number += 1
+        target = folder / f'{source.stem}_{number}.png'
+    taken.add(target)
+    if target.resolve() == source.resolve():
+        raise OSError(f'{target} is the picture itself; choose another folder for --out')
+    if not cv2.imwrite(str(target), picture):
+        raise OSError(f'{target} cannot be written')
+
+
 def _image(args: argparse.Namespace) -> int:
     pipeline = _pipeline(args, tracking=False)
     unread = 0
+    taken: set[Path] = set()
     for path in find_pictures(args.files):
         try:
             image = read_picture(path)
@@ -60,8 +77,7 @@ def _image(args: argparse.Namespace) -> int:
         faces = pipeline.process(image)
         _print(str(path), None, faces, args.json)
         if args.out:
-            args.out.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(args.out / f'{path.stem}.png'), annotate(image, faces))
+            _write_copy(args.out, path, annotate(image, faces), taken)
     return 1 if unread else 0
 
 
@@ -120,6 +136,19 @@ def _pipeline(args: argparse.Namespace, tracking: bool) -> Pipeline:
     )
 
 
+def _whole(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not a whole number above 0')
+    return int(text)
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f'{text} does not lie in 0..1')
+    return value
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='emotion-perception',
@@ -135,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     common.add_argument('--model', help='another classifier: .tflite with its json, .keras or .h5')
     common.add_argument(
-        '--min-score', type=float, default=0.5, help='lowest detection score (0.5)'
+        '--min-score', type=_share, default=0.5, help='lowest detection score (0.5)'
     )
     common.add_argument('--json', action='store_true', help='one json object a face and line')
 
@@ -154,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         video = commands.add_parser(name, parents=[common], help=text)
         video.add_argument('source', help=text)
-        video.add_argument('--every', type=int, default=1, help='print every n-th frame (1)')
+        video.add_argument('--every', type=_whole, default=1, help='print every n-th frame (1)')
         video.add_argument(
             '--out', type=Path, help='annotated video (.mp4); nothing is written without it'
         )
@@ -170,7 +199,11 @@ def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     try:
         return args.run(args)
-    except (CameraError, DetectorError, ModelError) as error:
+    except BrokenPipeError:
+        # whoever read our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (CameraError, DetectorError, ModelError, OSError) as error:
         print(f'emotion-perception {args.command}: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:

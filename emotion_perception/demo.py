@@ -4,6 +4,7 @@ import argparse
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -117,13 +118,20 @@ def _stop(processes: list[subprocess.Popen]) -> None:
             process.kill()
 
 
-def _watch(listener: Listener, processes: list[subprocess.Popen], run_s: float) -> str:
+def _watch(
+    listener: Listener,
+    processes: list[subprocess.Popen],
+    run_s: float,
+    stopped: threading.Event,
+) -> str:
     """Listen for `run_s` seconds after the first answer; return why it ended early, empty if it did not."""
     started = time.monotonic()
     deadline = started + _START_LIMIT_S
     asked = False
     while time.monotonic() < deadline:
         rclpy.spin_once(listener, timeout_sec=0.1)
+        if stopped.is_set():
+            return ''
         if any(process.poll() is not None for process in processes):
             return 'a process ended before the demonstration did; its message stands above'
         if listener.stamps and deadline == started + _START_LIMIT_S:
@@ -159,13 +167,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     processes: list[subprocess.Popen] = []
     listener: Listener | None = None
+    # a KeyboardInterrupt inside rclpy's extension comes out as another error: only note Ctrl-C
+    stopped = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stopped.set())
     trouble = ''
     try:
-        with ros_session([]):
+        with ros_session([], catch_signals=False):
             listener = Listener(Printer())
             processes.append(_start('node', autostart='true'))
             processes.append(_start('camera_node', source=f'"{camera}"'))
-            trouble = _watch(listener, processes, args.seconds)
+            trouble = _watch(listener, processes, args.seconds, stopped)
     finally:
         _stop(processes)
     if trouble or listener is None or not listener.stamps:
@@ -175,7 +186,9 @@ def main(arguments: list[str] | None = None) -> int:
     if listener.picture is not None:
         args.out.mkdir(parents=True, exist_ok=True)
         path = args.out / 'emotion.png'
-        cv2.imwrite(str(path), listener.picture)
+        if not cv2.imwrite(str(path), listener.picture):
+            print(f'demo: {path} cannot be written', file=sys.stderr)
+            return 1
         print(f'annotated picture: {path}')
     return 0
 

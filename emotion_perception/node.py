@@ -1,5 +1,6 @@
 """The lifecycle node: wires parameters, images, the pipeline and the messages together."""
 
+import sys
 import threading
 import time
 import traceback
@@ -7,6 +8,7 @@ from typing import Any
 
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
@@ -41,6 +43,10 @@ _IMAGE_QOS = QoSProfile(
 class EmotionNode(LifecycleNode):
     """Reads images, publishes which expression each face shows; idle until it is activated."""
 
+    # there before the constructor is through: a refused parameter ends it early
+    _pipeline: Pipeline | None = None
+    _worker: FrameWorker | None = None
+
     def __init__(self, **options: Any) -> None:
         """Declare parameters and begin to publish diagnostics; the model is loaded on configure."""
         super().__init__('emotion_perception', **options)
@@ -48,9 +54,7 @@ class EmotionNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self._statistics = Statistics()
-        self._pipeline: Pipeline | None = None
         self._pipeline_lock = threading.Lock()
-        self._worker: FrameWorker | None = None
         self._state = 'unconfigured'
         self._trouble = ''
         self._active_since = 0.0
@@ -58,6 +62,8 @@ class EmotionNode(LifecycleNode):
         self.create_timer(1.0, self._publish_diagnostics)
         if self.get_parameter('autostart').value:
             self._autostart = self.create_timer(0.0, self._start_by_itself)
+        else:
+            self.get_logger().info('unconfigured: waiting to be configured and activated')
 
     # lifecycle
 
@@ -221,6 +227,7 @@ class EmotionNode(LifecycleNode):
             faces = self._pipeline.without_tracking().process(image)
         response.result = to_emotion_array(faces, request.image.header, image.shape)
         response.result.processing_time = time.monotonic() - started
+        response.result.age = age_s(request.image.header.stamp, self._now_s())
         response.success = True
         return response
 
@@ -254,7 +261,10 @@ class EmotionNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop."""
-    run_node(EmotionNode, args)
+    try:
+        run_node(EmotionNode, args)
+    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+        sys.exit(f'emotion_node: {error}')
 
 
 if __name__ == '__main__':

@@ -22,6 +22,7 @@ def generate_launch_description() -> LaunchDescription:
                 default_value='portrait',
                 description='number or path of a camera, path of a video or picture; the NASA portrait without one',
             ),
+            DeclareLaunchArgument('namespace', default_value='', description='of all three nodes'),
             DeclareLaunchArgument('rate_hz', default_value='30.0', description='images a second'),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(
@@ -32,6 +33,7 @@ def generate_launch_description() -> LaunchDescription:
                 package='emotion_perception',
                 executable='camera_node',
                 name='camera',
+                namespace=LaunchConfiguration('namespace'),
                 parameters=[
                     {
                         'source': ParameterValue(LaunchConfiguration('camera'), value_type=str),
@@ -46,6 +48,7 @@ def generate_launch_description() -> LaunchDescription:
                 package='emotion_perception',
                 executable='behaviour_node',
                 name='behaviour',
+                namespace=LaunchConfiguration('namespace'),
                 output='screen',
             ),
         ]

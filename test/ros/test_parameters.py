@@ -1,5 +1,7 @@
 """Parameters accepted and refused, from another process and from files."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,18 @@ def test_the_parameter_file_holds_every_default(start, peer):
     peer.wait_for_node()
     given = yaml.safe_load(CONFIG.read_text())['/**']['ros__parameters']
     assert given == {spec.name: spec.default for spec in PARAMETERS if spec.name != 'autostart'}
+
+
+def test_an_impossible_value_at_the_start_is_one_clear_line(tmp_path):
+    command = [
+        sys.executable,
+        '-m',
+        'emotion_perception.node',
+        '--ros-args',
+        '-p',
+        'uncertain_below:=9.0',
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert 'Traceback' not in done.stderr
+    assert 'uncertain_below' in done.stderr.splitlines()[-1]

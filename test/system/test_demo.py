@@ -1,8 +1,11 @@
 """What `make demo` runs: camera and node in processes of their own, and what a person sees of it."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import cv2
 import numpy as np
@@ -86,3 +89,27 @@ def test_a_camera_that_is_not_there(tmp_path):
     )
     assert 'Traceback' not in done.stderr
     assert not (tmp_path / 'emotion.png').exists()
+
+
+@pytest.mark.parametrize('delay_s', [1.5, 2.5, 4.0])
+def test_ctrl_c_ends_it_quietly(tmp_path, delay_s):
+    command = [
+        sys.executable,
+        '-m',
+        'emotion_perception.demo',
+        '--out',
+        str(tmp_path),
+        '--seconds',
+        '20',
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    time.sleep(delay_s)
+    # a terminal sends it to the whole group
+    os.killpg(process.pid, signal.SIGINT)
+    out, error = process.communicate(timeout=15)
+    assert 'Traceback' not in error, error
+    assert 'RuntimeError' not in error, error
+    if SUMMARY.search(out):
+        assert process.returncode == 0

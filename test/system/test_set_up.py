@@ -97,6 +97,22 @@ def test_a_sourced_ros_is_used_in_place_of_the_wheels(clone, clean_environment):
     assert not list(own.glob('ros_*'))
 
 
+def test_a_venv_that_was_interrupted_is_made_anew(clone, clean_environment):
+    (clone / '.venv' / 'bin').mkdir(parents=True)
+    broken = clone / '.venv' / 'bin' / 'python'
+    broken.write_text('#!/bin/sh\nexit 1\n')
+    broken.chmod(0o755)
+    (clone / '.venv' / 'left_over').touch()
+    nowhere = {
+        'PIP_INDEX_URL': 'http://127.0.0.1:9/',
+        'PIP_CONFIG_FILE': os.devnull,
+        'PIP_RETRIES': '1',
+    }
+    done = set_up(clone, clean_environment, **nowhere)
+    assert done.stdout.splitlines()[0].startswith('set-up: making .venv')
+    assert not (clone / '.venv' / 'left_over').exists()
+
+
 def test_a_second_run_starts_at_once(clean_environment):
     done = subprocess.run(
         ['bash', 'bootstrap/set_up.sh', '--tests'],

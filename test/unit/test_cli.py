@@ -77,6 +77,29 @@ def test_nothing_is_written_unasked_and_a_copy_where_it_is(capsys, tmp_path, mon
     assert 0.02 < (copy != original).any(axis=-1).mean() < 0.4
 
 
+def test_a_copy_never_replaces_a_picture_or_another_copy(capsys, tmp_path):
+    for name in ('a/same.png', 'b/same.png'):
+        (tmp_path / name).parent.mkdir()
+        cv2.imwrite(str(tmp_path / name), np.full((60, 60, 3), 90, np.uint8))
+    before = (tmp_path / 'a/same.png').read_bytes()
+    code, _, error = run(capsys, 'image', tmp_path / 'a', '--out', tmp_path / 'a')
+    assert code == 2
+    assert 'is the picture itself; choose another folder' in error
+    assert (tmp_path / 'a/same.png').read_bytes() == before
+    code, _, _ = run(capsys, 'image', tmp_path / 'a', tmp_path / 'b', '--out', tmp_path / 'out')
+    assert code == 0
+    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['same.png', 'same_2.png']
+    (tmp_path / 'file').write_text('')
+    assert run(capsys, 'image', tmp_path / 'b', '--out', tmp_path / 'file')[0] == 2
+
+
+@pytest.mark.parametrize('option', [('--every', '0'), ('--every', 'x'), ('--min-score', '7')])
+def test_impossible_options_are_refused(capsys, option):
+    with pytest.raises(SystemExit, match='2'):
+        cli.main(['video', 'clip.mp4', *option])
+    assert option[1] in capsys.readouterr().err
+
+
 @pytest.fixture
 def clip(tmp_path):
     """Return the path of a short video of the portrait."""
