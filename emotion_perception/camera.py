@@ -2,6 +2,8 @@
 
 import importlib.util
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +18,20 @@ _IMAGE_SUFFIXES = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
 
 class CameraError(RuntimeError):
     """A source that gives no pictures; the message says what to check."""
+
+
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """Keep OpenCV from printing: our error says more. Ubuntu's own OpenCV cannot be told."""
+    logging = getattr(getattr(cv2, 'utils', None), 'logging', None)
+    if logging is None:
+        yield
+        return
+    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)
 
 
 class FrameSource(Protocol):
@@ -48,10 +64,8 @@ class VideoSource:
             CameraError: if it cannot be opened.
 
         """
-        # what OpenCV prints of its own when nothing is there says less than the error below
-        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        self._capture = cv2.VideoCapture(source)
-        cv2.utils.logging.setLogLevel(level)
+        with _quiet_opencv():
+            self._capture = cv2.VideoCapture(source)
         if not self._capture.isOpened():
             raise CameraError(
                 f'camera or video {source} cannot be opened; is it there and not in use?'

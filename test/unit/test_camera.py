@@ -188,3 +188,9 @@ def test_odd_rate(tmp_path):
     writer.write(np.zeros((48, 64, 3), np.uint8))
     writer.release()
     assert open_source(str(path)).rate_hz == 30.0
+
+
+def test_a_missing_device_where_opencv_cannot_be_told_to_be_quiet(monkeypatch):
+    monkeypatch.delattr(cv2.utils, 'logging')
+    with pytest.raises(CameraError, match='camera or video 99 cannot be opened'):
+        open_source('99')
