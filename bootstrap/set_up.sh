@@ -92,6 +92,6 @@ if [ "$(cat install/.built 2>/dev/null || true)" != "$built" ]; then
     export AMENT_PREFIX_PATH=$root/.venv CMAKE_PREFIX_PATH=$root/.venv
     options+=("-DCMAKE_PROJECT_INCLUDE=$root/bootstrap/ros_wheels.cmake")
   fi
-  PATH=$root/.venv/bin:$PATH run 'building emotion_msgs and emotion_perception' colcon build "${options[@]}"
+  PATH=$root/.venv/bin:$PATH run 'building emotion_msgs and emotion_perception' colcon build --cmake-clean-cache "${options[@]}"
   echo "$built" >install/.built
 fi

@@ -22,12 +22,9 @@ class CameraError(RuntimeError):
 
 @contextmanager
 def _quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV from printing: our error says more. Ubuntu's own OpenCV cannot be told."""
-    logging = getattr(getattr(cv2, 'utils', None), 'logging', None)
-    if logging is None:
-        yield
-        return
-    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    """Keep OpenCV from printing: our error says more. Version 4.13 moved the switch; 0 is silent."""
+    logging = getattr(cv2.utils, 'logging', cv2)
+    level = logging.setLogLevel(0)
     try:
         yield
     finally:

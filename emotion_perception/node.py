@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
@@ -18,6 +18,7 @@ from emotion_perception import parameters
 from emotion_perception.detection import DetectorError
 from emotion_perception.diagnostics import make_status
 from emotion_perception.image_conversion import ImageError
+from emotion_perception.lifecycle import SteadyLifecycleNode
 from emotion_perception.litert import ModelError
 from emotion_perception.messages import (
     ClassifyFaces,
@@ -40,7 +41,7 @@ _IMAGE_QOS = QoSProfile(
 )
 
 
-class EmotionNode(LifecycleNode):
+class EmotionNode(SteadyLifecycleNode):
     """Reads images, publishes which expression each face shows; idle until it is activated."""
 
     # there before the constructor is through: a refused parameter ends it early

@@ -190,7 +190,12 @@ def test_odd_rate(tmp_path):
     assert open_source(str(path)).rate_hz == 30.0
 
 
-def test_a_missing_device_where_opencv_cannot_be_told_to_be_quiet(monkeypatch):
-    monkeypatch.delattr(cv2.utils, 'logging')
+def test_a_missing_device_with_an_opencv_before_4_13(monkeypatch):
+    levels = [3]
+    monkeypatch.delattr(cv2.utils, 'logging', raising=False)
+    monkeypatch.setattr(
+        cv2, 'setLogLevel', lambda level: levels.append(level) or levels[-2], raising=False
+    )
     with pytest.raises(CameraError, match='camera or video 99 cannot be opened'):
         open_source('99')
+    assert levels == [3, 0, 3]
