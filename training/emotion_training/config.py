@@ -57,7 +57,7 @@ class TrainingConfig:
     name: str
     network: str
     network_args: dict = field(default_factory=dict)
-    epochs: int = 56
+    epochs: int = 36
     batch_size: int = 128
     optimizer: str = 'adamw'
     learning_rate: float = 2e-3

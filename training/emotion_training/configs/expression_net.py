@@ -1,7 +1,10 @@
 """
 The model that the package ships: expression_net, 1.2 M parameters.
 
-emotion-training train expression_net DATASET --out runs/expression_net
+    emotion-training train expression_net DATASET --out runs/expression_net
+
+Took 54 minutes on two x86-64 cores with other work beside it; `emotion-training evaluate` then says 66.3 % of
+PublicTest's FER2013 labels and 89.1 % of its FER+ majorities.
 """
 
 from emotion_training.config import TrainingConfig
