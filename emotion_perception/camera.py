@@ -64,6 +64,8 @@ class VideoSource:
         with _quiet_opencv():
             self._capture = cv2.VideoCapture(source)
         if not self._capture.isOpened():
+            if isinstance(source, str) and Path(source).is_file():
+                raise CameraError(f'{source} cannot be opened: it is no video that OpenCV reads')
             raise CameraError(
                 f'camera or video {source} cannot be opened; is it there and not in use?'
             )

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_perception.litert import ModelError, Network, read_model
+from emotion_perception.litert import ModelError, Network, check_signature, read_model
 from emotion_perception.model_description import (
     HEADS,
     ModelDescription,
@@ -27,8 +27,7 @@ class _Backend(Protocol):
 class _LiteRTBackend:
     """The usual backend; a batch of another size costs one new layout of the network."""
 
-    def __init__(self, path: Path, description: ModelDescription, threads: int):
-        model = read_model(path)
+    def __init__(self, path: Path, model: bytes, description: ModelDescription, threads: int):
         check_hash(description, model, path)
         self._network = Network(model, str(path), threads)
         side = int(description.input['side_px'])
@@ -94,8 +93,10 @@ class EmotionClassifier:
         elif not path.is_file():
             raise ModelError(f'there is no model file {path}')
         else:
+            model = read_model(path)
+            check_signature(model, str(path))
             description = read_description(path.with_suffix('.json'))
-            backend = _LiteRTBackend(path, description, threads)
+            backend = _LiteRTBackend(path, model, description, threads)
         if len(description.heads) == 1:
             head = description.heads[0]
         if head not in description.heads:

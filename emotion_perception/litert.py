@@ -26,8 +26,7 @@ class Network:
             ModelError: if `model` is not a LiteRT network that runs.
 
         """
-        if model[4:8] != b'TFL3':
-            raise ModelError(f'{name} is not a LiteRT (.tflite) file')
+        check_signature(model, name)
         try:
             self._interpreter = Interpreter(model_content=model, num_threads=threads)
             self._interpreter.allocate_tensors()
@@ -57,6 +56,18 @@ class Network:
         self._interpreter.set_tensor(self._input, values)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+
+def check_signature(model: bytes, name: str) -> None:
+    """
+    Look at the first bytes of what should be a .tflite file.
+
+    Raises:
+        ModelError: if it is something else.
+
+    """
+    if model[4:8] != b'TFL3':
+        raise ModelError(f'{name} is not a LiteRT (.tflite) file')
 
 
 def read_model(path: Path) -> bytes:

@@ -260,7 +260,7 @@ def test_changed_byte(model, where):
 def test_text_file(model, contents):
     """A page or a pointer saved under the model's name is not loaded, even with its own hash."""
     model.write_bytes(contents)
-    with pytest.raises(ModelError, match='is not the file that its json describes'):
+    with pytest.raises(ModelError, match=r'is not a LiteRT \(.tflite\) file'):
         EmotionClassifier.load(model)
     replace_model(model, contents)
     with pytest.raises(ModelError, match=r'copy.tflite is not a LiteRT \(.tflite\) file'):
