@@ -5,7 +5,8 @@ import csv
 import cv2
 import numpy as np
 import pytest
-from emotion_training.fer2013 import VOTE_COLUMNS
+from emotion_training.build import build
+from emotion_training.fer2013 import VOTE_COLUMNS, read_fer2013
 
 from emotion_perception.emotions import EMOTIONS, FER2013_CODES
 
@@ -66,3 +67,11 @@ def drawn_csv(tmp_path_factory):
         for _ in range(count)
     ]
     return write_fer2013(tmp_path_factory.mktemp('csv'), rows)
+
+
+@pytest.fixture(scope='session')
+def data(drawn_csv, tmp_path_factory):
+    """Return the folder of a dataset built of them; no test changes it."""
+    folder = tmp_path_factory.mktemp('built') / 'data'
+    build(read_fer2013(*drawn_csv), folder)
+    return folder

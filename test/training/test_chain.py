@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 from emotion_training import cli, networks
 from emotion_training.augmentation import Augmentation
-from emotion_training.build import build
 from emotion_training.config import TrainingConfig, load_config
 from emotion_training.dataset import load
 from emotion_training.export import answers, export
-from emotion_training.fer2013 import read_fer2013
 from emotion_training.judge import Judge, best_so_far
 from emotion_training.networks import expression_net
 from emotion_training.train import RunError, train
@@ -28,14 +26,6 @@ SMALL = TrainingConfig(
     epochs=24, batch_size=20, warmup_epochs=1, ema=0.8, learning_rate=5e-3,
     augmentation=Augmentation(5, 0.05, 1, 0.5, 0.1, 5, 0, 0),
 )  # fmt: skip
-
-
-@pytest.fixture(scope='module')
-def data(drawn_csv, tmp_path_factory):
-    """Return the folder of a built dataset."""
-    folder = tmp_path_factory.mktemp('built') / 'data'
-    build(read_fer2013(*drawn_csv), folder)
-    return folder
 
 
 class _PowerCut(Exception):

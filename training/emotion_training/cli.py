@@ -5,10 +5,19 @@ import os
 import sys
 
 from emotion_perception.litert import ModelError
-from emotion_training.commands import build, evaluate, export, filter, geometry, predict, train
+from emotion_training.commands import (
+    build,
+    evaluate,
+    experiment,
+    export,
+    filter,
+    geometry,
+    predict,
+    train,
+)
 from emotion_training.fer2013 import DatasetError
 
-COMMANDS = (build, filter, geometry, train, evaluate, export, predict)
+COMMANDS = (build, filter, geometry, train, evaluate, export, predict, experiment)
 
 
 def _parser() -> argparse.ArgumentParser:

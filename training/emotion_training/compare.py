@@ -62,6 +62,13 @@ def resample(
     return np.concatenate(parts).transpose(1, 0, 2)
 
 
+def scores_of(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return what is resampled as it is on all images, float [3], in the order of `SCORES`."""
+    right = probabilities.argmax(1) == labels
+    recalls = [right[labels == k].mean() for k in np.unique(labels)]
+    return np.array([right.mean(), np.mean(recalls), losses(probabilities, labels).mean()])
+
+
 def interval(values: np.ndarray) -> list[float]:
     """Return the middle 95 % of resampled values, float [resamples], as [low, high]."""
     return [round(float(value), 4) for value in np.percentile(values, (2.5, 97.5))]
@@ -101,14 +108,7 @@ def intervals(answers: Sequence[np.ndarray], labels: np.ndarray) -> list[dict[st
 
     """
     drawn = resample(answers, labels)
-    whole = [
-        (
-            (p.argmax(1) == labels).mean(),
-            np.mean([(p.argmax(1) == k)[labels == k].mean() for k in np.unique(labels)]),
-            losses(p, labels).mean(),
-        )
-        for p in answers
-    ]
+    whole = [scores_of(p, labels) for p in answers]
     found: list[dict[str, Any]] = []
     for index, p in enumerate(answers):
         row: dict[str, Any] = {

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,11 +89,11 @@ def _write(
             f'no training image of {", ".join(emptied)} would be left of '
             f'{", ".join(str(before[label]) for label in emptied)}; filter less strictly'
         )
-    kept = {path for path, stays in zip(data.paths, keep, strict=True) if stays}
+    removed = {path for path, stays in zip(data.paths, keep, strict=True) if not stays}
     done = Filtered(
         before,
         after,
-        _carry_over(source, out, kept),
+        carry_over(source, out, removed),
         {one.method: f'{one.note}; keeps {one.keep.mean():.1%}' for one in verdicts},
         _crowd(data, keep),
     )
@@ -121,9 +121,20 @@ def _crowd(data: Dataset, keep: np.ndarray) -> tuple[float, float] | None:
     return float(agrees[clear].mean()), float(agrees[clear & keep].mean())
 
 
-def _carry_over(source: Path, out: Path, kept: set[str]) -> dict[str, dict[str, int]]:
-    """Link or copy the images that stay, write their manifest; return the other splits' counts."""
-    untouched: dict[str, dict[str, int]] = {}
+def carry_over(source: Path, out: Path, removed: Collection[str]) -> dict[str, dict[str, int]]:
+    """
+    Link or copy a dataset's images, without those `removed`, and write their manifest.
+
+    Args:
+        source: a folder that `build` made.
+        out: a folder that is there.
+        removed: files below `source`, as its manifest names them.
+
+    Returns:
+        The number of images that each split but train holds, by split and class.
+
+    """
+    others: dict[str, dict[str, int]] = {}
     with (
         (source / MANIFEST).open(newline='') as old,
         (out / MANIFEST).open('w', newline='') as new,
@@ -132,11 +143,10 @@ def _carry_over(source: Path, out: Path, kept: set[str]) -> dict[str, dict[str, 
         writer = csv.DictWriter(new, list(reader.fieldnames or ()))
         writer.writeheader()
         for row in reader:
-            if row['split'] != 'train':
-                counts = untouched.setdefault(row['split'], dict.fromkeys(EMOTIONS, 0))
-                counts[row['label']] += 1
-            elif row['path'] not in kept:
+            if row['path'] in removed:
                 continue
+            if row['split'] != 'train':
+                others.setdefault(row['split'], dict.fromkeys(EMOTIONS, 0))[row['label']] += 1
             target = out / row['path']
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -144,7 +154,7 @@ def _carry_over(source: Path, out: Path, kept: set[str]) -> dict[str, dict[str, 
             except OSError:
                 shutil.copyfile(source / row['path'], target)
             writer.writerow(row)
-    return untouched
+    return others
 
 
 def _write_verdicts(

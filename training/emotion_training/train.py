@@ -65,12 +65,13 @@ def _write_record(record: dict, path: Path) -> None:
 def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
     rate: float | keras.optimizers.schedules.LearningRateSchedule = config.learning_rate
     if config.warmup_epochs is not None:
+        warmup_epochs = min(config.warmup_epochs, config.epochs - 1)
         rate = keras.optimizers.schedules.CosineDecay(
             config.learning_rate / 100,
-            decay_steps=steps * (config.epochs - config.warmup_epochs),
+            decay_steps=steps * (config.epochs - warmup_epochs),
             alpha=0.01,
             warmup_target=config.learning_rate,
-            warmup_steps=steps * config.warmup_epochs,
+            warmup_steps=steps * warmup_epochs,
         )
     averaging = {'use_ema': True, 'ema_momentum': config.ema} if config.ema else {}
     if config.optimizer == 'sgd':

@@ -1,0 +1,54 @@
+"""The subcommand `experiment`: repeat what docs/experiments.md reports."""
+
+import argparse
+from pathlib import Path
+
+from emotion_training.experiments.arms import ARMS
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the subcommand to the parser of `emotion-training`."""
+    names = [arm.name for arm in ARMS]
+    parser = commands.add_parser(
+        'experiment', help='repeat an experiment of docs/experiments.md',
+        description='filtering: does a filter of the labels help, and which? One small network on '
+        'each way to choose the training images, several seeds. study: Models 1 to 3 of the founding '
+        'study on the images that DeepFace agrees with. Hours; started again, both go on.',
+    )  # fmt: skip
+    parser.add_argument('experiment', choices=('filtering', 'study'))
+    parser.add_argument('dataset', type=Path, help='folder that build made, with votes')
+    parser.add_argument('--out', type=Path, required=True, help='folder of the experiment')
+    parser.add_argument(
+        '--weights', type=Path,
+        help="DeepFace's facial_expression_model_weights.h5; else it is looked for in "
+        '$DEEPFACE_HOME/.deepface/weights. Nothing is downloaded',
+    )  # fmt: skip
+    parser.add_argument('--epochs', type=int, help='at most, instead of the recipes')
+    filtering = parser.add_argument_group('filtering')
+    filtering.add_argument('--seeds', type=int, default=3, help='runs of each arm (3)')
+    filtering.add_argument(
+        '--arm', action='append', choices=names,
+        help='train only this one now; repeat it for several. Scores come when all runs are there',
+    )  # fmt: skip
+    study = parser.add_argument_group('study')
+    study.add_argument('--precision', help="Keras' dtype policy, such as mixed_bfloat16")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the experiment and print its table."""
+    import json
+
+    from emotion_training.experiments import filtering, study, tables
+
+    if args.experiment == 'study':
+        results = study.run(args.dataset, args.out, args.weights, args.epochs, args.precision)
+        print(tables.study_table(json.loads(results.read_text())))
+        print(results)
+        return
+    names = args.arm or [arm.name for arm in ARMS]
+    seeds = range(1, args.seeds + 1)
+    written = filtering.run(args.dataset, args.out, args.weights, seeds, names, args.epochs)
+    if written:
+        print(tables.filtering_table(json.loads(written.read_text())))
+        print(written)

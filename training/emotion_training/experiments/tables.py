@@ -1,0 +1,85 @@
+"""The results of the experiments as Markdown; docs/experiments.md holds what these functions return."""
+
+from collections.abc import Sequence
+from typing import Any
+
+_HEADS = {'fer2013': 'label', 'crowd': 'vote shares'}
+
+
+def filtering_table(results: dict[str, Any]) -> str:
+    """Return one table for what was learned from and one for each question that was scored."""
+    arms, scores = results['arms'], results['scores']
+    first = next(iter(arms))
+    lines = _table(
+        ('arm', 'images', 'passes', 'learns', 'chosen by'),
+        [
+            (
+                name,
+                str(facts['images']),
+                str(facts['epochs']),
+                _HEADS[facts['learns']],
+                f' {"and" if facts["combine"] == "all" else "or"} '.join(
+                    f'{method} ({note})' for method, note in facts['methods'].items()
+                )
+                or 'nothing: all are kept',
+            )
+            for name, facts in arms.items()
+        ],
+    )
+    for question, found in scores.items():
+        lines += ['', f'**{question}**, {found["images"]} images of PublicTest:', '']
+        lines += _table(
+            (
+                'arm',
+                'accuracy',
+                'of the runs',
+                f'against {first}',
+                'macro recall',
+                f'against {first}',
+            ),
+            [(name, *_cells(row)) for name, row in found['arms'].items()],
+        )
+    return '\n'.join(lines)
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    accuracy, recall = row['accuracy'], row['macro_recall']
+    runs = f'{100 * min(accuracy["runs"]):.1f} .. {100 * max(accuracy["runs"]):.1f}'
+    return _mean(accuracy), runs, _difference(accuracy), _mean(recall), _difference(recall)
+
+
+def _mean(score: dict[str, Any]) -> str:
+    low, high = score['interval']
+    return f'{100 * score["mean"]:.1f} ({100 * low:.1f} .. {100 * high:.1f})'
+
+
+def _difference(score: dict[str, Any]) -> str:
+    if 'against_first' not in score:
+        return ''
+    mean, low, high = (100 * value for value in score['against_first'])
+    return f'{mean:+.1f} ({low:+.1f} .. {high:+.1f})'
+
+
+def study_table(results: dict[str, Any]) -> str:
+    """Return the study's two accuracies beside those of its models here."""
+    percent = '{:.2%}'.format
+    lines = _table(
+        ('', 'passes', 'training', 'kept validation', 'whole PublicTest', 'FER+ majority'),
+        [
+            (
+                name,
+                str(row.get('epochs', '')),
+                *(
+                    percent(row[key]) if row.get(key) is not None else ''
+                    for key in ('training', 'kept_validation', 'validation', 'majority')
+                ),
+            )
+            for name, row in results['models'].items()
+        ],
+    )
+    return '\n'.join(lines)
+
+
+def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [f'| {" | ".join(heading)} |', '|' + '---|' * len(heading)]
+    return lines + [f'| {" | ".join(row)} |' for row in rows]
