@@ -80,15 +80,13 @@ def best_so_far(epochs: Path) -> float | None:
 
 def draw_curves(epochs: Path, out: Path) -> None:
     """Draw loss and accuracy over the epochs of an epochs.csv to a png."""
-    import matplotlib
-
-    matplotlib.use('Agg')
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
     rows = read_epochs(epochs)
     if not rows:
         return
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout='constrained')
+    figure = Figure((11, 4.2), layout='constrained')
+    left, right = figure.subplots(1, 2)
     at = [row['epoch'] + 1 for row in rows]
     left.plot(at, [row['loss'] for row in rows], 'k--', label='training, all heads')
     for key in rows[0]:
@@ -104,4 +102,3 @@ def draw_curves(epochs: Path, out: Path) -> None:
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(out, dpi=110)
-    plt.close(figure)

@@ -58,11 +58,9 @@ class Summary:
 
 def plot_classes(summary: Summary, path: Path) -> None:
     """Draw the number of images of each class and split as bars, to a png."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4.8), layout='constrained')
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     width = 0.84 / len(summary.splits)
     for index, split in enumerate(summary.splits):

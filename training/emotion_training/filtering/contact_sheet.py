@@ -25,14 +25,10 @@ def contact_sheet(
         path: file to write.
 
     """
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(
-        len(EMOTIONS), 1, figsize=(13, 2.05 * len(EMOTIONS)), layout='constrained'
-    )
+    figure = Figure((13, 2.05 * len(EMOTIONS)), layout='constrained')
+    axes = figure.subplots(len(EMOTIONS), 1)
     figure.suptitle(
         f'{title}\nbelow each image: what it is taken for (- where nothing is named)', fontsize=10
     )
@@ -54,7 +50,6 @@ def contact_sheet(
             )  # fmt: skip
         axis.axis('off')
     figure.savefig(path, dpi=130)
-    plt.close(figure)
 
 
 def _mosaic(images: np.ndarray) -> np.ndarray:

@@ -1,0 +1,29 @@
+"""The notebook runs from its first cell to its last, as a notebook, on the drawn faces."""
+
+import json
+from pathlib import Path
+
+import jupytext
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOK = Path(__file__).parents[2] / 'training' / 'notebooks' / 'the_study.py'
+
+
+def test_every_cell_runs_and_the_two_models_are_compared(data, tmp_path, monkeypatch):
+    for name, value in (('DATASET', data), ('WORK', tmp_path), ('EPOCHS', 2)):
+        monkeypatch.setenv(name, str(value))
+    notebook = jupytext.read(NOTEBOOK)
+    NotebookClient(
+        notebook, timeout=300, resources={'metadata': {'path': str(tmp_path)}}
+    ).execute()
+    outputs = [o for cell in notebook.cells for o in cell.get('outputs', ())]
+    pictures = [o for o in outputs if 'image/png' in o.get('data', {})]
+    assert len(pictures) == 5  # classes, faces, two pairs of curves, confusion
+    text = ''.join(o.get('text', '') for o in outputs)
+    assert 'they name the label of 100.0% of the images' in text
+    results = json.loads((tmp_path / 'results.json').read_text())
+    for row in results.values():
+        assert 0 <= row['all images'] <= 1
+        difference = row['only_this_right'] - row['only_first_right']
+        assert row['filtered images'] - row['all images'] == pytest.approx(difference / 42)
