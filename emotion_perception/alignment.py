@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from emotion_perception.detection import Detection
+from emotion_perception.scaling import halved, halvings
 
 FACE_SIDE_PX = 48
 """Side of a cut-out face."""
@@ -62,8 +63,7 @@ def crop_face(image: np.ndarray, face: Detection) -> np.ndarray:
 
     """
     matrix = crop_matrix(face)
-    patch, matrix = _shrink_first(image, matrix)
-    gray = cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY)
+    gray, matrix = _shrink_first(image, matrix)
     # coordinates count from the edge of the first pixel, OpenCV's from its middle
     matrix[:, 2] += matrix[:, :2].sum(1) / 2 - 0.5
     side = FACE_SIDE_PX, FACE_SIDE_PX
@@ -73,22 +73,21 @@ def crop_face(image: np.ndarray, face: Detection) -> np.ndarray:
 
 
 def _shrink_first(image: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cut the face's surroundings out of `image` and shrink them so that the warp does not alias."""
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    """Cut the face's surroundings out of `image`, gray and shrunk so that the warp does not alias."""
+    times = halvings(image, float(np.hypot(matrix[0, 0], matrix[1, 0])))
+    unit = 2**times
     inverse = cv2.invertAffineTransform(matrix)
     side = FACE_SIDE_PX
     corners = np.array(((0, 0), (side, 0), (0, side), (side, side)), np.float64)
     reached = corners @ inverse[:, :2].T + inverse[:, 2]
     height, width = image.shape[:2]
-    margin = 2 / scale
-    left, top = np.floor(np.clip(reached.min(0) - margin, 0, (width - 1, height - 1))).astype(int)
+    # room for the warp, and for what halving leaves out at the right and at the bottom
+    margin = 4 * unit
+    left, top = np.floor(
+        np.clip(reached.min(0) - margin, 0, (width - unit, height - unit))
+    ).astype(int)
     right, bottom = np.ceil(reached.max(0) + margin).astype(int)
-    right, bottom = max(min(right, width), left + 1), max(min(bottom, height), top + 1)
-    patch = image[top:bottom, left:right]
-    zoom = np.ones(2)
-    if scale < 0.5:
-        size = [max(round(length * scale * 2), 1) for length in (right - left, bottom - top)]
-        zoom = np.array(size) / (right - left, bottom - top)
-        patch = cv2.resize(patch, size, interpolation=cv2.INTER_AREA)
-    linear = matrix[:, :2] / zoom
-    return patch, np.column_stack((linear, matrix[:, :2] @ (left, top) + matrix[:, 2]))
+    right, bottom = max(min(right, width), left + unit), max(min(bottom, height), top + unit)
+    patch = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2GRAY)
+    moved = matrix[:, :2] @ (left, top) + matrix[:, 2]
+    return halved(patch, times), np.column_stack((matrix[:, :2] * unit, moved))

