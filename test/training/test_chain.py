@@ -161,7 +161,7 @@ def test_the_record_repeats_the_run(run, data):
 
 def test_the_exported_model_is_the_trained_one(run, data, tmp_path):
     validation = load(data, 'validation')
-    description = export(run, load(data, 'train'), validation, tmp_path)
+    description = export(run, load(data, 'train'), validation, tmp_path, 'float16')
     path = tmp_path / description.file
     model = keras.saving.load_model(run / 'best.keras', compile=False)
     logits = model.predict(validation.images[..., None].astype('float32'), verbose=0)

@@ -14,7 +14,7 @@ from emotion_training.calibration import fit_temperature
 from emotion_training.dataset import Dataset
 from emotion_training.evaluate import evaluate
 
-QUANTISATIONS = ('float16', 'float32', 'int8')
+QUANTISATIONS = ('int8', 'float16', 'float32')
 _LARGEST_DIFFERENCE = {'float32': 1e-3, 'float16': 1e-2, 'int8': 0.4}
 """Largest accepted difference of a probability between the trained and the exported model."""
 _CALIBRATION_IMAGES = 500

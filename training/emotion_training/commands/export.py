@@ -14,9 +14,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument('--out', type=Path, required=True, help='folder for the two files')
     parser.add_argument(
         '--quantisation',
-        default='float16',
-        choices=('float16', 'float32', 'int8'),
-        help='of the weights; int8 of the values too (float16)',
+        default='int8',
+        choices=('int8', 'float16', 'float32'),
+        help='of the weights; int8 (default) of the values too: as accurate here, and the fastest',
     )
     parser.set_defaults(run=run)
 
