@@ -1,13 +1,15 @@
 # make demo     the node on real input, in processes of its own; CAMERA=0 or CAMERA=clip.mp4 chooses it
 # make test     everything the project checks
+# make bench    how fast it is here, beside the peers (ten minutes; YUNET=face_detection_yunet_2023mar.onnx adds YuNet and DeepFace)
 # make docs     the generated parts of the README
 # make setup    only what both need: .venv, ROS 2, the built packages (then: source env.sh)
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: demo test setup docs clean
+.PHONY: demo test bench setup docs clean
 CAMERA ?= portrait
 SECONDS_TO_LISTEN ?= 6
 TESTS ?= test
+YUNET ?= $(wildcard ../shared/data/yunet/face_detection_yunet_2023mar.onnx)
 
 setup:
 	@bootstrap/set_up.sh
@@ -21,8 +23,13 @@ test:
 	@source env.sh && ruff check . && ruff format --check . && mypy && \
 	python -m pytest $(TESTS)
 
+bench: setup
+	@benchmarks/set_up.sh
+	@source env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST && \
+	python -m benchmarks $(if $(YUNET),--yunet '$(YUNET)') $(BENCH)
+
 docs: setup
 	@source env.sh && python docs/update.py
 
 clean:
-	rm -rf .venv build install log demo
+	rm -rf .venv .venv-peers build install log demo benchmarks/out

@@ -8,7 +8,7 @@ import numpy as np
 PERCENTILES = (50, 95, 99)
 
 
-def percentiles_ms(times_s: Sequence[float]) -> dict[str, float]:
+def percentiles_ms(times_s: Sequence[float] | np.ndarray) -> dict[str, float]:
     """Return p50, p95 and p99 of times in seconds, in milliseconds."""
     if not len(times_s):
         return {}

@@ -1,4 +1,4 @@
-"""Pictures to measure on: the NASA portrait's face, as often and as large as asked, on a dull wall."""
+"""Pictures to measure on: the NASA portrait's face, as often and as large as asked, before an even wall."""
 
 from functools import cache
 
@@ -17,6 +17,7 @@ _COLUMNS = {1: 1, 3: 3, 10: 5}
 @cache
 def _head() -> np.ndarray:
     image = cv2.imread(str(portrait_path()))
+    assert image is not None
     return image[_HEAD]
 
 
@@ -28,13 +29,13 @@ def frame(size: tuple[int, int], faces: int, shift: int = 0, seed: int = 0) -> n
         size: width and height.
         faces: 0, 1, 3 or 10, in rows; each is as large as there is room, at most 60 % of the height.
         shift: moves all faces by this many pixels, as a camera that sways.
-        seed: of the wall's noise.
+        seed: of the camera's noise.
 
     """
     width, height = size
     rng = np.random.default_rng(seed)
-    wall = rng.normal(118, 6, (height // 4, width // 4, 3))
-    image = cv2.resize(np.clip(wall, 0, 255).astype(np.uint8), size)
+    light = np.linspace(150, 90, width)[None, :, None] + rng.normal(0, 2, (height, width, 3))
+    image = light.astype(np.uint8)
     if not faces:
         return image
     columns = _COLUMNS[faces]

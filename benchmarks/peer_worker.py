@@ -52,9 +52,7 @@ def _deepface(folder):
     from deepface import DeepFace
 
     def analyze(image):
-        return DeepFace.analyze(
-            image, actions=['emotion'], detector_backend='yunet', silent=True
-        )
+        return DeepFace.analyze(image, actions=['emotion'], detector_backend='yunet', silent=True)
 
     return analyze, version('deepface')
 

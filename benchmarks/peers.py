@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
 from benchmarks.figures import interleaved, of_rounds, ratio
-from benchmarks.frames import sequence
+from emotion_perception.camera import open_source
 
 HERE = Path(__file__).parent
 ENVIRONMENT = HERE.parent / '.venv-peers'
@@ -34,11 +35,12 @@ class Worker:
 
         """
         self.name = name
-        self.errors = tempfile.TemporaryFile('w+')
-        self._process = subprocess.Popen(
-            [str(python), str(HERE / 'peer_worker.py'), name, str(folder)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
-        )  # fmt: skip
+        self._errors = folder / f'{name}.log'
+        with self._errors.open('w') as errors:
+            self._process = subprocess.Popen(
+                [str(python), str(HERE / 'peer_worker.py'), name, str(folder)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
+            )  # fmt: skip
         self.ready = self._answer()
         self.faces: set[int] = set()
 
@@ -47,8 +49,7 @@ class Worker:
         while line := self._process.stdout.readline():
             if line.startswith('{'):
                 return json.loads(line)
-        self.errors.seek(0)
-        lines = self.errors.read().strip().splitlines() or ['it ended']
+        lines = self._errors.read_text().strip().splitlines() or ['it ended']
         raise PeerError(f'{self.name}: {lines[-1]}')
 
     def __call__(self, index: int) -> float:
@@ -66,11 +67,18 @@ class Worker:
         self._process.wait(20)
 
 
+def _portrait_frames(count: int = 10, apart: int = 12) -> list[np.ndarray]:
+    """Return frames of the demonstration's camera, BGR uint8 [480, 640, 3]: one face before a background."""
+    source = open_source()
+    frames = [source.read() for _ in range(count * apart)][::apart]
+    return [frame for frame in frames if frame is not None]
+
+
 def measure(
     yunet: Path | None, calls: int, rounds: int, say: Callable[[str], None]
 ) -> dict[str, Any]:
     """
-    Time one VGA face through each package, frame by frame in turn, on all cores of this process.
+    Time the portrait, VGA, through each package, frame by frame in turn, on all cores of this process.
 
     Args:
         yunet: YuNet's file, which DeepFace needs.
@@ -85,7 +93,7 @@ def measure(
     python = ENVIRONMENT / 'bin' / 'python'
     with tempfile.TemporaryDirectory(prefix='peers-') as place:
         folder = Path(place)
-        for number, image in enumerate(sequence((640, 480), 1)):
+        for number, image in enumerate(_portrait_frames()):
             cv2.imwrite(str(folder / f'{number}.png'), image)
         if yunet:
             (folder / 'yunet.onnx').symlink_to(yunet.resolve())

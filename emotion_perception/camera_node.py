@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
@@ -27,7 +28,7 @@ class CameraNode(Node):
         super().__init__('camera', **options)
         source = str(self.declare_parameter('source', PORTRAIT).value)
         size = self._whole_number('width', 640), self._whole_number('height', 480)
-        rate_hz = float(str(self.declare_parameter('rate_hz', 30.0).value))
+        rate_hz = self._number('rate_hz', 30.0)
         if not rate_hz > 0:
             raise CameraError(f'rate_hz must be above 0, not {rate_hz:g}')
         self._frame_id = str(self.declare_parameter('frame_id', 'camera').value)
@@ -40,6 +41,11 @@ class CameraNode(Node):
 
     def _whole_number(self, name: str, default: int) -> int:
         return int(str(self.declare_parameter(name, default).value))
+
+    def _number(self, name: str, default: float) -> float:
+        """Declare a number that may be given without a decimal point too."""
+        given = ParameterDescriptor(dynamic_typing=True)
+        return float(str(self.declare_parameter(name, default, given).value))
 
     def _publish(self) -> None:
         # with a given number of frames wait for a listener, so that each one can be counted

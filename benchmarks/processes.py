@@ -1,0 +1,274 @@
+"""Camera, node and listener in processes of their own: latency, lost frames, CPU and memory."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import Image
+
+from benchmarks.figures import percentiles_ms
+from benchmarks.frames import frame
+from emotion_msgs.msg import EmotionArray
+from emotion_perception.messages import seconds
+
+_TICKS = os.sysconf('SC_CLK_TCK')
+
+
+class Process:
+    """A module of the package, run as a robot would run it; what it logs is kept with the time."""
+
+    def __init__(
+        self, module: str, domain: int, remappings: Sequence[str] = (), **parameters: Any
+    ):
+        """Start it; `parameters` and `remappings` (``from:=to``) are passed on."""
+        command = [sys.executable, '-u', '-m', module, '--ros-args']
+        for name, value in parameters.items():
+            command += ['-p', f'{name}:={value}']
+        for remapping in remappings:
+            command += ['-r', remapping]
+        self.started = time.monotonic()
+        self._process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+            env=os.environ | {'ROS_DOMAIN_ID': str(domain)},
+        )  # fmt: skip
+        self.log: list[tuple[float, str]] = []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self.log.append((time.monotonic(), line))
+
+    def said(self, word: str) -> float | None:
+        """Return the seconds from its start until it logged `word`; None if it did not."""
+        return next((at - self.started for at, line in self.log if word in line), None)
+
+    def cpu_s(self) -> float:
+        """Return the CPU time that it took, user and system."""
+        fields = Path(f'/proc/{self._process.pid}/stat').read_text().rsplit(')', 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def memory_mb(self) -> float:
+        """Return its resident memory in MB (10^6 bytes)."""
+        status = Path(f'/proc/{self._process.pid}/status').read_text()
+        return int(status.split('VmRSS:')[1].split()[0]) * 1024 / 1e6
+
+    def stop(self) -> None:
+        """End it with SIGINT, as Ctrl-C does."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+
+
+class Bench:
+    """A listener in this process and the processes that it listens to, in a domain of their own."""
+
+    def __init__(self) -> None:
+        """Join a domain that nobody else is likely to use."""
+        self.domain = random.randint(101, 200)
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, domain_id=self.domain)
+        self.node = rclpy.create_node('bench', context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self.heard: list[tuple[EmotionArray, float]] = []
+        self._processes: list[Process] = []
+        self.listen('emotion/faces')
+
+    def listen(self, topic: str) -> None:
+        """Hear a topic of EmotionArray; each message goes to `heard` with its latency in seconds."""
+        self.node.create_subscription(EmotionArray, topic, self._note, 500)
+
+    def _note(self, message: EmotionArray) -> None:
+        now = self.node.get_clock().now().nanoseconds * 1e-9
+        self.heard.append((message, now - seconds(message.header.stamp)))
+
+    def start(self, module: str, *remappings: str, **parameters: Any) -> Process:
+        """Start a module in the same domain."""
+        process = Process(module, self.domain, remappings, **parameters)
+        self._processes.append(process)
+        return process
+
+    def spin(self, for_s: float, until: Any = None) -> bool:
+        """Listen for some time, or until a condition holds; tell whether it did."""
+        deadline = time.monotonic() + for_s
+        while time.monotonic() < deadline:
+            if until is not None and until():
+                return True
+            self._executor.spin_once(min(0.02, max(deadline - time.monotonic(), 0)))
+        return until is not None and until()
+
+    def close(self) -> None:
+        """Stop all."""
+        for process in self._processes:
+            process.stop()
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+
+@contextmanager
+def bench() -> Iterator[Bench]:
+    """Give a `Bench` and clean up."""
+    made = Bench()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+NODE, CAMERA = 'emotion_perception.node', 'emotion_perception.camera_node'
+
+
+@contextmanager
+def picture(size: tuple[int, int], faces: int) -> Iterator[str]:
+    """Give the path of a picture with so many faces for the camera to show."""
+    with tempfile.TemporaryDirectory(prefix='bench-') as folder:
+        path = Path(folder) / 'frame.png'
+        # the camera of a still zooms and sways: what it shows is the middle
+        around = [round(0.12 * length) for length in size]
+        image = cv2.copyMakeBorder(
+            frame(size, faces), around[1], around[1], around[0], around[0], cv2.BORDER_REPLICATE
+        )
+        cv2.imwrite(str(path), image)
+        yield f'"{path}"'
+
+
+def stream(
+    rate_hz: float, size: tuple[int, int], faces: int, run_s: float, **parameters: Any
+) -> dict[str, Any]:
+    """
+    Let a camera send to the node and count what a third process hears.
+
+    Args:
+        rate_hz: of the camera.
+        size: width and height of its images.
+        faces: in each of them.
+        run_s: how long it sends.
+        parameters: of the node.
+
+    Returns:
+        ``sent``, ``processed``, ``skipped``, ``faces`` (the median found), ``latency`` from the
+        camera's stamp to the listener in ms, ``cpu_ms`` of the node for each frame, ``cpu_share`` of
+        a core, ``memory_mb``.
+
+    """
+    frames = round(rate_hz * run_s)
+    with bench() as b, picture(size, faces) as source:
+        node = b.start(NODE, autostart='true', **parameters)
+        b.spin(20, lambda: b.node.count_publishers('emotion/faces'))
+        b.spin(0.7)
+        b.start(
+            CAMERA, source=source, width=size[0], height=size[1], rate_hz=rate_hz, frames=frames
+        )
+        b.spin(10, lambda: b.heard)
+        cpu, began = node.cpu_s(), time.monotonic()
+        first = len(b.heard)
+        b.spin(run_s + 3, lambda: len(b.heard) >= frames)
+        done, wall = len(b.heard) - first, time.monotonic() - began
+        cpu = node.cpu_s() - cpu
+        memory = node.memory_mb()
+        heard = list(b.heard)
+    counts = sorted(len(message.faces) for message, _ in heard)
+    return {
+        'rate_hz': rate_hz,
+        'width': size[0],
+        'height': size[1],
+        'faces': faces,
+        'found': counts[len(counts) // 2] if counts else 0,
+        'sent': frames,
+        'processed': len(heard),
+        'skipped': heard[-1][0].images_skipped if heard else 0,
+        'latency': percentiles_ms([latency for _, latency in heard]),
+        'cpu_ms': round(cpu / max(done, 1) * 1000, 2),
+        'cpu_share': round(cpu / wall, 3),
+        'memory_mb': round(memory, 1),
+    }
+
+
+def start_up(rounds: int) -> list[dict[str, float]]:
+    """Return for each start the seconds until the node says it is ready, and until the first emotion."""
+    found = []
+    for _ in range(rounds):
+        with bench() as b:
+            b.start(CAMERA, rate_hz=30.0)
+            b.spin(15, lambda: b.node.count_publishers('image'))
+            b.spin(0.5)
+            node = b.start(NODE, autostart='true')
+            b.spin(20, lambda: any(message.faces for message, _ in b.heard))
+            found.append(
+                {
+                    'ready_s': round(node.said('ready:') or float('nan'), 3),
+                    'first_emotion_s': round(time.monotonic() - node.started, 3),
+                }
+            )
+    return found
+
+
+def states(run_s: float) -> list[dict[str, Any]]:
+    """Return the CPU share and memory of the node in each state, at 30 Hz and VGA where it works."""
+    rows = []
+
+    def note(name: str, b: Bench, node: Process) -> None:
+        before = node.cpu_s()
+        b.spin(run_s)
+        share = (node.cpu_s() - before) / run_s
+        rows.append(
+            {'state': name, 'cpu_share': round(share, 3), 'memory_mb': round(node.memory_mb(), 1)}
+        )
+
+    from lifecycle_msgs.srv import ChangeState
+
+    def change(b: Bench, transition: int) -> None:
+        client: Any = b.node.create_client(ChangeState, '/emotion_perception/change_state')
+        client.wait_for_service(10)
+        request = ChangeState.Request()
+        request.transition.id = transition
+        future = client.call_async(request)
+        b.spin(10, future.done)
+
+    with bench() as b, picture((640, 480), 1) as one, picture((640, 480), 0) as nobody:
+        b.start(CAMERA, source=one)
+        node = b.start(NODE)
+        b.spin(20, lambda: node.said('unconfigured'))
+        b.spin(1)
+        note('unconfigured, camera at 30 Hz', b, node)
+        change(b, 1)
+        note('inactive, camera at 30 Hz', b, node)
+        change(b, 3)
+        b.spin(1)
+        note('active, one face', b, node)
+        b.node.create_subscription(Image, 'emotion/image', lambda _: None, 1)
+        b.spin(1)
+        note('active, one face, somebody watches /emotion/image', b, node)
+        del nobody
+    for faces in (0, 10):
+        row = stream(30, (640, 480), faces, run_s)
+        rows.append(
+            {
+                'state': f'active, {faces} faces',
+                'cpu_share': row['cpu_share'],
+                'memory_mb': row['memory_mb'],
+            }
+        )
+    with bench() as b:
+        node = b.start(NODE, autostart='true')
+        b.spin(20, lambda: node.said('reading'))
+        b.spin(1)
+        note('active, no camera', b, node)
+    return rows

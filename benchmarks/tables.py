@@ -1,0 +1,161 @@
+"""The results as Markdown tables; docs/performance.md holds what these functions return."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.stages import STAGES
+
+_MAIN = {'width': 640, 'height': 480, 'faces': 1, 'transport': 'raw', 'detector': 'blazeface', 'cores': 1}  # fmt: skip
+
+
+def table(heading: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a Markdown table."""
+    lines = [f'| {" | ".join(heading)} |', '|' + '---|' * len(heading)]
+    return '\n'.join(lines + [f'| {" | ".join(map(str, row))} |' for row in rows])
+
+
+def budgets(results: dict[str, Any]) -> str:
+    """Return the budgets of the design beside what was reached."""
+    vga = main_row(results['stages'])['whole']
+    rows = [
+        ('VGA, one face, one core: image to messages, p50 / p99', '5 / 10 ms', f'{vga["p50"]:.1f} / {vga["p99"]:.1f} ms'),
+    ]  # fmt: skip
+    rows += [
+        (
+            f'camera stamp to another process, VGA at 30 Hz, {s["faces"]} faces: p99; processed of sent',
+            '33 ms; all',
+            f'{s["latency"].get("p99", float("nan")):.1f} ms; {s["processed"]} of {s["sent"]}',
+        )
+        for s in results['streams']
+        if (s['rate_hz'], s['width']) == (30, 640)
+    ]
+    starts = [row['ready_s'] for row in results['start']]
+    rows.append(('ready after start', '1.5 s', f'{min(starts):.2f} to {max(starts):.2f} s'))
+    memory = max(row['memory_mb'] for row in [*results['streams'], *results['states']])
+    rows.append(('memory of the node, the most seen', '200 MB', f'{memory:.0f} MB'))
+    for name, factor in (('deepface', 5), ('fer', 10)):
+        if name in results['peers']:
+            r = results['peers'][name]['times_slower']
+            text = f'{r["median"]:.1f} times ({r["low"]:.1f} to {r["high"]:.1f})'
+            rows.append((f'faster than {name} on the same frames', f'{factor} times', text))
+    return table(('what', 'budget', 'reached'), rows)
+
+
+def main_row(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the row of VGA, one face, raw, the default detector, one core."""
+    return next(row for row in rows if all(row[k] == v for k, v in _MAIN.items()))
+
+
+def stages(results: dict[str, Any]) -> str:
+    """Return where the time goes, case by case."""
+    rows = []
+    for row in results['stages']:
+        whole, low_high = row['whole'], row['whole']['p50_rounds']
+        rows.append(
+            (
+                f'{row["width"]}x{row["height"]}', row['transport'], row['faces'], row['detector'], row['cores'],
+                *(f'{row["stages"][stage]:.2f}' for stage in STAGES),
+                f'{whole["p50"]:.2f} ({low_high[0]:.2f} to {low_high[1]:.2f})',
+                f'{whole["p95"]:.2f}', f'{whole["p99"]:.2f}', f'{row["cpu_ms"]:.1f}',
+            )
+        )  # fmt: skip
+    return table(
+        (
+            'image',
+            'sent',
+            'faces',
+            'detector',
+            'cores',
+            *STAGES,
+            'p50 (rounds)',
+            'p95',
+            'p99',
+            'CPU',
+        ),
+        rows,
+    )
+
+
+def peers(results: dict[str, Any]) -> str:
+    """Return the packages side by side."""
+    rows = []
+    for name, row in results['peers'].items():
+        slower = row.get('times_slower')
+        rows.append(
+            (
+                f'{name} {row["version"]}'.strip(),
+                f'{row["p50"]:.1f}', f'{row["p95"]:.1f}', f'{row["p99"]:.1f}',
+                f'{slower["median"]:.1f} ({slower["low"]:.1f} to {slower["high"]:.1f})' if slower else '1',
+                ', '.join(map(str, row['faces'])),
+            )
+        )  # fmt: skip
+    return table(('package', 'p50', 'p95', 'p99', 'times slower (rounds)', 'faces found'), rows)
+
+
+def streams(results: dict[str, Any]) -> str:
+    """Return the two-process measurements."""
+    rows = [
+        (
+            f'{row["width"]}x{row["height"]}', row['rate_hz'], f'{row["found"]} of {row["faces"]}',
+            row['sent'], row['processed'], row['skipped'],
+            *(f'{row["latency"].get(p, float("nan")):.1f}' for p in ('p50', 'p95', 'p99')),
+            f'{row["cpu_ms"]:.1f}', f'{row["cpu_share"]:.0%}', f'{row["memory_mb"]:.0f}',
+        )
+        for row in results['streams']
+    ]  # fmt: skip
+    return table(
+        ('image', 'Hz', 'faces found', 'sent', 'processed', 'skipped', 'p50', 'p95', 'p99', 'CPU ms a frame',
+         'of a core', 'MB'),
+        rows,
+    )  # fmt: skip
+
+
+def states(results: dict[str, Any]) -> str:
+    """Return what the node costs in each state."""
+    return table(
+        ('state', 'of a core', 'MB'),
+        [
+            (r['state'], f'{r["cpu_share"]:.1%}', f'{r["memory_mb"]:.0f}')
+            for r in results['states']
+        ],
+    )
+
+
+def transport(results: dict[str, Any]) -> str:
+    """Return how many images arrive by which transport."""
+    return table(
+        ('transport', 'image', 'arrived of sent', 'p50', 'p99'),
+        [
+            (
+                row['way'], f'{row["width"]}x{row["height"]}', f'{row["arrived"]} of {row["sent"]}',
+                *(f'{row["latency"].get(p, float("nan")):.1f}' for p in ('p50', 'p99')),
+            )
+            for row in results['transport']
+        ],
+    )  # fmt: skip
+
+
+def cameras(results: dict[str, Any]) -> str:
+    """Return what several cameras cost."""
+    return table(
+        ('cameras', 'nodes', 'processed of sent', 'p50', 'p99', 'of a core', 'MB'),
+        [
+            (
+                row['cameras'], row['way'], f'{row["processed"]} of {row["sent"]}',
+                *(f'{row["latency"].get(p, float("nan")):.1f}' for p in ('p50', 'p99')),
+                f'{row["cpu_share"]:.0%}', f'{row["memory_mb"]:.0f}',
+            )
+            for row in results['cameras']
+        ],
+    )  # fmt: skip
+
+
+TABLES = {
+    'budgets': budgets,
+    'stages': stages,
+    'peers': peers,
+    'streams': streams,
+    'states': states,
+    'transport': transport,
+    'cameras': cameras,
+}
