@@ -63,7 +63,7 @@ def main():
     name, folder = sys.argv[1], Path(sys.argv[2])
     import cv2
 
-    images = [cv2.imread(str(folder / f'{k}.png')) for k in range(10)]
+    images = [cv2.imread(str(path)) for path in sorted(folder.glob('*.png'))]
     work, what = {'fer': _fer, 'deepface': _deepface}.get(name, _ours)(folder)
     work(images[0])
     print(json.dumps({'version': what}), flush=True)

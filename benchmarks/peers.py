@@ -1,6 +1,7 @@
 """The same frames, in turn, through this package and through what people use instead."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
 from benchmarks.figures import interleaved, of_rounds, ratio
 from emotion_perception.camera import open_source
@@ -26,20 +26,35 @@ class PeerError(RuntimeError):
 class Worker:
     """A package in a process of its own that answers the number of a frame with seconds and faces."""
 
-    def __init__(self, name: str, python: Path, folder: Path):
+    def __init__(
+        self,
+        package: str,
+        python: Path,
+        folder: Path,
+        variables: dict[str, str] | None = None,
+        name: str = '',
+    ):
         """
         Start it and wait until it has loaded its networks.
+
+        Args:
+            package: which one.
+            python: the interpreter of its environment.
+            folder: of the frames.
+            variables: of the environment, besides those of this process.
+            name: of the worker; the package's by default.
 
         Raises:
             PeerError: if it ends at once.
 
         """
-        self.name = name
-        self._errors = folder / f'{name}.log'
+        self.name = name or package
+        self._errors = folder / f'{self.name}.log'
         with self._errors.open('w') as errors:
             self._process = subprocess.Popen(
-                [str(python), str(HERE / 'peer_worker.py'), name, str(folder)],
+                [str(python), str(HERE / 'peer_worker.py'), package, str(folder)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
+                env=os.environ | (variables or {}),
             )  # fmt: skip
         self.ready = self._answer()
         self.faces: set[int] = set()
@@ -67,11 +82,13 @@ class Worker:
         self._process.wait(20)
 
 
-def _portrait_frames(count: int = 10, apart: int = 12) -> list[np.ndarray]:
-    """Return frames of the demonstration's camera, BGR uint8 [480, 640, 3]: one face before a background."""
+def write_frames(folder: Path, count: int = 30) -> None:
+    """Write frames of the demonstration's camera, 640x480, as 00.png and so on: one face before a background."""
     source = open_source()
-    frames = [source.read() for _ in range(count * apart)][::apart]
-    return [frame for frame in frames if frame is not None]
+    for number in range(count):
+        image = source.read()
+        assert image is not None, 'a still never ends'
+        cv2.imwrite(str(folder / f'{number:02}.png'), image)
 
 
 def measure(
@@ -93,8 +110,7 @@ def measure(
     python = ENVIRONMENT / 'bin' / 'python'
     with tempfile.TemporaryDirectory(prefix='peers-') as place:
         folder = Path(place)
-        for number, image in enumerate(_portrait_frames()):
-            cv2.imwrite(str(folder / f'{number}.png'), image)
+        write_frames(folder)
         if yunet:
             (folder / 'yunet.onnx').symlink_to(yunet.resolve())
         wanted = {OURS: Path(sys.executable)}
