@@ -4,9 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 import yaml
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
+from emotion_perception.node import EmotionNode
 from emotion_perception.parameters import PARAMETERS
 
 CONFIG = Path(__file__).parents[2] / 'config' / 'emotion_perception.yaml'
@@ -43,6 +47,10 @@ def test_every_parameter_is_described(node, peer):
         ('image_transport', 'theora', 'one of raw, compressed'),
         ('model', 'other.tflite', 'takes effect on configure'),
         ('threads', 2, 'takes effect on configure'),
+        ('opencv_threads', 2, 'takes effect on configure'),
+        ('opencv_threads', 0, 'range'),
+        ('detect_every', 0, 'range'),
+        ('detect_every', 31, 'range'),
     ],
 )
 def test_refuses_with_a_reason(node, peer, name, value, reason):
@@ -70,6 +78,21 @@ def test_others_change_once_the_node_is_cleaned_up(node, peer):
     assert peer.transition('cleanup')
     assert peer.set_parameter('threads', 2) == (True, '')
     assert peer.transition('configure')
+
+
+def test_threads_of_opencv_are_their_own_parameter():
+    before = cv2.getNumThreads()
+    try:
+        for given, expected in (({'threads': 3}, 1), ({'opencv_threads': 2}, 2)):
+            overrides = [Parameter(name, value=value) for name, value in given.items()]
+            node = EmotionNode(parameter_overrides=overrides)
+            try:
+                assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+                assert cv2.getNumThreads() == expected
+            finally:
+                node.destroy_node()
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_the_parameter_file_holds_every_default(start, peer):

@@ -149,6 +149,25 @@ def test_a_paused_clock(start, peer, answers):
     assert peer.status('processing')[1]['images processed'] == '3'
 
 
+def test_detection_in_every_fifth_image(start, peer, answers, portrait):
+    """A face that comes between two detections is seen at the next, one that goes is gone at once."""
+    start('node', autostart='true', detect_every=5)
+    peer.wait_for_node()
+    wall = bgr_to_image(np.full((480, 640, 3), 128, np.uint8), Header())
+    stamps = iter(100 + np.arange(20) / 30)
+    found = answers(next(stamps), message=wall)
+    found += answers(*(next(stamps) for _ in range(6)))
+    assert [len(array.faces) for array in found] == [0, 0, 0, 0, 0, 1, 1]
+    shifted = bgr_to_image(np.roll(portrait, 12, axis=1), Header())
+    (face,) = answers(next(stamps), message=shifted)[0].faces
+    assert face.face_id == 1
+    assert face.box.x_offset == pytest.approx(found[-1].faces[0].box.x_offset + 12, abs=5)
+    assert ids(answers(next(stamps), message=wall)) == []
+    # at once, now that it is changed
+    assert peer.set_parameter('detect_every', 1) == (True, '')
+    assert ids(answers(next(stamps))) == [1]
+
+
 def test_two_publishers_are_said(node, peer, answers):
     """Images of two cameras on one topic cannot be told apart; the node says so and goes on."""
     answers(100.0)
