@@ -11,13 +11,17 @@ from emotion_perception.detection.geometry import is_double
 LONGEST_STEP_S = 0.25
 """Faces are only looked for where they were if that was no longer ago."""
 
+SEARCH_S = 0.5
+"""After a face was lost each image is searched for this long: many a face is only hidden or blurred."""
+
 
 class FaceFinder:
     """
     Detects faces, and saves most of that while nothing changes.
 
     New faces are found at the next detection. Where a known face is not where it was, detection runs on
-    that very image, so that whoever left is dropped at once and whoever jumped is found again at once.
+    that very image, and for a while on the next ones: whoever left is dropped at once, whoever jumped or was
+    hidden is found again at once.
     """
 
     def __init__(self, detector: Detector, every: int = 1):
@@ -37,7 +41,7 @@ class FaceFinder:
         """Forget all faces: the next image is searched."""
         self._known: list[Detection] = []
         self._since_detection = math.inf
-        self._stamp_s = -math.inf
+        self._stamp_s = self._search_until_s = -math.inf
 
     def find(self, image: np.ndarray, stamp_s: float) -> list[Detection]:
         """
@@ -50,14 +54,16 @@ class FaceFinder:
             stamp_s: time of the image in seconds.
 
         """
-        step_s = stamp_s - self._stamp_s
+        if stamp_s < self._stamp_s:
+            self.reset()
         self._since_detection += 1
-        found = None
-        if self._since_detection < self.every and 0 <= step_s <= LONGEST_STEP_S:
-            found = self._follow(image)
+        recent = stamp_s - self._stamp_s <= LONGEST_STEP_S and stamp_s >= self._search_until_s
+        found = self._follow(image) if recent and self._since_detection < self.every else None
         if found is None:
             found = self.detector.detect(image)
             self._since_detection = 0
+            if len(found) < len(self._known):
+                self._search_until_s = stamp_s + SEARCH_S
         self._known, self._stamp_s = found, stamp_s
         return found
 

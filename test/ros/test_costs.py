@@ -9,7 +9,7 @@ from emotion_msgs.msg import EmotionArray
 from emotion_perception import publishers
 from emotion_perception.publishers import EmotionPublishers
 
-MEASURED_S = 5
+MEASURED_S = 4
 MAX_IDLE_SHARE = 0.02
 
 

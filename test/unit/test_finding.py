@@ -9,8 +9,9 @@ import pytest
 from emotion_perception.agreement import compare, run
 from emotion_perception.camera import MovingStill
 from emotion_perception.detection import Detection, SecondLook, make_detector
+from emotion_perception.detection.blazeface import BlazeFaceDetector
 from emotion_perception.detection.haar import HaarDetector
-from emotion_perception.finding import LONGEST_STEP_S, FaceFinder
+from emotion_perception.finding import LONGEST_STEP_S, SEARCH_S, FaceFinder
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.tracking import Tracker
 
@@ -92,18 +93,29 @@ def test_a_new_face_is_found_at_the_next_detection():
 
 
 def test_whoever_leaves_is_dropped_at_once():
-    """A face that is gone is not reported again, and detection counts anew from there."""
+    """A face that is gone is not reported again; it is searched for a while, then all is as before."""
     detector = Scripted(100.0, 300.0)
     finder = FaceFinder(detector, 10)
     assert places(finder, 0) == [100, 300]
     detector.places = [300.0]
-    assert places(finder, 1) == [300]
-    assert detector.asked['detect'] == 2
-    for frame in range(2, 11):
+    searched = []
+    for frame in range(1, 61):
         assert places(finder, frame) == [300]
-    assert detector.asked['detect'] == 2
-    places(finder, 11)
-    assert detector.asked['detect'] == 3
+        searched.append(detector.asked['detect'])
+    lost_for = round(SEARCH_S * 30)
+    assert searched[:lost_for] == list(range(2, lost_for + 2))
+    assert searched[-1] - searched[lost_for] == (60 - lost_for) // 10
+
+
+def test_whoever_is_hidden_for_a_moment_is_found_again_at_once():
+    """A face that returns soon after it was lost need not wait for the next detection."""
+    detector = Scripted(100.0)
+    finder = FaceFinder(detector, 30)
+    seen = []
+    for frame in range(12):
+        detector.places = [] if frame in (3, 4, 5) else [100.0]
+        seen.append(len(places(finder, frame)))
+    assert seen == [1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1]
 
 
 def test_a_jump_is_detected_at_once():
@@ -242,7 +254,8 @@ def test_the_moving_portrait_keeps_its_id_and_label(any_detector, classifier, po
     assert agreement.missed * agreement.faces <= extra
     assert agreement.extra == 0
     assert (agreement.same_id, agreement.same_label) == (1, 1)
-    assert agreement.box_p99 < 0.2
+    # the networks' own noise, which for the cascade is its step from one size to the next
+    assert agreement.box_p99 < (0.06 if isinstance(any_detector, BlazeFaceDetector) else 0.2)
 
 
 @pytest.mark.parametrize(
@@ -269,6 +282,15 @@ def test_clips(shared, detector, classifier, clip, same_label):
     assert agreement.box_p99 < 0.08
     # about 0.6 on an idle machine; counted in processor time, but caches are shared
     assert agreement.cpu < 0.9
+
+
+def test_faces_that_come_and_go(shared, detector, classifier):
+    """Of walking people, found only in some images, next to none is missed once it was seen."""
+    images = read_clip(shared / 'media' / 'face-demographics-walking.gif')
+    reference = run(Pipeline(detector, classifier, Tracker()), images, 12.5)
+    other = run(Pipeline(detector, classifier, Tracker(), detect_every=3), images, 12.5)
+    agreement = compare(reference, other)
+    assert agreement.missed < 0.2
 
 
 def read_clip(path):
