@@ -4,13 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import pytest
 import yaml
-from rclpy.lifecycle import TransitionCallbackReturn
-from rclpy.parameter import Parameter
 
-from emotion_perception.node import EmotionNode
 from emotion_perception.parameters import PARAMETERS
 
 CONFIG = Path(__file__).parents[2] / 'config' / 'emotion_perception.yaml'
@@ -80,19 +76,21 @@ def test_others_change_once_the_node_is_cleaned_up(node, peer):
     assert peer.transition('configure')
 
 
-def test_threads_of_opencv_are_their_own_parameter():
-    before = cv2.getNumThreads()
-    try:
-        for given, expected in (({'threads': 3}, 1), ({'opencv_threads': 2}, 2)):
-            overrides = [Parameter(name, value=value) for name, value in given.items()]
-            node = EmotionNode(parameter_overrides=overrides)
-            try:
-                assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
-                assert cv2.getNumThreads() == expected
-            finally:
-                node.destroy_node()
-    finally:
-        cv2.setNumThreads(before)
+@pytest.mark.parametrize(('name', 'threads'), [('threads', 1), ('opencv_threads', 3)])
+def test_threads_of_opencv_are_their_own_parameter(name, threads):
+    code = (
+        'import cv2, rclpy, sys\n'
+        'from emotion_perception.node import EmotionNode\n'
+        'rclpy.init(args=sys.argv)\n'
+        'node = EmotionNode()\n'
+        'node.trigger_configure()\n'
+        'print(cv2.getNumThreads())\n'
+        'node.destroy_node()\n'
+        'rclpy.shutdown()\n'
+    )
+    command = [sys.executable, '-c', code, '--ros-args', '-p', f'{name}:=3']
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.stdout.splitlines()[-1:] == [str(threads)], done.stderr
 
 
 def test_the_parameter_file_holds_every_default(start, peer):
