@@ -17,14 +17,15 @@ class FrameSlot(Generic[Frame]):
         self.received = 0
         self.skipped = 0
 
-    def put(self, frame: Frame) -> None:
-        """Replace what is waiting; a frame that nobody took counts as skipped."""
+    def put(self, frame: Frame) -> bool:
+        """Replace what is waiting; tell whether that was a frame, which counts as skipped."""
         with self._changed:
             self.received += 1
-            if self._frame is not None:
-                self.skipped += 1
+            replaced = self._frame is not None
+            self.skipped += replaced
             self._frame = frame
             self._changed.notify()
+            return replaced
 
     def take(self, timeout_s: float | None = None) -> Frame | None:
         """Wait for a frame and take it; None once closed, or when the time is over."""
@@ -35,9 +36,12 @@ class FrameSlot(Generic[Frame]):
             frame, self._frame = self._frame, None
             return frame
 
-    def close(self) -> None:
-        """Wake the consumer and give out nothing more."""
+    def close(self) -> bool:
+        """Wake the consumer and give out nothing more; tell whether a frame waited, which is skipped."""
         with self._changed:
             self._open = False
+            waited = self._frame is not None
+            self.skipped += waited
             self._frame = None
             self._changed.notify_all()
+            return waited

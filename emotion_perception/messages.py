@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
+from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
@@ -88,6 +89,11 @@ def bgr_to_image(image: np.ndarray, header: Header) -> Image:
 def seconds(stamp: Time | Duration) -> float:
     """Return a time or duration message in seconds."""
     return stamp.sec + stamp.nanosec * 1e-9
+
+
+def now_s(node: Node) -> float:
+    """Return the node's time, which may be simulated, in seconds."""
+    return node.get_clock().now().nanoseconds * 1e-9
 
 
 def duration(value_s: float) -> Duration:

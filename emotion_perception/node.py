@@ -3,11 +3,10 @@
 import sys
 import threading
 import time
-import traceback
 from typing import Any
 
 import cv2
-from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -15,18 +14,13 @@ from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 
 from emotion_perception import parameters
+from emotion_perception.classify_service import ClassifyService
 from emotion_perception.detection import DetectorError
-from emotion_perception.diagnostics import make_status
-from emotion_perception.image_conversion import ImageError
+from emotion_perception.diagnostics import DiagnosticsPublisher, Situation
+from emotion_perception.frame_server import FrameServer
 from emotion_perception.lifecycle import SteadyLifecycleNode
 from emotion_perception.litert import ModelError
-from emotion_perception.messages import (
-    ClassifyFaces,
-    age_s,
-    make_converter,
-    seconds,
-    to_emotion_array,
-)
+from emotion_perception.messages import make_converter
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.publishers import EmotionPublishers
 from emotion_perception.session import run_node
@@ -59,10 +53,11 @@ class EmotionNode(SteadyLifecycleNode):
         self._state = 'unconfigured'
         self._trouble = ''
         self._active_since = 0.0
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self.create_timer(1.0, self._publish_diagnostics)
+        self._diagnostics = DiagnosticsPublisher(self, self._look)
         if self.get_parameter('autostart').value:
-            self._autostart = self.create_timer(0.0, self._start_by_itself)
+            # by a clock that runs even where simulated time does not
+            clock = Clock(clock_type=ClockType.STEADY_TIME)
+            self._autostart = self.create_timer(0.0, self._start_by_itself, clock=clock)
         else:
             self.get_logger().info('unconfigured: waiting to be configured and activated')
 
@@ -88,15 +83,16 @@ class EmotionNode(SteadyLifecycleNode):
                 min_face_px=values['min_face_px'],
                 threads=values['threads'],
                 settings=parameters.tracking_settings(values),
+                detect_every=values['detect_every'],
             )
         except (DetectorError, ImportError, ModelError, ValueError) as error:
             self._trouble = f'cannot be configured: {error}'
             self.get_logger().error(self._trouble)
             return FAILURE
-        cv2.setNumThreads(values['threads'])
+        cv2.setNumThreads(values['opencv_threads'])
         self._trouble = ''
         self._outputs = EmotionPublishers(self)
-        self._classify_service = self.create_service(ClassifyFaces, '~/classify', self._classify)
+        self._service = ClassifyService(self, self._converter, self._pipeline, self._pipeline_lock)
         self._state = 'inactive'
         model = self._pipeline.classifier.description
         self.get_logger().info(
@@ -107,11 +103,18 @@ class EmotionNode(SteadyLifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the images."""
         assert self._pipeline is not None
-        if self._pipeline.tracker:
-            self._pipeline.tracker.reset()
+        self._statistics = Statistics()
+        server = FrameServer(
+            self,
+            self._converter,
+            self._pipeline,
+            self._pipeline_lock,
+            self._outputs,
+            self._statistics,
+        )
         compressed = self.get_parameter('image_transport').value == 'compressed'
         kind, topic = (CompressedImage, 'image/compressed') if compressed else (Image, 'image')
-        self._worker = FrameWorker(self._process, self._statistics)
+        self._worker = FrameWorker(server.serve, self._statistics)
         self._subscription = self.create_subscription(kind, topic, self._worker.put, _IMAGE_QOS)
         self._active_since = time.monotonic()
         self._state = 'active'
@@ -153,7 +156,7 @@ class EmotionNode(SteadyLifecycleNode):
         self._stop_reading()
         if self._pipeline is not None:
             self._outputs.destroy()
-            self.destroy_service(self._classify_service)
+            self._service.destroy()
             self._pipeline = None
 
     def destroy_node(self) -> None:
@@ -173,66 +176,13 @@ class EmotionNode(SteadyLifecycleNode):
         with self._pipeline_lock:
             self._pipeline.detector.min_score = values['min_detection_score']
             self._pipeline.detector.min_face_px = values['min_face_px']
+            self._pipeline.detect_every = values['detect_every']
             self._pipeline.change_settings(parameters.tracking_settings(values))
 
-    # images
+    # diagnostics
 
-    def _process(self, message: Image | CompressedImage, arrived: float) -> None:
-        """Serve one image, whatever becomes of it; runs in the worker's thread."""
-        try:
-            self._serve(message, arrived)
-        except ImageError as error:
-            self._count_failure(error.kind, str(error))
-        except Exception as error:
-            # whatever one image breaks, the next one must be served
-            if self.context.ok():
-                text = f'{type(error).__name__}: {error}'
-                self._count_failure(type(error).__name__, text, traceback.format_exc())
-
-    def _serve(self, message: Image | CompressedImage, arrived: float) -> None:
-        """Turn one image into messages."""
-        assert self._pipeline is not None
-        image = self._converter(message)
-        stamp = seconds(message.header.stamp) or self._now_s()
-        with self._pipeline_lock:
-            faces = self._pipeline.process(image, stamp)
-        result = to_emotion_array(faces, message.header, image.shape)
-        result.images_received = self._statistics.received
-        result.images_skipped = self._statistics.skipped
-        result.processing_time = time.monotonic() - arrived
-        result.age = age_s(message.header.stamp, self._now_s())
-        self._outputs.publish(result)
-        self._statistics.add_frame(len(faces), result.processing_time, result.age)
-        self._outputs.publish_annotated(image, faces, result)
-
-    def _count_failure(self, kind: str, text: str, trace: str = '') -> None:
-        if self._statistics.add_failure(kind, text):
-            self.get_logger().warning(
-                f'an image could not be used: {text} (said once; counted in /diagnostics)'
-                + f'\n{trace}' * bool(trace)
-            )
-
-    def _now_s(self) -> float:
-        return self.get_clock().now().nanoseconds * 1e-9
-
-    def _classify(self, request: ClassifyFaces.Request, response: ClassifyFaces.Response):
-        """Answer the service: one image, nothing tracked."""
-        assert self._pipeline is not None
-        started = time.monotonic()
-        try:
-            image = self._converter(request.image)
-        except ImageError as error:
-            response.message = str(error)
-            return response
-        with self._pipeline_lock:
-            faces = self._pipeline.without_tracking().process(image)
-        response.result = to_emotion_array(faces, request.image.header, image.shape)
-        response.result.processing_time = time.monotonic() - started
-        response.result.age = age_s(request.image.header.stamp, self._now_s())
-        response.success = True
-        return response
-
-    def _publish_diagnostics(self) -> None:
+    def _look(self) -> tuple[Situation, Statistics]:
+        """Return what diagnostics tell."""
         details = {}
         if self._pipeline is not None:
             model = self._pipeline.classifier.description
@@ -241,23 +191,21 @@ class EmotionNode(SteadyLifecycleNode):
                 'head': self._pipeline.classifier.head,
                 'detector': self.get_parameter('detector').value,
             }
-        silence_s, limit_s = self._silence_s(), self.get_parameter('stalled_after_s').value
-        if self._statistics.add_silence(silence_s > limit_s):
-            self.get_logger().warning(
-                f'no image on {self._subscription.topic_name} for {silence_s:.1f} s'
-            )
-        status = make_status(
-            self.get_fully_qualified_name(), self._statistics, self._state, self._trouble,
-            silence_s, limit_s, details,
-        )  # fmt: skip
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
-
-    def _silence_s(self) -> float:
-        if self._state != 'active':
-            return 0.0
-        return time.monotonic() - max(self._active_since, self._statistics.last_frame_at)
+        if self._worker is None:
+            return Situation(self._state, self._trouble, details=details), self._statistics
+        topic = self._subscription.topic_name
+        silence_s = time.monotonic() - max(self._active_since, self._statistics.last_frame_at)
+        limit_s = self.get_parameter('stalled_after_s').value
+        situation = Situation(
+            self._state,
+            self._trouble,
+            topic,
+            self.count_publishers(topic),
+            silence_s,
+            limit_s,
+            details,
+        )
+        return situation, self._statistics
 
 
 def main(args: list[str] | None = None) -> None:

@@ -84,8 +84,16 @@ PARAMETERS = (
     ParameterSpec(
         'head', HEADS[0], "Whose answer to give: the crowd's, or FER2013's labels (for comparison).", choices=HEADS
     ),
-    ParameterSpec('threads', 1, 'Threads of each network.', bounds=(1, 16)),
+    ParameterSpec('threads', 1, 'Threads of each network in LiteRT.', bounds=(1, 16)),
+    ParameterSpec(
+        'opencv_threads', 1, 'Threads of OpenCV: conversion and resizing, and all of yunet and haar.', bounds=(1, 16)
+    ),
     ParameterSpec('tracking', True, 'Follow faces: stable ids and smoothed labels.'),
+    ParameterSpec(
+        'detect_every', 1,
+        'Search only every n-th image for new faces, and follow the known ones in between; needs tracking.',
+        (1, 30), live=True,
+    ),
     ParameterSpec('min_detection_score', 0.5, 'Faces below this detection score are left out.', (0.05, 0.99), live=True),
     ParameterSpec('min_face_px', 20, 'Faces narrower than this many pixels are left out.', (1, 4000), live=True),
     ParameterSpec(

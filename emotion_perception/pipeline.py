@@ -10,6 +10,7 @@ import numpy as np
 from emotion_perception.alignment import crop_face
 from emotion_perception.classification import EmotionClassifier
 from emotion_perception.detection import DETECTORS, Detection, Detector, make_detector
+from emotion_perception.finding import FaceFinder
 from emotion_perception.tracking import SmoothedExpression, Tracker, TrackingSettings
 
 
@@ -58,7 +59,11 @@ class Pipeline:
     """Detects, aligns, classifies and follows the faces in one camera's images, in order."""
 
     def __init__(
-        self, detector: Detector, classifier: EmotionClassifier, tracker: Tracker | None = None
+        self,
+        detector: Detector,
+        classifier: EmotionClassifier,
+        tracker: Tracker | None = None,
+        detect_every: int = 1,
     ):
         """
         Put a pipeline together.
@@ -67,12 +72,16 @@ class Pipeline:
             detector: finds the faces.
             classifier: tells what they show.
             tracker: follows them; None treats each image by itself.
+            detect_every: n, to detect in every n-th image only and follow known faces in between
+                (see `FaceFinder`); without a tracker each image is searched.
 
         """
         self.detector = detector
         self.classifier = classifier
         self.tracker = tracker
         self._settings = tracker.settings if tracker else TrackingSettings()
+        self._finder = FaceFinder(detector, detect_every)
+        self._size: tuple[int, ...] = ()
 
     @classmethod
     def default(
@@ -86,6 +95,7 @@ class Pipeline:
         min_face_px: int = 20,
         threads: int = 1,
         settings: TrackingSettings | None = None,
+        detect_every: int = 1,
     ) -> 'Pipeline':
         """
         Return the pipeline that the node runs, ready to use.
@@ -100,6 +110,7 @@ class Pipeline:
             min_face_px: narrowest face.
             threads: of each network.
             settings: smoothing and thresholds.
+            detect_every: detect in every n-th image only; needs `tracking`.
 
         Raises:
             DetectorError, ModelError: with what to do, if a part cannot be made here.
@@ -109,9 +120,25 @@ class Pipeline:
             make_detector(detector, detector_model, min_score, min_face_px, threads),
             EmotionClassifier.load(model, head, threads),
             Tracker() if tracking else None,
+            detect_every,
         )
         pipeline.change_settings(settings or TrackingSettings())
         return pipeline
+
+    @property
+    def detect_every(self) -> int:
+        """Detect in every n-th image only; may be set between two images."""
+        return self._finder.every
+
+    @detect_every.setter
+    def detect_every(self, value: int) -> None:
+        self._finder.every = value
+
+    def reset(self) -> None:
+        """Forget all faces, as before another camera's or recording's first image; ids go on."""
+        self._finder.reset()
+        if self.tracker:
+            self.tracker.reset()
 
     def change_settings(self, settings: TrackingSettings) -> None:
         """Smooth and judge by other settings from the next image on."""
@@ -129,6 +156,9 @@ class Pipeline:
         """
         Return what each face in the image shows, by face_id.
 
+        After an image of another size, or with a stamp that lies before the last one, all faces are
+        new: their places and times say nothing any more.
+
         Args:
             image_bgr: uint8 [H, W, 3].
             stamp: time of the image in seconds, on any clock that runs forward; None takes the
@@ -144,7 +174,13 @@ class Pipeline:
                 f'the image must be uint8 [H, W, 3], not {image_bgr.dtype} {list(image_bgr.shape)}'
             )
         stamp = time.monotonic() if stamp is None else stamp
-        found = self.detector.detect(image_bgr)
+        if image_bgr.shape != self._size:
+            self.reset()
+            self._size = image_bgr.shape
+        if self.tracker is None:
+            found = self.detector.detect(image_bgr)
+        else:
+            found = self._finder.find(image_bgr, stamp)
         crops = [crop_face(image_bgr, face) for face in found]
         faces = np.stack(crops) if crops else np.zeros((0, 48, 48), np.uint8)
         probabilities = self.classifier.classify(faces)

@@ -1,6 +1,7 @@
 """Counts and running figures of a node at work."""
 
 import math
+import threading
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -13,7 +14,11 @@ WINDOW_S = 10.0
 
 @dataclass
 class Statistics:
-    """What happened since the node was started; the recent past for rates and latencies."""
+    """
+    What happened since the node was activated; the recent past for rates and latencies.
+
+    `lock` is held where an arrival is counted, which another thread than that of the other counts does.
+    """
 
     received: int = 0
     skipped: int = 0
@@ -24,7 +29,27 @@ class Statistics:
     stalls: int = 0
     stalled: bool = False
     last_frame_at: float = -math.inf
+    jumps_back: int = 0
+    format: str = ''
+    format_changes: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
     _recent: deque = field(default_factory=deque)
+
+    def add_arrival(self, skipped: bool, arrived: float) -> None:
+        """Count a frame that came at the monotonic time `arrived`, `skipped` if another had to go for it."""
+        self.received += 1
+        self.skipped += skipped
+        self.last_frame_at = arrived
+
+    def arrivals(self) -> tuple[int, int]:
+        """Return how many frames arrived and how many of them were skipped, as of one moment."""
+        with self.lock:
+            return self.received, self.skipped
+
+    def add_format(self, text: str) -> None:
+        """Note size and encoding of a frame, and count the changes."""
+        self.format_changes += self.format not in ('', text)
+        self.format = text
 
     def add_frame(self, faces: int, processing_s: float, age_s: float) -> None:
         """Count one processed frame; `age_s` is NaN where the stamp says nothing."""

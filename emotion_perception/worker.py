@@ -24,21 +24,20 @@ class FrameWorker:
         self._work = work
         self._statistics = statistics
         self._slot: FrameSlot[tuple[Any, float]] = FrameSlot()
-        self._skipped_before = statistics.skipped
         self._thread = threading.Thread(target=self._run, name='frames', daemon=True)
         self._thread.start()
 
     def put(self, message: Any) -> None:
         """Offer a message; an older one that nobody took yet is skipped."""
-        now = time.monotonic()
-        self._slot.put((message, now))
-        self._statistics.received += 1
-        self._statistics.skipped = self._skipped_before + self._slot.skipped
-        self._statistics.last_frame_at = now
+        arrived = time.monotonic()
+        with self._statistics.lock:
+            # nobody can tell of it before it is counted
+            self._statistics.add_arrival(self._slot.put((message, arrived)), arrived)
 
     def stop(self) -> None:
-        """Let the present frame finish and end the thread."""
-        self._slot.close()
+        """Let the present frame finish and end the thread; one that still waits is skipped."""
+        with self._statistics.lock:
+            self._statistics.skipped += self._slot.close()
         self._thread.join()
 
     def _run(self) -> None:

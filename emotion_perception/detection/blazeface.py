@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from emotion_perception.detection.geometry import cut_out, is_double
 from emotion_perception.detection.interface import Detection, DetectorError
 from emotion_perception.litert import ModelError, Network, read_model
 from emotion_perception.scaling import shrunk
@@ -200,18 +201,11 @@ class BlazeFaceDetector:
             box: x, y, width, height in pixels of where a face is supposed to be.
 
         """
-        side = self._near.side
-        cut = max(box[2:]) * _SECOND_LOOK_SCALE
-        corner = np.array((box[0] + box[2] / 2, box[1] + box[3] / 2)) - cut / 2
-        scale = side / cut
-        # coordinates count from the edge of the first pixel, OpenCV's from its middle
-        offset = (0.5 - corner) * scale - 0.5
-        to_square = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
-        square = cv2.warpAffine(image, to_square, (side, side), flags=cv2.INTER_LINEAR)
-        for score, points in merge_overlapping(*self._near(square, self.min_score)):
+        piece = cut_out(image, box, _SECOND_LOOK_SCALE, self._near.side)
+        for score, points in merge_overlapping(*self._near(piece.pixels, self.min_score)):
             # the face that was asked about is the best one about the middle
             if np.abs(points[0] - 0.5).max() <= 0.25:
-                return _to_detection(score, points * cut, corner)
+                return _to_detection(score, points * self._near.side / piece.scale, piece.corner)
         return None
 
 
@@ -242,13 +236,6 @@ def _without_doubles(faces: list[Detection]) -> list[Detection]:
     """
     kept: list[Detection] = []
     for face in sorted(faces, key=lambda face: -face.score):
-        x, y, w, h = face.box
-        centre = np.array((x + w / 2, y + h / 2))
-        for other in kept:
-            ox, oy, ow, oh = other.box
-            offset = np.abs(centre - (ox + ow / 2, oy + oh / 2))
-            if (offset < (ow / 4, oh / 4)).all():
-                break
-        else:
+        if not is_double(face, kept):
             kept.append(face)
     return kept

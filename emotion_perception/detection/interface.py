@@ -1,7 +1,7 @@
 """What every face detector takes and gives."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -43,4 +43,22 @@ class Detector(Protocol):
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         """Return the faces in a BGR image, uint8 [H, W, 3], best score first."""
+        ...
+
+
+@runtime_checkable
+class SecondLook(Protocol):
+    """What a detector may be able to do besides: look at a place, for much less than an image costs."""
+
+    def look_at(
+        self, image: np.ndarray, box: tuple[float, float, float, float]
+    ) -> Detection | None:
+        """
+        Return the face in and around `box`, placed anew, or None where there is none.
+
+        Args:
+            image: BGR uint8 [H, W, 3].
+            box: x, y, width, height in pixels of where a face is supposed to be, or was a moment ago.
+
+        """
         ...

@@ -5,11 +5,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from emotion_perception.detection.geometry import cut_out, in_the_middle, to_image
 from emotion_perception.detection.interface import Detection, DetectorError
 
 _LONGEST_SIDE_PX = 640
 _SHORTEST_SIDE_PX = 64
 """Smaller images are widened: where a side is 32 pixels or less OpenCV answers with left-over memory."""
+_SECOND_LOOK_SCALE = 2.5
+_SECOND_LOOK_PX = 128
+"""Cut-out of a second look: a multiple of the face, shrunk to where that is about 50 pixels wide."""
 
 
 class YuNetDetector:
@@ -37,7 +41,11 @@ class YuNetDetector:
         if not Path(model_path).is_file():
             raise DetectorError(f'yunet: there is no file {model_path}')
         try:
-            self._network = cv2.FaceDetectorYN.create(str(model_path), '', (320, 320), min_score)
+            # one for each use: a network that changes its input's size lays itself out anew
+            self._network, self._near = (
+                cv2.FaceDetectorYN.create(str(model_path), '', (side, side), min_score)
+                for side in (320, _SECOND_LOOK_PX)
+            )
         except cv2.error as error:
             raise DetectorError(f'yunet: {model_path} cannot be loaded: {error.err}') from None
         self._min_score = min_score
@@ -51,6 +59,7 @@ class YuNetDetector:
     @min_score.setter
     def min_score(self, value: float) -> None:
         self._network.setScoreThreshold(value)
+        self._near.setScoreThreshold(value)
         self._min_score = value
 
     def detect(self, image: np.ndarray) -> list[Detection]:
@@ -64,13 +73,32 @@ class YuNetDetector:
             missing = [max(_SHORTEST_SIDE_PX - length, 0) for length in size]
             image = cv2.copyMakeBorder(image, 0, missing[1], 0, missing[0], cv2.BORDER_CONSTANT)
         self._network.setInputSize(image.shape[1::-1])
-        _, rows = self._network.detect(image)
-        faces = []
-        for row in () if rows is None else rows:
-            if row[2] / scale < self.min_face_px:
-                continue
-            x, y, w, h = (float(value / scale) for value in row[:4])
-            right_eye, left_eye, _, mouth_right, mouth_left = row[4:14].reshape(5, 2) / scale
-            landmarks = np.stack((right_eye, left_eye, (mouth_right + mouth_left) / 2))
-            faces.append(Detection((x, y, w, h), float(row[14]), landmarks.astype(np.float32)))
-        return sorted(faces, key=lambda face: -face.score)
+        faces = _read(self._network.detect(image)[1], scale)
+        return [face for face in faces if face.box[2] >= self.min_face_px]
+
+    def look_at(
+        self, image: np.ndarray, box: tuple[float, float, float, float]
+    ) -> Detection | None:
+        """
+        Return the face in and around `box`, placed anew, or None where there is none.
+
+        Args:
+            image: BGR uint8 [H, W, 3].
+            box: x, y, width, height in pixels of where a face is supposed to be.
+
+        """
+        piece = cut_out(image, box, _SECOND_LOOK_SCALE, _SECOND_LOOK_PX)
+        faces = _read(self._near.detect(piece.pixels)[1], 1.0)
+        face = in_the_middle(faces, _SECOND_LOOK_PX)
+        return None if face is None else to_image(face, piece)
+
+
+def _read(rows: np.ndarray | None, scale: float) -> list[Detection]:
+    """Return the faces in the network's answer, best first; `scale` is how much the image was shrunk."""
+    faces = []
+    for row in () if rows is None else rows:
+        x, y, w, h = (float(value / scale) for value in row[:4])
+        right_eye, left_eye, _, mouth_right, mouth_left = row[4:14].reshape(5, 2) / scale
+        landmarks = np.stack((right_eye, left_eye, (mouth_right + mouth_left) / 2))
+        faces.append(Detection((x, y, w, h), float(row[14]), landmarks.astype(np.float32)))
+    return sorted(faces, key=lambda face: -face.score)

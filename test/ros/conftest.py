@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -44,18 +45,33 @@ def _own_domain():
 
 
 class Process:
-    """A module of the package in a process of its own."""
+    """A module of the package, or a script of this folder, in a process of its own."""
 
     def __init__(self, log, module, arguments):
         """Start it; what it prints goes to the file `log`."""
         self._log = log
-        command = [sys.executable, '-u', '-m', f'emotion_perception.{module}', *arguments]
+        what = ['-m', f'emotion_perception.{module}']
+        if module.endswith('.py'):
+            what = [str(Path(__file__).with_name(module))]
+        command = [sys.executable, '-u', *what, *arguments]
         self._process = subprocess.Popen(command, stdout=log.open('w'), stderr=subprocess.STDOUT)
 
     @property
     def output(self):
         """Return what it printed so far."""
         return self._log.read_text()
+
+    @property
+    def cpu_s(self):
+        """Return how much processor time all its threads used."""
+        fields = Path(f'/proc/{self._process.pid}/stat').read_text().rpartition(')')[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+    @property
+    def memory_mb(self):
+        """Return how much memory it holds."""
+        pages = Path(f'/proc/{self._process.pid}/statm').read_text().split()[1]
+        return int(pages) * os.sysconf('SC_PAGE_SIZE') / 1e6
 
     @property
     def running(self):

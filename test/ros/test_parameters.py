@@ -43,6 +43,10 @@ def test_every_parameter_is_described(node, peer):
         ('image_transport', 'theora', 'one of raw, compressed'),
         ('model', 'other.tflite', 'takes effect on configure'),
         ('threads', 2, 'takes effect on configure'),
+        ('opencv_threads', 2, 'takes effect on configure'),
+        ('opencv_threads', 0, 'range'),
+        ('detect_every', 0, 'range'),
+        ('detect_every', 31, 'range'),
     ],
 )
 def test_refuses_with_a_reason(node, peer, name, value, reason):
@@ -70,6 +74,23 @@ def test_others_change_once_the_node_is_cleaned_up(node, peer):
     assert peer.transition('cleanup')
     assert peer.set_parameter('threads', 2) == (True, '')
     assert peer.transition('configure')
+
+
+@pytest.mark.parametrize(('name', 'threads'), [('threads', 1), ('opencv_threads', 3)])
+def test_threads_of_opencv_are_their_own_parameter(name, threads):
+    code = (
+        'import cv2, rclpy, sys\n'
+        'from emotion_perception.node import EmotionNode\n'
+        'rclpy.init(args=sys.argv)\n'
+        'node = EmotionNode()\n'
+        'node.trigger_configure()\n'
+        'print(cv2.getNumThreads())\n'
+        'node.destroy_node()\n'
+        'rclpy.shutdown()\n'
+    )
+    command = [sys.executable, '-c', code, '--ros-args', '-p', f'{name}:=3']
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.stdout.splitlines()[-1:] == [str(threads)], done.stderr
 
 
 def test_the_parameter_file_holds_every_default(start, peer):

@@ -82,6 +82,17 @@ def test_nothing_after_close():
     assert slot.take() is None
 
 
+def test_what_was_replaced_is_told():
+    """Each call tells whether a frame had to go, so that it can be counted as it happens."""
+    slot = FrameSlot()
+    assert [slot.put(frame) for frame in 'ab'] == [False, True]
+    slot.take()
+    assert not slot.put('c')
+    assert slot.close()
+    assert (slot.received, slot.skipped) == (3, 2)
+    assert not slot.close()
+
+
 def test_two_threads():
     """Between a fast producer and a slow consumer frames only ever get newer, and none is lost track of."""
     slot = FrameSlot()

@@ -266,6 +266,50 @@ def test_stamp_jumps_back(given):
     assert np.array_equal(face.smoothed, face.probabilities)
 
 
+def test_size_changes(given):
+    """In images of another size all faces are new."""
+    pipeline = Pipeline(given, given, Tracker())
+    given.show((100, 'happiness', 0.94))
+    wide = np.zeros((360, 640, 3), np.uint8)
+    found = [pipeline.process(image, 1 + i / 30) for i, image in enumerate((IMAGE, wide, IMAGE))]
+    assert [face.face_id for (face,) in found] == [1, 2, 3]
+    assert [face.tracked_for_s for (face,) in found] == [0, 0, 0]
+
+
+def test_reset(given):
+    """After reset the same face is another."""
+    pipeline = Pipeline(given, given, Tracker())
+    given.show((100, 'happiness', 0.94))
+    assert pipeline.process(IMAGE, 0.0)[0].face_id == 1
+    pipeline.reset()
+    assert pipeline.process(IMAGE, 0.1)[0].face_id == 2
+    Pipeline(given, given).reset()
+
+
+def test_detect_every(detector, classifier, portrait, monkeypatch):
+    """Only every n-th image is searched; each is without tracking; what is asked for may change."""
+    assert Pipeline.default(detect_every=4).detect_every == 4
+    searched = []
+    whole = detector.detect
+    monkeypatch.setattr(detector, 'detect', lambda image: searched.append(1) or whole(image))
+    pipeline = Pipeline(detector, classifier, Tracker(), detect_every=4)
+    for index in range(9):
+        check_portrait(pipeline.process(portrait, index / 30))
+    assert len(searched) == 3
+    pipeline.detect_every = 1
+    check_portrait(pipeline.process(portrait, 9 / 30))
+    assert len(searched) == 4
+    pipeline.detect_every = 4
+    for _ in range(3):
+        check_portrait(pipeline.without_tracking().process(portrait))
+    alone = Pipeline(detector, classifier, None, detect_every=4)
+    for index in range(3):
+        check_portrait(alone.process(portrait, index / 30))
+    assert len(searched) == 10
+    check_portrait(pipeline.process(portrait[:500].copy(), 10 / 30))
+    assert len(searched) == 11
+
+
 @pytest.mark.parametrize('tracking', [True, False])
 def test_change_settings(given, tracking):
     """Thresholds count from the next image on, with and without tracking."""

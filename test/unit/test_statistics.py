@@ -47,6 +47,24 @@ def test_failures(clock):
     assert statistics.last_failure == 'third text'
 
 
+def test_arrivals(clock):
+    """Arrived and skipped frames are counted, and when the last one came."""
+    statistics = Statistics()
+    for arrived, skipped in ((5.0, False), (5.1, True), (5.2, True)):
+        statistics.add_arrival(skipped, arrived)
+    assert statistics.arrivals() == (3, 2)
+    assert statistics.last_frame_at == 5.2
+
+
+def test_formats(clock):
+    """The first format is no change, and each other one is."""
+    statistics = Statistics()
+    for text in ('640x480 bgr8', '640x480 bgr8', '640x480 mono8', '320x240 mono8'):
+        statistics.add_format(text)
+    assert statistics.format_changes == 2
+    assert statistics.format == '320x240 mono8'
+
+
 @pytest.mark.parametrize('rate_hz', [1, 7.5, 30, 100])
 def test_rate(clock, rate_hz):
     """The rate is that of the last ten seconds, exactly at a steady rate."""
