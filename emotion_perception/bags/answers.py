@@ -8,6 +8,9 @@ from emotion_perception.bags.errors import BagError
 from emotion_perception.bags.message_types import EMOTIONS_OF_IMAGE, MessageTypes
 from emotion_perception.bags.reading import Bag
 
+MAX_GAP_S = 1.0
+"""A face that was not seen for longer begins a new segment of its story."""
+
 
 @dataclass(frozen=True)
 class FaceAnswer:
@@ -114,15 +117,8 @@ def _face(face) -> FaceAnswer:
     )  # fmt: skip
 
 
-def stories(answers: Iterable[Answer], max_gap_s: float = 1.0) -> list[Story]:
-    """
-    Return the story of each face, by id.
-
-    Args:
-        answers: by time.
-        max_gap_s: a face that was not seen for longer begins a new segment.
-
-    """
+def stories(answers: Iterable[Answer]) -> list[Story]:
+    """Return the story of each face, by id; the answers must come by time."""
     found: dict[int, Story] = {}
     begin_ns: int | None = None
     for answer in answers:
@@ -133,7 +129,7 @@ def stories(answers: Iterable[Answer], max_gap_s: float = 1.0) -> list[Story]:
             story.frames += 1
             story.confidences.append((time_s, face.confidence))
             last = story.segments[-1] if story.segments else None
-            if last and 0 <= time_s - last.end_s <= max_gap_s:
+            if last and 0 <= time_s - last.end_s <= MAX_GAP_S:
                 last.end_s = time_s
                 if last.label == face.label:
                     continue

@@ -11,7 +11,14 @@ import numpy as np
 from tqdm import tqdm
 
 from emotion_perception.annotation import COLOURS
-from emotion_perception.bags.answers import Answer, Segment, Story, read_answers, stories
+from emotion_perception.bags.answers import (
+    MAX_GAP_S,
+    Answer,
+    Segment,
+    Story,
+    read_answers,
+    stories,
+)
 from emotion_perception.bags.errors import BagError
 from emotion_perception.bags.message_types import MessageTypes, emotion_topics
 from emotion_perception.bags.reading import image_connections, open_bag
@@ -158,9 +165,22 @@ def _row(story: Story, span_s: float) -> dict[str, Any]:
              max(1000 * (segment.end_s - segment.start_s) / span_s, 1.0), _css(segment.label))
             for segment in story.segments
         ],
-        'line': ' '.join(f'{1000 * t / span_s:.1f},{24 - 24 * c:.1f}' for t, c in points),
+        'lines': _lines(points, span_s),
         'shares': sorted(seconds.items(), key=lambda share: -share[1]),
     }  # fmt: skip
+
+
+def _lines(points: list[tuple[float, float]], span_s: float) -> list[str]:
+    """Return lines of confidence as points of a polyline, a new one after each time without the face."""
+    usual_s = span_s / _POINTS + MAX_GAP_S
+    lines: list[list[str]] = []
+    before_s = -math.inf
+    for time_s, confidence in points:
+        if not 0 <= time_s - before_s <= usual_s:
+            lines.append([])
+        lines[-1].append(f'{1000 * time_s / span_s:.1f},{24 - 24 * confidence:.1f}')
+        before_s = time_s
+    return [' '.join(line) for line in lines]
 
 
 def _ticks(span_s: float) -> list[float]:
