@@ -134,6 +134,14 @@ class Player(Node):
         self._new.write(topic, self._time.now_ns(), bytes(data))
         if topic.msgtype == EMOTIONS_OF_IMAGE:
             stamp = self._types.decode(data, EMOTIONS_OF_IMAGE).header.stamp
-            sent = self.unanswered.pop(stamp.sec * 10**9 + stamp.nanosec, None)
-            if sent is not None:
+            self._strike_out(stamp.sec * 10**9 + stamp.nanosec)
+
+    def _strike_out(self, stamp_ns: int) -> None:
+        """Wait no longer for the answer to an image, nor to those before it: they were passed over."""
+        if stamp_ns not in self.unanswered:
+            return
+        for earlier in list(self.unanswered):
+            sent = self.unanswered.pop(earlier)
+            if earlier == stamp_ns:
                 self.round_trips_s.append(time.monotonic() - sent)
+                return
