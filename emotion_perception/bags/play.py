@@ -21,7 +21,7 @@ from emotion_perception.session import ros_session
 
 _SETTLE_S = 0.5
 _LAST_ANSWER_S = 2.0
-_ANSWER_LIMIT_S = 10.0
+_ANSWER_LIMIT_S = 5.0
 _LATE_S = 0.01
 
 

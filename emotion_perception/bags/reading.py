@@ -152,7 +152,8 @@ def image_connections(bag: Bag, topic: str = '') -> tuple[Connection, ...]:
         if not chosen:
             raise BagError(f'{bag.path} holds no topic {wanted!r}; {_listed(images)}')
     else:
-        chosen = images
+        # what the node drew is no camera
+        chosen = [one for one in images if not one.topic.endswith('/emotion/image')]
     names = {one.topic for one in chosen}
     if not names:
         raise BagError(f'{bag.path} holds no images (sensor_msgs Image or CompressedImage)')

@@ -129,6 +129,15 @@ def two_cameras(write_bag, small_portrait):
     )
 
 
+def test_the_picture_that_the_node_drew_is_no_camera(write_bag, small_portrait):
+    picture = [bgr_to_image(small_portrait, stamped(0))]
+    with open_bag(write_bag('robot', {'/emotion/image': picture, '/eye': picture})) as bag:
+        assert [one.topic for one in image_connections(bag)] == ['/eye']
+        assert [one.topic for one in image_connections(bag, '/emotion/image')] == [
+            '/emotion/image'
+        ]
+
+
 def test_several_cameras_are_listed(capsys, tmp_path, two_cameras):
     assert refused(capsys, tmp_path, two_cameras).endswith(
         'holds several cameras; choose one with --topic: images are on /left/image (3 Image), '
