@@ -23,7 +23,7 @@ def _one_line(path: Path) -> Iterator[None]:
     except Exception as error:
         # rosbags parses what a stranger wrote: struct, key, type, decompression and database errors
         # all mean that the file is not a whole recording
-        reason = ' '.join(str(error).split()) or type(error).__name__
+        reason = ' '.join(str(error).split()).rstrip('.') or type(error).__name__
         advice = '; was it cut short? `mcap recover` mends it' if 'end magic' in reason else ''
         raise BagError(
             f'{path} is no recording, or a damaged one: {reason[:200]}{advice}'
