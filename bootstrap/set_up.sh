@@ -50,7 +50,7 @@ if ros_is_sourced; then source_of_ros="ROS 2 $ROS_DISTRO as sourced"; fi
 
 requirements=(bootstrap/requirements-runtime.txt)
 [ "$source_of_ros" = wheels ] && requirements+=(bootstrap/requirements-ros.txt)
-[ "${1:-}" = --tests ] && requirements+=(bootstrap/requirements-dev.txt training/requirements.txt)
+[ "${1:-}" = --tests ] && requirements+=(bootstrap/requirements-bags.txt bootstrap/requirements-dev.txt training/requirements.txt)
 wanted="$(stamp_of bootstrap/constraints.txt bootstrap/requirements-files.txt training/requirements-deepface.txt "${requirements[@]}") $source_of_ros"
 
 # With a ROS 2 installation its NumPy and OpenCV stay: its own extensions are built against them.

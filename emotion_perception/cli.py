@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 
 from emotion_perception.annotation import annotate
+from emotion_perception.bags import command as bag_command
+from emotion_perception.bags.errors import BagError
 from emotion_perception.camera import CameraError, MovingStill, open_source
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.detection import DETECTORS, DetectorError
@@ -155,17 +157,18 @@ def _parser() -> argparse.ArgumentParser:
         description='Which expression each face in pictures, videos or before a camera shows. Not what people feel.',
     )
     commands = parser.add_subparsers(dest='command', required=True)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
+    parts = argparse.ArgumentParser(add_help=False)
+    parts.add_argument(
         '--detector', default=DETECTORS[0], choices=DETECTORS, help='face detector (blazeface)'
     )
-    common.add_argument(
+    parts.add_argument(
         '--detector-model', default='', help="the detector's model file; yunet needs it"
     )
-    common.add_argument('--model', help='another classifier: .tflite with its json, .keras or .h5')
-    common.add_argument(
+    parts.add_argument('--model', help='another classifier: .tflite with its json, .keras or .h5')
+    parts.add_argument(
         '--min-score', type=_share, default=0.5, help='lowest detection score (0.5)'
     )
+    common = argparse.ArgumentParser(add_help=False, parents=[parts])
     common.add_argument('--json', action='store_true', help='one json object a face and line')
 
     image = commands.add_parser('image', parents=[common], help='pictures, or folders of them')
@@ -189,6 +192,8 @@ def _parser() -> argparse.ArgumentParser:
         )
         video.set_defaults(run=_video)
 
+    bag_command.add_parser(commands, parts, _pipeline)
+
     models = commands.add_parser('models', help='installed models, their hashes and scores')
     models.set_defaults(run=_models)
     return parser
@@ -203,7 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
         # whoever read our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (CameraError, DetectorError, ModelError, OSError) as error:
+    except (BagError, CameraError, DetectorError, ModelError, OSError) as error:
         print(f'emotion-perception {args.command}: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -96,6 +96,11 @@ def now_s(node: Node) -> float:
     return node.get_clock().now().nanoseconds * 1e-9
 
 
+def time_message(nanoseconds: int) -> Time:
+    """Return a time in nanoseconds since the epoch as a message."""
+    return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+
+
 def duration(value_s: float) -> Duration:
     """Return seconds, not below 0, as a message."""
     nanoseconds = max(round(value_s * 1e9), 0)

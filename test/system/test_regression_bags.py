@@ -1,0 +1,103 @@
+"""
+Recordings whose emotions are known: a change of model, detector or tracker shows as a table.
+
+Where a change is meant, EMOTION_REGRESSION=update writes what is found now into regression/*.json:
+
+    EMOTION_REGRESSION=update python -m pytest test/system/test_regression_bags.py
+"""
+
+import json
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from std_msgs.msg import Header
+
+from emotion_perception.bags.comparison import differences, read_summary, table
+from emotion_perception.bags.message_types import RAW, MessageTypes
+from emotion_perception.bags.process import process_bag
+from emotion_perception.bags.record import record_bag
+from emotion_perception.bags.writing import new_bag
+from emotion_perception.messages import bgr_to_image, time_message
+from emotion_perception.pipeline import Pipeline
+from emotion_perception.tracking import TrackingSettings
+
+EXPECTED = Path(__file__).with_name('regression')
+CLIPS = {
+    'single_face': 'single_face.mp4',
+    'changing_face': 'WolfgangLanger_Pexels.mp4',
+    'no_face': 'no_face.mp4',
+    'nodding': 'yes.mkv',
+    'two_faces': 'head-pose-face-detection-female-and-male.gif',
+    'walking_in': 'face-demographics-walking.gif',
+}
+LONGEST_S = 10.5
+# another decoder of OpenCV's gives a frame more or less, another processor another last digit
+IMAGES, SECONDS = 3, 0.25
+
+
+def check(name, source, folder, pipeline=None):
+    """Process a recording; compare with what is expected of it, or write that."""
+    process_bag(source, folder / 'out', pipeline or Pipeline.default(), only_new=True)
+    found = read_summary(folder / 'out')
+    path = EXPECTED / f'{name}.json'
+    if os.environ.get('EMOTION_REGRESSION') == 'update':
+        path.write_text(json.dumps(found, indent=1) + '\n')
+    rows = differences(json.loads(path.read_text()), found, IMAGES, SECONDS)
+    if rows:
+        pytest.fail(f'{name} shows something else than {path.name} says:\n{table(rows)}', False)
+
+
+@pytest.mark.parametrize('name', CLIPS)
+def test_a_clip(tmp_path, shared, name):
+    clip = shared / 'media' / CLIPS[name]
+    record_bag(str(clip), tmp_path / 'in', 'jpeg', seconds=LONGEST_S)
+    check(name, tmp_path / 'in', tmp_path)
+
+
+def test_the_portrait_before_a_moving_camera(tmp_path):
+    record_bag('portrait', tmp_path / 'in', seconds=4)
+    check('portrait', tmp_path / 'in', tmp_path)
+
+
+@pytest.fixture
+def visitors(tmp_path, portrait):
+    """Return a recording at 20 Hz: one comes, another comes, both go, one comes back."""
+    face = cv2.resize(portrait, (320, 320))[:300]
+    types = MessageTypes()
+    with new_bag(tmp_path / 'visitors') as new:
+        topic = new.add_topic('/door/image', RAW, types.define(RAW))
+        for number in range(120):
+            time_s = number / 20
+            image = np.full((480, 640, 3), 120, np.uint8)
+            if time_s < 3 or time_s >= 4.5:
+                image[100:400, :320] = face
+            if 1 <= time_s < 3.5:
+                image[120:420, 320:] = face[:, ::-1]
+            stamp_ns = 10**9 + number * 50_000_000
+            header = Header(stamp=time_message(stamp_ns), frame_id='door')
+            new.write(topic, stamp_ns, types.encode(bgr_to_image(image, header), RAW))
+    return tmp_path / 'visitors'
+
+
+def test_visitors_come_and_go(tmp_path, visitors):
+    check('visitors', visitors, tmp_path)
+    expected = json.loads((EXPECTED / 'visitors.json').read_text())
+    assert [face['id'] for face in expected['faces']] == [1, 2, 3]
+    assert [face['images'] for face in expected['faces']] == [60, 50, 30]
+
+
+def test_a_change_shows_as_a_table(tmp_path, visitors, monkeypatch):
+    monkeypatch.delenv('EMOTION_REGRESSION', raising=False)
+    strict = Pipeline.default(settings=TrackingSettings(uncertain_below=1.0, max_gap_s=2.0))
+    with pytest.raises(pytest.fail.Exception) as failure:
+        check('visitors', visitors, tmp_path, strict)
+    lines = str(failure.value).splitlines()
+    assert lines[0] == 'visitors shows something else than visitors.json says:'
+    told = '\n'.join(lines)
+    assert 'face 1: images  expected  60\n                found     90' in told
+    assert 'found     uncertain 0-' in told
+    assert 'face 3          expected  30 images: happiness 4.5-5.95 s' in told
+    assert 'found     not there' in told
