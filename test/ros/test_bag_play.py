@@ -104,7 +104,7 @@ def test_played_with_its_own_timing_and_a_clock(start, tmp_path, moving):
     assert {face.face_id for array in live for face in array.faces} == {1}
     # ages on the recording's clock, where half the time passes
     ages = [array.age for array in live if not math.isnan(array.age)]
-    assert len(ages) > len(live) / 2
+    assert len(ages) > 5
     assert max(ages) < 1
     with open_bag(tmp_path / 'live') as opened, open_bag(moving / 'raw') as source:
         assert source.start_ns <= opened.start_ns <= opened.end_ns < source.end_ns + 10**9
