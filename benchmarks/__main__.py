@@ -13,9 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks import cameras, growth, peers, processes, stages, tables, transport
+from benchmarks import cameras, following, growth, peers, processes, stages, tables, transport
 
-PARTS = ('peers', 'stages', 'streams', 'start', 'states', 'transport', 'cameras')
+PARTS = ('peers', 'stages', 'following', 'streams', 'start', 'states', 'transport', 'cameras')
 
 
 def _machine() -> dict[str, Any]:
@@ -43,11 +43,14 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='python -m benchmarks', description=__doc__)
     parser.add_argument('--out', type=Path, default=Path('benchmarks/out'), help='folder (%(default)s)')  # fmt: skip
     parser.add_argument('--yunet', type=Path, help='face_detection_yunet_2023mar.onnx, for YuNet and DeepFace')  # fmt: skip
+    parser.add_argument('--media', type=Path, help='folder of clips, to follow faces in')
     parser.add_argument('--part', action='append', choices=PARTS, help='measure only this; repeat it for several')  # fmt: skip
     parser.add_argument('--quick', action='store_true', help='a tenth of the time; figures of no worth')  # fmt: skip
     args = parser.parse_args()
     if args.yunet and not args.yunet.is_file():
         parser.error(f'there is no file {args.yunet}')
+    if args.media and not args.media.is_dir():
+        parser.error(f'there is no folder {args.media}')
     return args
 
 
@@ -72,6 +75,7 @@ def main() -> int:
     works = {
         'peers': lambda: peers.measure(args.yunet, max(round(40 * share), 2), 5, say),
         'stages': lambda: stages.measure(models, max(round(60 * share), 5), 3, say),
+        'following': lambda: following.measure(args.media, 2 if args.quick else None, say),
         'streams': lambda: _streams(run_s),
         'start': lambda: processes.start_up(max(round(5 * share), 1)),
         'states': lambda: processes.states(run_s / 2),

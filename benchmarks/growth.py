@@ -20,7 +20,8 @@ def fits(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
     plain = [
         row
         for row in results['stages']
-        if (row['detector'], row['cores'], row['transport']) == ('blazeface', 1, 'raw')
+        if (row['detector'], row['cores'], row['transport'], row['every'])
+        == ('blazeface', 1, 'raw', 1)
     ]
     faces = [row for row in plain if (row['width'], row['height']) == (640, 480)]
     pixels = [row for row in plain if row['faces'] == 1]
@@ -74,8 +75,8 @@ def _stages(axes: Any, results: dict[str, Any]) -> None:
     rows = [
         row
         for row in results['stages']
-        if (row['width'], row['detector'], row['cores'], row['transport'])
-        == (640, 'blazeface', 1, 'raw')
+        if (row['width'], row['detector'], row['cores'], row['transport'], row['every'])
+        == (640, 'blazeface', 1, 'raw', 1)
     ]
     below = [0.0] * len(rows)
     names = [f'{row["faces"]} faces' for row in rows]
@@ -94,7 +95,7 @@ def _peers(axes: Any, results: dict[str, Any]) -> None:
         [row['p50'] - row['p50_rounds'][0] for row in peers.values()],
         [row['p50_rounds'][1] - row['p50'] for row in peers.values()],
     ]
-    bars = axes.barh(list(peers), medians, 0.5, xerr=spread, color=['#2563c9', '#7c8798', '#7c8798'][: len(peers)])  # fmt: skip
+    bars = axes.barh(list(peers), medians, 0.5, xerr=spread, color=['#2563c9', '#6ea8ff', '#7c8798', '#7c8798'][: len(peers)])  # fmt: skip
     axes.bar_label(bars, fmt='%.1f ms', padding=4)
     axes.set(title='The same VGA frames, in turn', xlabel='ms a frame, median')
     axes.invert_yaxis()

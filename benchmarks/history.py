@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import interleaved, of_rounds, ratio
-from benchmarks.peers import OURS, Worker, write_frames
+from benchmarks.peers import EACH, Worker, write_frames
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,7 +46,7 @@ def measure(commits: list[str], calls: int, rounds: int) -> list[dict[str, Any]]
                 _git('worktree', 'add', '--detach', str(tree), commit)
                 path = f'{tree}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
                 workers[commit] = Worker(
-                    OURS, Path(sys.executable), frames, {'PYTHONPATH': path}, name=commit
+                    EACH, Path(sys.executable), frames, {'PYTHONPATH': path}, name=commit
                 )
             times = interleaved(dict(workers), calls, rounds)
         finally:

@@ -11,8 +11,14 @@ from pathlib import Path
 def _ours(folder):
     from emotion_perception import Pipeline
 
-    pipeline = Pipeline.default()
-    return pipeline.process, ''
+    return Pipeline.default().process, 'searching every image'
+
+
+def _as_the_node(folder):
+    from emotion_perception import Pipeline
+    from emotion_perception.finding import DETECT_EVERY
+
+    return Pipeline.default(detect_every=DETECT_EVERY).process, 'as the node runs'
 
 
 def _fer(folder):
@@ -64,7 +70,9 @@ def main():
     import cv2
 
     images = [cv2.imread(str(path)) for path in sorted(folder.glob('*.png'))]
-    work, what = {'fer': _fer, 'deepface': _deepface}.get(name, _ours)(folder)
+    work, what = {'fer': _fer, 'deepface': _deepface, 'node': _as_the_node}.get(name, _ours)(
+        folder
+    )
     work(images[0])
     print(json.dumps({'version': what}), flush=True)
     for line in sys.stdin:

@@ -16,6 +16,7 @@ from benchmarks.figures import interleaved, of_rounds
 from benchmarks.frames import FACES, SIZES, sequence
 from emotion_perception import pipeline as pipeline_module
 from emotion_perception.detection import DetectorError
+from emotion_perception.finding import DETECT_EVERY
 from emotion_perception.messages import bgr_to_image, image_to_bgr, to_emotion_array
 from emotion_perception.pipeline import Pipeline
 
@@ -32,16 +33,18 @@ class Case:
     transport: str = 'raw'
     detector: str = 'blazeface'
     cores: int = 1
+    every: int = 1
 
     @property
     def name(self) -> str:
         """Return what tells it apart."""
-        return f'{self.size[0]}x{self.size[1]} {self.transport}, {self.faces} faces, {self.detector}, {self.cores} cores'
+        return f'{self.size[0]}x{self.size[1]} {self.transport}, {self.faces} faces, {self.detector}, {self.cores} cores, detection in every {self.every}.'
 
 
 def cases(detectors: list[str], cores: int) -> list[Case]:
     """Return what is measured: every value of each setting, and all sizes with all numbers of faces."""
-    found = [Case(size, faces) for size in SIZES for faces in FACES]
+    found = [Case(faces=faces, every=DETECT_EVERY) for faces in FACES]
+    found += [Case(size, faces) for size in SIZES for faces in FACES]
     found += [Case(size, 1, 'compressed') for size in SIZES]
     found += [Case(faces=faces, detector=name) for name in detectors[1:] for faces in FACES]
     found += [
@@ -105,6 +108,7 @@ def make_work(case: Case, model_of: dict[str, Path]) -> tuple[Callable[[int], fl
         detector=case.detector,
         detector_model=model_of.get(case.detector, ''),
         threads=case.cores,
+        detect_every=case.every,
     )
     assert pipeline.tracker is not None
     messages, watch = _messages(case), _Watch()
@@ -179,6 +183,7 @@ def measure(
                 'transport': case.transport,
                 'detector': case.detector,
                 'cores': case.cores,
+                'every': case.every,
                 'whole': of_rounds(times),
                 'cpu_ms': round(cpu / served * 1000, 3),
                 'stages': {s: round(watch.spent[s] / served * 1000, 3) for s in STAGES},

@@ -16,6 +16,7 @@ from emotion_perception.camera import CameraError, MovingStill, open_source
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.detection import DETECTORS, DetectorError
 from emotion_perception.emotions import EMOTIONS
+from emotion_perception.finding import DETECT_EVERY
 from emotion_perception.image_conversion import ImageError
 from emotion_perception.litert import ModelError
 from emotion_perception.model_description import read_description
@@ -134,7 +135,12 @@ def _models(args: argparse.Namespace) -> int:
 
 def _pipeline(args: argparse.Namespace, tracking: bool) -> Pipeline:
     return Pipeline.default(
-        tracking, args.detector, args.detector_model, args.model, min_score=args.min_score
+        tracking,
+        args.detector,
+        args.detector_model,
+        args.model,
+        min_score=args.min_score,
+        detect_every=DETECT_EVERY,
     )
 
 

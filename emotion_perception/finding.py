@@ -8,6 +8,9 @@ import numpy as np
 from emotion_perception.detection import Detection, Detector, SecondLook
 from emotion_perception.detection.geometry import is_double
 
+DETECT_EVERY = 3
+"""What the node and the command line do with a camera's images; `make bench` prints what it costs and saves."""
+
 LONGEST_STEP_S = 0.25
 """Faces are only looked for where they were if that was no longer ago."""
 

@@ -15,6 +15,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from emotion_perception.detection import DETECTORS
+from emotion_perception.finding import DETECT_EVERY
 from emotion_perception.model_description import HEADS
 from emotion_perception.tracking import TrackingSettings
 
@@ -90,7 +91,7 @@ PARAMETERS = (
     ),
     ParameterSpec('tracking', True, 'Follow faces: stable ids and smoothed labels.'),
     ParameterSpec(
-        'detect_every', 1,
+        'detect_every', DETECT_EVERY,
         'Search only every n-th image for new faces, and follow the known ones in between; needs tracking.',
         (1, 30), live=True,
     ),

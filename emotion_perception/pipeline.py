@@ -98,7 +98,7 @@ class Pipeline:
         detect_every: int = 1,
     ) -> 'Pipeline':
         """
-        Return the pipeline that the node runs, ready to use.
+        Return a pipeline ready to use; the node runs it with ``detect_every`` at `finding.DETECT_EVERY`.
 
         Args:
             tracking: follow faces and smooth; off, each image stands alone.

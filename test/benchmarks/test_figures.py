@@ -83,7 +83,7 @@ def test_a_worker_that_cannot_start_says_why(tmp_path):
         peers.Worker('fer', sys.executable, tmp_path)
 
 
-def row(faces=1, size=(640, 480), p50=3.0):
+def row(faces=1, size=(640, 480), p50=3.0, every=1):
     whole = {
         'p50': p50,
         'p95': p50 + 1,
@@ -93,7 +93,7 @@ def row(faces=1, size=(640, 480), p50=3.0):
     }
     return {
         'width': size[0], 'height': size[1], 'faces': faces, 'transport': 'raw', 'detector': 'blazeface',
-        'cores': 1, 'whole': whole, 'cpu_ms': p50, 'stages': dict.fromkeys(stages.STAGES, 0.5),
+        'cores': 1, 'every': every, 'whole': whole, 'cpu_ms': p50, 'stages': dict.fromkeys(stages.STAGES, 0.5),
     }  # fmt: skip
 
 
@@ -108,14 +108,15 @@ def stream(rate, faces=1):
 def test_tables_and_fits_say_what_was_measured(tmp_path):
     sizes = [(320, 240), (1280, 720)]
     results = {
-        'stages': [row(n, p50=2.0 + n) for n in (0, 1, 3)] + [row(size=s, p50=1.0) for s in sizes],
+        'stages': [row(n, p50=2.0 + n) for n in (0, 1, 3)] + [row(size=s, p50=1.0) for s in sizes]
+        + [row(p50=2.5, every=3)],
         'streams': [stream(15), stream(30), stream(60), stream(30, 10)],
         'start': [{'ready_s': 0.4}, {'ready_s': 0.6}],
         'states': [{'state': 'inactive', 'cpu_share': 0.01, 'memory_mb': 150.0}],
         'peers': {
-            'emotion_perception': figures.of_rounds([[0.004]]) | {'version': '', 'faces': [1]},
+            'node': figures.of_rounds([[0.004]]) | {'version': 'as the node runs', 'faces': [1]},
             'fer': figures.of_rounds([[0.06]])
-            | {'version': '25', 'faces': [1], 'times_slower': {'median': 15, 'low': 12, 'high': 20}},
+            | {'version': '25', 'faces': [1], 'times_slower': {'node': {'median': 15, 'low': 12, 'high': 20}}},
         },
     }  # fmt: skip
     results['growth'] = growth.fits(json.loads(json.dumps(results)))
@@ -124,10 +125,16 @@ def test_tables_and_fits_say_what_was_measured(tmp_path):
     assert results['growth']['rate']['slope'] == pytest.approx(1 / 200)
     assert '2.0 ms and 1.00 ms a face' in growth.sentences(results['growth'])
     told = tables.budgets(results)
-    assert '| 5 / 10 ms | 3.0 / 5.0 ms |' in told
+    assert (
+        'every image searched: image to messages, p50 / p99 | 5 / 10 ms | 3.0 / 5.0 ms |' in told
+    )
+    assert (
+        'every 3. image searched: image to messages, p50 / p99 | 5 / 10 ms | 2.5 / 4.5 ms |'
+        in told
+    )
     assert '| 33 ms; all | 6.0 ms; 240 of 240 |' in told
     assert '| 1.5 s | 0.40 to 0.60 s |' in told
-    assert '| 10 times | 15.0 times (12.0 to 20.0) |' in told
+    assert '| 10 | node: 15.0 (12.0 to 20.0) |' in told
     assert '| 200 MB | 170 MB |' in told
     growth.plot(results, tmp_path / 'plot.png')
     assert (tmp_path / 'plot.png').stat().st_size > 10_000

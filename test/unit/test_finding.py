@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_perception.agreement import compare, run
+from benchmarks.agreement import compare, run
 from emotion_perception.camera import MovingStill
 from emotion_perception.detection import Detection, SecondLook, make_detector
 from emotion_perception.detection.blazeface import BlazeFaceDetector

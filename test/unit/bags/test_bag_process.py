@@ -19,6 +19,7 @@ from emotion_perception.bags.message_types import EMOTION, EMOTIONS_OF_IMAGE, RA
 from emotion_perception.bags.process import process_bag
 from emotion_perception.bags.reading import open_bag
 from emotion_perception.bags.writing import NewBag, new_bag
+from emotion_perception.finding import DETECT_EVERY
 from emotion_perception.messages import bgr_to_image
 from emotion_perception.pipeline import Pipeline
 
@@ -192,7 +193,7 @@ def test_compressed_images_that_cannot_be_used_are_counted(tmp_path, write_bag, 
 
 def test_topics_of_that_name_are_not_mixed_with_new_ones(capsys, tmp_path, portrait_bag, types):
     first = tmp_path / 'first'
-    process_bag(portrait_bag, first, Pipeline.default())
+    process_bag(portrait_bag, first, Pipeline.default(detect_every=DETECT_EVERY))
     code, _, errors = run(capsys, 'process', first, '-o', tmp_path / 'second')
     assert code == 2
     assert errors[0].endswith(
