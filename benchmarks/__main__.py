@@ -13,9 +13,29 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks import cameras, following, growth, peers, processes, stages, tables, transport
+from benchmarks import (
+    cameras,
+    following,
+    growth,
+    overload,
+    peers,
+    processes,
+    stages,
+    tables,
+    transport,
+)
 
-PARTS = ('peers', 'stages', 'following', 'streams', 'start', 'states', 'transport', 'cameras')
+PARTS = (
+    'peers',
+    'stages',
+    'following',
+    'streams',
+    'start',
+    'states',
+    'overload',
+    'transport',
+    'cameras',
+)
 
 
 def _machine() -> dict[str, Any]:
@@ -79,6 +99,7 @@ def main() -> int:
         'streams': lambda: _streams(run_s),
         'start': lambda: processes.start_up(max(round(5 * share), 1)),
         'states': lambda: processes.states(run_s / 2),
+        'overload': lambda: overload.measure(60 * share),
         'transport': lambda: transport.measure(run_s / 2),
         'cameras': lambda: cameras.measure((1, 2, 3), run_s),
     }

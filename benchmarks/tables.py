@@ -161,6 +161,19 @@ def following(results: dict[str, Any]) -> str:
     )  # fmt: skip
 
 
+def overload(results: dict[str, Any]) -> str:
+    """Return in a sentence what becomes of a camera that is faster than the node."""
+    row = results['overload']
+    age = row['age']
+    return (
+        f'{row["processing_s"] * 1000:.0f} ms of work for each image of a {row["rate_hz"]:.0f} Hz camera, '
+        f'{row["run_s"]:.0f} s: {row["received"]} images received, {row["processed"]} processed, {row["skipped"]} skipped; '
+        f'age at publication p50 {age["p50"]:.0f}, p99 {age["p99"]:.0f}, at most {row["oldest_ms"]:.0f} ms; '
+        f'memory {min(row["memory_mb"]):.1f} to {max(row["memory_mb"]):.1f} MB, '
+        f'{row["growth_mb_per_minute"]:+.2f} MB a minute.'
+    )
+
+
 def transport(results: dict[str, Any]) -> str:
     """Return how many images arrive by which transport."""
     return table(
@@ -197,6 +210,7 @@ TABLES = {
     'streams': streams,
     'states': states,
     'following': following,
+    'overload': overload,
     'transport': transport,
     'cameras': cameras,
 }
