@@ -1,6 +1,7 @@
 """The node on a machine that is too slow: each image keeps a core busy for 100 ms."""
 
 import time
+from typing import Any
 
 from emotion_perception import node, pipeline
 
@@ -20,5 +21,6 @@ class SlowPipeline(pipeline.Pipeline):
 
 
 if __name__ == '__main__':
-    node.Pipeline = SlowPipeline
+    module: Any = node
+    module.Pipeline = SlowPipeline
     node.main()

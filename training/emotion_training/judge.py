@@ -11,6 +11,9 @@ from emotion_training.batches import targets
 from emotion_training.dataset import Dataset
 
 
+_AT_ONCE = 512
+
+
 class Judge(keras.callbacks.Callback):
     """
     Scores the validation split with the weights as they are (SwapEMAWeights puts the averaged ones there).
@@ -31,7 +34,7 @@ class Judge(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Score, and append a row."""
         logs = {} if logs is None else logs
-        answers = self.model.predict(self._faces, batch_size=512, verbose=0)
+        answers = self._ask()
         row = {'epoch': epoch, 'learning_rate': float(self.model.optimizer.learning_rate)}
         row['loss'] = float(logs.get('loss', np.nan))
         losses, accuracies = [], []
@@ -48,6 +51,17 @@ class Judge(keras.callbacks.Callback):
         row['elapsed_s'] = round(time.monotonic() - self._started, 1)
         logs.update(val_loss=float(np.mean(losses)), val_accuracy=float(np.mean(accuracies)))
         self._write({key: round(value, 6) for key, value in row.items()})
+
+    def _ask(self) -> dict[str, np.ndarray]:
+        """Return the logits of each head; not with `predict`, whose jax version gives the buffers away."""
+        parts = [
+            self.model(self._faces[at : at + _AT_ONCE], training=False)
+            for at in range(0, len(self._faces), _AT_ONCE)
+        ]
+        return {
+            head: np.concatenate([keras.ops.convert_to_numpy(part[head]) for part in parts])
+            for head in self._heads
+        }
 
     def _write(self, row: dict) -> None:
         """Append a row; those of epochs that are trained again after an interruption go."""
