@@ -18,8 +18,8 @@ fi
 . "$_emotion_root/install/setup.bash"
 export PATH="$_emotion_root/install/emotion_perception/lib/emotion_perception:$PATH"
 # images larger than Fast DDS' default shared-memory segment are lost between processes without this
-case "${ROS_DISTRO:-}" in
-  humble|iron|jazzy) export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$_emotion_root/config/fastdds_images.xml}" ;;
+case "${ROS_DISTRO:-$(ls -d "$VIRTUAL_ENV"/lib/python3.*/site-packages/ros_jazzy_rclpy-*.dist-info 2>/dev/null)}" in
+  humble|iron|jazzy|*ros_jazzy*) export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$_emotion_root/config/fastdds_images.xml}" ;;
   *) export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$_emotion_root/config/fastdds_images.xml}" ;;
 esac
 unset _emotion_root
