@@ -22,7 +22,7 @@ class FaceFinder:
     """
     Detects faces, and saves most of that while nothing changes.
 
-    New faces are found at the next detection. Where a known face is not where it was, detection runs on
+    As long as no face is known each image is searched; further ones are found at the next detection. Where a known face is not where it was, detection runs on
     that very image, and for a while on the next ones: whoever left is dropped at once, whoever jumped or was
     hidden is found again at once.
     """
@@ -61,7 +61,8 @@ class FaceFinder:
             self.reset()
         self._since_detection += 1
         recent = stamp_s - self._stamp_s <= LONGEST_STEP_S and stamp_s >= self._search_until_s
-        found = self._follow(image) if recent and self._since_detection < self.every else None
+        followed = bool(self._known) and recent and self._since_detection < self.every
+        found = self._follow(image) if followed else None
         if found is None:
             found = self.detector.detect(image)
             self._since_detection = 0

@@ -92,7 +92,7 @@ PARAMETERS = (
     ParameterSpec('tracking', True, 'Follow faces: stable ids and smoothed labels.'),
     ParameterSpec(
         'detect_every', DETECT_EVERY,
-        'Search only every n-th image for new faces, and follow the known ones in between; needs tracking.',
+        'While faces are known, search only every n-th image for further ones and follow them in between; needs tracking.',
         (1, 30), live=True,
     ),
     ParameterSpec('min_detection_score', 0.5, 'Faces below this detection score are left out.', (0.05, 0.99), live=True),

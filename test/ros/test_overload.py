@@ -47,7 +47,7 @@ def overload(start, peer):
     """Overload the node, again where other work kept it from the processor; three times at most."""
     for _ in range(3):
         peer.arrays.clear()
-        node = start('../../benchmarks/slow_node.py', autostart='true')
+        node = start('slow_node', autostart='true')
         peer.wait_for_node()
         result = Overload(node, start('camera_node', rate_hz=RATE_HZ), peer)
         node.stop()

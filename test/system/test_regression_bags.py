@@ -96,7 +96,7 @@ def test_visitors_come_and_go(tmp_path, visitors):
         60,
         49,
         29,
-    ]  # whoever comes is seen at the next search
+    ]  # who joins another is seen at the next search
 
 
 def test_a_change_shows_as_a_table(tmp_path, visitors, monkeypatch):
@@ -109,5 +109,5 @@ def test_a_change_shows_as_a_table(tmp_path, visitors, monkeypatch):
     told = '\n'.join(lines)
     assert 'face 1: images  expected  60\n                found     90' in told
     assert 'found     uncertain 0-' in told
-    assert 'face 3          expected  29 images: happiness 4.55-5.95 s' in told
+    assert 'face 3          expected  30 images: happiness 4.5-5.95 s' in told
     assert 'found     not there' in told

@@ -127,13 +127,15 @@ def test_a_jump_is_detected_at_once():
     assert places(finder, 1) == [500]
 
 
-def test_nobody_costs_nothing():
-    """While nobody is there, images between detections are not looked at."""
+def test_the_first_face_is_seen_at_once():
+    """While nobody is there each image is searched."""
     detector = Scripted()
     finder = FaceFinder(detector, 5)
-    for frame in range(10):
+    for frame in range(3):
         assert places(finder, frame) == []
-    assert detector.asked == {'detect': 2}
+    detector.places = [300.0]
+    assert places(finder, 3) == [300]
+    assert detector.asked == {'detect': 4}
 
 
 def test_two_looks_at_one_face():

@@ -10,7 +10,6 @@ import numpy as np
 from emotion_training.batches import targets
 from emotion_training.dataset import Dataset
 
-
 _AT_ONCE = 512
 
 
