@@ -1,7 +1,7 @@
 # make demo     the node on real input, in processes of its own; CAMERA=0 or CAMERA=clip.mp4 chooses it
 # make test     everything the project checks
 # make bench    how fast it is here, beside the peers (ten minutes; YUNET=face_detection_yunet_2023mar.onnx adds YuNet and DeepFace)
-# make docs     the generated parts of the README
+# make docs     the generated parts of the documents, from the code and from docs/records
 # make setup    only what both need: .venv, ROS 2, the built packages (then: source env.sh)
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
@@ -9,6 +9,7 @@ SHELL := /bin/bash
 CAMERA ?= portrait
 SECONDS_TO_LISTEN ?= 6
 TESTS ?= test
+MEDIA ?= $(wildcard ../shared/data/media)
 YUNET ?= $(wildcard ../shared/data/yunet/face_detection_yunet_2023mar.onnx)
 
 setup:
@@ -26,10 +27,11 @@ test:
 bench: setup
 	@benchmarks/set_up.sh
 	@source env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST && \
-	python -m benchmarks $(if $(YUNET),--yunet '$(YUNET)') $(BENCH)
+	python -m benchmarks $(if $(YUNET),--yunet '$(YUNET)') $(if $(MEDIA),--media '$(MEDIA)') $(BENCH)
 
-docs: setup
-	@source env.sh && python docs/update.py
+docs:
+	@bootstrap/set_up.sh --tests
+	@source env.sh && PYTHONPATH=.:$$PYTHONPATH python docs/update.py
 
 clean:
 	rm -rf .venv .venv-peers build install log demo benchmarks/out

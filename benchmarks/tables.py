@@ -203,6 +203,17 @@ def cameras(results: dict[str, Any]) -> str:
     )  # fmt: skip
 
 
+def history(rows: Sequence[dict[str, Any]]) -> str:
+    """Return what each of several commits gave, as `benchmarks.history` measured it."""
+    return table(
+        ('commit', 'change', 'p50', 'p99', 'times as fast as the first'),
+        [
+            (r['commit'], r['subject'].split(';')[0].split(':')[0], f'{r["p50"]:.2f}', f'{r["p99"]:.2f}', _times(r['times_faster']))
+            for r in rows
+        ],
+    )  # fmt: skip
+
+
 TABLES = {
     'budgets': budgets,
     'stages': stages,

@@ -1,13 +1,20 @@
-"""Write the generated parts of the README anew: the table of parameters, the scores of the model."""
+"""Write the generated parts of the documents anew: from the code, and from the records of measurements."""
 
 import contextlib
 import io
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+from emotion_training.experiments.tables import filtering_table
+
+from benchmarks import growth, tables
 from emotion_perception import cli
 from emotion_perception.parameters import PARAMETERS
 
-README = Path(__file__).parents[1] / 'README.md'
+ROOT = Path(__file__).parents[1]
+RECORDS = ROOT / 'docs' / 'records'
 
 
 def parameter_table() -> str:
@@ -33,15 +40,59 @@ def model_scores() -> str:
     return '\n'.join(['```', *lines, '```'])
 
 
-def updated(text: str) -> str:
-    """Return the README's text with each generated part made anew."""
-    for name, part in (('parameters', parameter_table()), ('model', model_scores())):
+def record(name: str) -> Any:
+    """Return the results that a command left, as json."""
+    return json.loads((RECORDS / f'{name}.json').read_text())
+
+
+def machine() -> str:
+    """Return what the benchmark ran on, as a sentence."""
+    m = record('performance')['machine']
+    return (
+        f'Measured on {m["cores"]} cores of an {m["processor"]}, Python {m["python"]}, NumPy {m["numpy"]}, '
+        f'OpenCV {m["opencv"]}, LiteRT {m["litert"]}; load before it began {m["load_before"]}.'
+    )
+
+
+PERFORMANCE: dict[str, Callable[[], str]] = {
+    'machine': machine,
+    **{
+        name: lambda made=made: made(record('performance')) for name, made in tables.TABLES.items()
+    },
+    'growth': lambda: growth.sentences(record('performance')['growth']),
+    'history': lambda: tables.history(record('history')),
+}
+PARTS: dict[str, dict[str, Callable[[], str]]] = {
+    'README.md': {
+        'parameters': parameter_table,
+        'model': model_scores,
+        'states': PERFORMANCE['states'],
+    },
+    'docs/experiments.md': {
+        'filtering': lambda: filtering_table(record('filtering')),
+    },
+    'docs/performance.md': PERFORMANCE,
+}
+"""Documents, and what makes each of their generated parts."""
+
+
+def updated(text: str, parts: dict[str, Callable[[], str]]) -> str:
+    """Return a document's text with each generated part made anew."""
+    for name, make in parts.items():
         begin, end = f'<!-- generated: {name} -->\n', '<!-- end -->'
         before, _, rest = text.partition(begin)
-        assert end in rest, f'README.md has no part {begin}'
-        text = before + begin + part + '\n' + rest[rest.index(end) :]
+        assert end in rest, f'there is no part {begin}'
+        text = before + begin + make() + '\n' + rest[rest.index(end) :]
     return text
 
 
+def documents() -> Iterator[tuple[Path, str]]:
+    """Return each document with the text that it should have."""
+    for name, parts in PARTS.items():
+        path = ROOT / name
+        yield path, updated(path.read_text(), parts)
+
+
 if __name__ == '__main__':
-    README.write_text(updated(README.read_text()))
+    for path, text in documents():
+        path.write_text(text)
