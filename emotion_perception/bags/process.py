@@ -21,6 +21,7 @@ from emotion_perception.bags.writing import STORAGES, NewBag, new_bag
 from emotion_perception.image_conversion import ImageError
 from emotion_perception.messages import EmotionArray, image_to_bgr, seconds, to_emotion_array
 from emotion_perception.pipeline import Pipeline
+from emotion_perception.stream_clock import StreamClock
 
 
 @dataclass
@@ -56,6 +57,7 @@ class ImageReader:
     def __init__(self, pipeline: Pipeline, types: MessageTypes, outcome: Outcome):
         """Begin."""
         self._pipeline, self._types, self._outcome = pipeline, types, outcome
+        self._clock = StreamClock()
 
     def answer(self, data: bytes, msgtype: str, stamp_ns: int) -> EmotionArray | None:
         """
@@ -66,7 +68,7 @@ class ImageReader:
         Args:
             data: CDR of the image message.
             msgtype: of it.
-            stamp_ns: when it was recorded; stands in for a stamp that is zero.
+            stamp_ns: when it was recorded; tells the time where stamps stand still.
 
         """
         outcome = self._outcome
@@ -74,8 +76,11 @@ class ImageReader:
         try:
             message = self._types.decode_image(data, msgtype)
             image = image_to_bgr(message)
-            stamp = seconds(message.header.stamp) or stamp_ns * 1e-9
-            faces = self._pipeline.process(image, stamp)
+            jumps = self._clock.jumps_back
+            time_s = self._clock.time_of(seconds(message.header.stamp), stamp_ns * 1e-9)
+            if self._clock.jumps_back > jumps:
+                self._pipeline.reset()
+            faces = self._pipeline.process(image, time_s)
         except (ImageError, cv2.error, ValueError) as error:
             outcome.unusable[getattr(error, 'kind', type(error).__name__)] += 1
             outcome.first_fault = outcome.first_fault or str(error)

@@ -20,8 +20,9 @@ from emotion_perception.bags.process import process_bag
 from emotion_perception.bags.reading import open_bag
 from emotion_perception.bags.writing import NewBag, new_bag
 from emotion_perception.finding import DETECT_EVERY
-from emotion_perception.messages import bgr_to_image
+from emotion_perception.messages import bgr_to_image, time_message
 from emotion_perception.pipeline import Pipeline
+from emotion_perception.tracking import TrackingSettings
 
 from .conftest import PERIOD_NS, jpeg, stamped
 
@@ -151,6 +152,30 @@ def test_a_stamp_that_says_nothing(tmp_path, write_bag, small_portrait, types):
     told = arrays(tmp_path / 'out', types)
     assert [array.header.stamp.sec for array in told] == [0, 0, 0]
     assert told[2].faces[0].tracked_for.nanosec == pytest.approx(2 * PERIOD_NS, abs=1000)
+
+
+@pytest.mark.parametrize(
+    ('milliseconds', 'ids', 'followed_ms'),
+    [
+        ((10000, 11000, 12000, 3000, 4000), [1, 1, 1, 2, 2], [0, 1000, 2000, 0, 1000]),
+        ((10000, 10100, 10050, 10200), [1, 1, 1, 1], [0, 100, 100, 200]),
+    ],
+    ids=['a second round', 'images that overtook each other'],
+)
+def test_stamps_that_run_back(
+    tmp_path, write_bag, small_portrait, types, milliseconds, ids, followed_ms
+):
+    """As with the node: a jump back shows new faces, a little disorder does not."""
+    images = [
+        bgr_to_image(small_portrait, Header(stamp=time_message(value * 10**6)))
+        for value in milliseconds
+    ]
+    pipeline = Pipeline.default(settings=TrackingSettings(max_gap_s=5.0))
+    process_bag(write_bag('again', {'/eye': images}), tmp_path / 'out', pipeline)
+    told = [array.faces[0] for array in arrays(tmp_path / 'out', types)]
+    assert [face.face_id for face in told] == ids
+    followed = [face.tracked_for.sec * 1000 + face.tracked_for.nanosec / 1e6 for face in told]
+    assert followed == pytest.approx(followed_ms, abs=0.01)
 
 
 def test_images_that_cannot_be_used_are_counted(
