@@ -102,7 +102,7 @@ def main() -> int:
         'states': lambda: life.states(run_s / 2),
         'overload': lambda: overload.measure(60 * share),
         'transport': lambda: transport.measure(run_s / 2),
-        'cameras': lambda: cameras.measure((1, 2, 3), run_s),
+        'cameras': lambda: cameras.measure((1, 2, 3), 0.75 * run_s),
     }
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / 'results.json'

@@ -20,7 +20,7 @@ from emotion_perception.finding import DETECT_EVERY
 from emotion_perception.messages import bgr_to_image, image_to_bgr, to_emotion_array
 from emotion_perception.pipeline import Pipeline
 
-_LONGEST_ROUND_S = 3.0
+_LONGEST_ROUND_S = 1.5
 STAGES = ('convert', 'detect', 'align', 'classify', 'track', 'message')
 
 
