@@ -71,7 +71,9 @@ class Robot:
         values: dict[str, Any] = {'node': full, 'state': state}
         if not state:
             text = f'{full} does not answer what state it is in'
-            return Finding('node', PROBLEM, text, 'start it again', values)
+            # a recording that is played, or a program of somebody else, has no states
+            level = PROBLEM if name == _NAME else WARNING
+            return Finding('node', level, text, 'start it again', values)
         status = self._until(lambda: self._statuses.get(f'{full}: perception'), _DIAGNOSTICS_S)
         if status is None:
             text = f'{full} is {state}, and says nothing on /diagnostics'
