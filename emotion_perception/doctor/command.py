@@ -81,24 +81,31 @@ def _robot(args: argparse.Namespace) -> Iterator[Finding]:
     from emotion_perception.session import ros_session
 
     finished = False
-    with ros_session([]):
-        node = Node('emotion_perception_doctor', enable_rosout=False)
-        middleware = rclpy.get_rmw_implementation_identifier()
-        robot = Robot(node)
-        checks: list[Check] = [
-            ('transport', lambda: check_transport(middleware)),
-            ('images', lambda: check_loopback(node)),
-            ('node', robot.check_nodes),
-            ('camera', lambda: robot.check_camera(args.image_topic, args.seconds)),
-        ]
-        for check in checks:
-            found = guarded(check)
-            if not rclpy.ok():
-                break
-            yield from found
-        else:
-            finished = True
-        node.destroy_node()
+    try:
+        with ros_session([]):
+            node = Node('emotion_perception_doctor', enable_rosout=False)
+            middleware = rclpy.get_rmw_implementation_identifier()
+            robot = Robot(node)
+            checks: list[Check] = [
+                ('transport', lambda: check_transport(middleware)),
+                ('images', lambda: check_loopback(node)),
+                ('node', robot.check_nodes),
+                ('camera', lambda: robot.check_camera(args.image_topic, args.seconds)),
+            ]
+            for check in checks:
+                found = guarded(check)
+                if not rclpy.ok():
+                    break
+                yield from found
+            else:
+                finished = True
+            node.destroy_node()
+    except Exception as error:
+        # rclpy's own kinds: no such middleware, no keys for a secured domain, no network
+        text = f'no program can take part in ROS here: {type(error).__name__}: {error}'
+        do = 'look at RMW_IMPLEMENTATION, ROS_DOMAIN_ID and ROS_SECURITY_ENABLE in this shell'
+        yield Finding('transport', PROBLEM, text, do)
+        return
     if not finished:
         raise KeyboardInterrupt
 

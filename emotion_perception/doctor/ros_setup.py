@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +18,7 @@ TYPE_HASHES = {
 }
 """Of the messages that this version speaks; one who listens with others hears nothing."""
 
+_LOADING_S = 20.0
 PROFILE = 'fastdds_images.xml'
 _SOURCE = 'source /opt/ros/$ROS_DISTRO/setup.bash and the workspace (in a clone: source env.sh)'
 _BUILD = (
@@ -26,6 +29,11 @@ _BUILD = (
 
 def check_ros() -> Finding:
     """Look whether rclpy is here and loads."""
+    middleware = os.environ.get('RMW_IMPLEMENTATION')
+    if middleware and (trouble := _why_not_with(middleware)):
+        text = f'does not load with RMW_IMPLEMENTATION={middleware}: {trouble}'
+        do = f'unset RMW_IMPLEMENTATION, or install ros-$ROS_DISTRO-{middleware.replace("_", "-")}'
+        return Finding('rclpy', PROBLEM, text, do)
     try:
         import rclpy
         from rclpy.impl.implementation_singleton import rclpy_implementation
@@ -41,6 +49,18 @@ def check_ros() -> Finding:
     return Finding('rclpy', OK, f'{version} {distribution}'.strip(), '', values)
 
 
+def _why_not_with(middleware: str) -> str:
+    """Return why rclpy does not load, empty where it does: with the wrong middleware it ends its process."""
+    code = 'from rclpy.impl.implementation_singleton import rclpy_implementation'
+    command = [sys.executable, '-c', code]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_LOADING_S)
+    except subprocess.TimeoutExpired:
+        return f'not within {_LOADING_S:g} s'
+    lines = done.stderr.strip().splitlines()
+    return (lines[-1] if lines else f'exit code {done.returncode}') if done.returncode else ''
+
+
 def check_messages() -> Finding:
     """Look whether emotion_msgs is built, sourced, loads and is the one this version speaks."""
     try:
@@ -50,8 +70,6 @@ def check_messages() -> Finding:
 
         serialize_message(EmotionArray(faces=[Emotion()]))
     except ImportError as error:
-        if (error.name or '').startswith('rclpy'):
-            return Finding('emotion_msgs', WARNING, 'cannot be looked at without rclpy')
         return Finding('emotion_msgs', PROBLEM, f'not built or not sourced: {error}', _BUILD)
     except Exception as error:
         # rclpy raises its own kinds where the built library does not fit this Python or ROS
@@ -69,6 +87,10 @@ def check_messages() -> Finding:
             'emotion_msgs', PROBLEM, text, f'build it again; {_BUILD}', {'hashes': found}
         )
     return Finding('emotion_msgs', OK, 'built, and of this version', '', {'hashes': found})
+
+
+def _without_ros() -> Finding:
+    return Finding('emotion_msgs', WARNING, 'cannot be looked at without rclpy')
 
 
 def check_log_folder(environment: Mapping[str, str] = os.environ) -> Finding:
@@ -153,6 +175,7 @@ def _built_hash(name: str) -> str | None:
 
 def check_ros_setup() -> Iterator[Check]:
     """Return name and check of everything in this module but the transport."""
-    yield 'rclpy', check_ros
-    yield 'emotion_msgs', check_messages
+    ros = check_ros()
+    yield 'rclpy', lambda: ros
+    yield 'emotion_msgs', _without_ros if ros.status == PROBLEM else check_messages
     yield 'log files', check_log_folder

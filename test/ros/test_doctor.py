@@ -123,6 +123,14 @@ def test_missing_messages_and_a_changed_model(tmp_path, monkeypatch):
     assert found['camera']['text'].startswith('not looked at')
 
 
+def test_ros_that_cannot_begin(monkeypatch):
+    monkeypatch.setenv('ROS_DOMAIN_ID', 'many')
+    code, found = examine()
+    assert code == 1
+    assert found['transport']['status'] == 'problem'
+    assert 'ROS_DOMAIN_ID' in found['transport']['text']
+
+
 def test_ctrl_c_ends_it_at_once(peer, tmp_path):
     peer.node.create_publisher(Image, 'image', 1)
     said = tmp_path / 'said.txt'

@@ -2,18 +2,22 @@
 
 import os
 import time
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from emotion_perception.emotions import EMOTIONS
 from emotion_perception.messages import bgr_to_image, image_to_bgr
 
 ROOT = Path(__file__).parents[2]
+POLICY = ROOT / 'config' / 'sros2_policy.xml'
 DETAIL_LEFT = 0.05
 """At most this share of the face's detail may be left, the box's own line not counted."""
 
@@ -156,7 +160,9 @@ def test_it_writes_nothing_while_it_serves(
     assert sum(path.stat().st_size for path in left) < 20_000
     for path in left:
         assert path.suffix == '.log'
-        path.read_text()
+        said = path.read_text()
+        assert 'ready: ' in said
+        assert not [label for label in EMOTIONS if label in said]
 
 
 def test_it_writes_nothing_of_compressed_images(start, peer, portrait, empty_home):
@@ -195,3 +201,53 @@ def test_a_log_folder_that_can_be_written_is_not_spoken_of(start, peer, empty_ho
     time.sleep(0.1)
     assert 'log files' not in node.output
     assert list((empty_home / '.ros' / 'log').glob('*.log'))
+
+
+def allowed(node):
+    """Return what the security policy allows a node: kind of use -> full names."""
+    found = {}
+    for profile in ElementTree.parse(POLICY).iter('profile'):
+        if profile.get('node') != node:
+            continue
+        for group in profile:
+            for use in group.attrib:
+                names = [(item.text or '').replace('~', node) for item in group]
+                found.setdefault(f'{use} {group.tag}', set()).update(f'/{name}' for name in names)
+    return found
+
+
+@pytest.mark.parametrize(
+    ('node', 'module', 'arguments'),
+    [
+        ('emotion_perception', 'node', {'autostart': 'true', 'annotated_image': 'none'}),
+        ('camera', 'camera_node', {}),
+        ('behaviour', 'behaviour_node', {}),
+    ],
+)
+def test_the_security_policy_names_what_each_node_uses(start, peer, node, module, arguments):
+    start(module, **arguments)
+    rules = allowed(node)
+    waits_for = {'emotion_perception': 'image', 'camera': 'image', 'behaviour': 'emotion'}[node]
+    ask = peer.node
+
+    def uses():
+        try:
+            topics = [
+                {topic for topic, _ in look(node, '/')}
+                for look in (
+                    ask.get_publisher_names_and_types_by_node,
+                    ask.get_subscriber_names_and_types_by_node,
+                    ask.get_service_names_and_types_by_node,
+                )
+            ]
+        except rclpy_implementation.NodeNameNonExistentError:
+            return None
+        return topics if f'/{waits_for}' in topics[0] | topics[1] else None
+
+    published, subscribed, served = peer.until(uses, what='the node to come up')
+    assert published <= rules['publish topics']
+    assert subscribed <= rules['subscribe topics']
+    assert served <= rules['reply services']
+    pictures = {f'/{name}' for name in ('image', 'image/compressed', 'emotion/image')}
+    sees = {'emotion_perception': {'/image', '/image/compressed'}}
+    assert rules['subscribe topics'] & pictures == sees.get(node, set())

@@ -12,6 +12,7 @@ from emotion_perception.doctor.ros_setup import (
     check_log_folder,
     check_messages,
     check_ros,
+    check_ros_setup,
     check_transport,
     own_profile,
 )
@@ -59,7 +60,18 @@ def test_without_ros(monkeypatch):
     finding = check_ros()
     assert finding.status == PROBLEM
     assert 'setup.bash' in finding.do
-    assert check_messages().text == 'cannot be looked at without rclpy'
+    found = {name: check() for name, check in check_ros_setup()}
+    assert found['emotion_msgs'].text == 'cannot be looked at without rclpy'
+
+
+def test_a_middleware_that_is_not_here(monkeypatch):
+    """It ends whatever imports rclpy: nothing may do so in this process afterwards."""
+    monkeypatch.setenv('RMW_IMPLEMENTATION', 'rmw_pigeon')
+    found = {name: check() for name, check in check_ros_setup()}
+    assert found['rclpy'].status == PROBLEM
+    assert 'does not load with RMW_IMPLEMENTATION=rmw_pigeon' in found['rclpy'].text
+    assert found['rclpy'].do == ('unset RMW_IMPLEMENTATION, or install ros-$ROS_DISTRO-rmw-pigeon')
+    assert found['emotion_msgs'].status == WARNING
 
 
 def test_log_folder(tmp_path):
