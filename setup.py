@@ -30,7 +30,7 @@ setup(
             'behaviour_node = emotion_perception.behaviour_node:main',
             'camera_node = emotion_perception.camera_node:main',
             'demo = emotion_perception.demo:main',
-            'emotion-perception = emotion_perception.cli:main',
+            'emotion-perception = emotion_perception.command_line:main',
             'emotion_node = emotion_perception.node:main',
         ],
     },

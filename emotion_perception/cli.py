@@ -15,6 +15,7 @@ from emotion_perception.bags.errors import BagError
 from emotion_perception.camera import CameraError, MovingStill, open_source
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.detection import DETECTORS, DetectorError
+from emotion_perception.doctor import command as doctor_command
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.finding import DETECT_EVERY
 from emotion_perception.image_conversion import ImageError
@@ -202,6 +203,8 @@ def _parser() -> argparse.ArgumentParser:
 
     models = commands.add_parser('models', help='installed models, their hashes and scores')
     models.set_defaults(run=_models)
+
+    doctor_command.add_parser(commands)
     return parser
 
 

@@ -25,6 +25,7 @@ from emotion_perception.pipeline import Pipeline
 from emotion_perception.publishers import EmotionPublishers
 from emotion_perception.session import run_node
 from emotion_perception.statistics import Statistics
+from emotion_perception.veil import Veil
 from emotion_perception.worker import FrameWorker
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -91,7 +92,8 @@ class EmotionNode(SteadyLifecycleNode):
             return FAILURE
         cv2.setNumThreads(values['opencv_threads'])
         self._trouble = ''
-        self._outputs = EmotionPublishers(self)
+        veil = Veil(self._pipeline.detector, self._pipeline_lock)
+        self._outputs = EmotionPublishers(self, values['annotated_image'], veil)
         self._service = ClassifyService(self, self._converter, self._pipeline, self._pipeline_lock)
         self._state = 'inactive'
         model = self._pipeline.classifier.description

@@ -19,6 +19,8 @@ from emotion_perception.finding import DETECT_EVERY
 from emotion_perception.model_description import HEADS
 from emotion_perception.tracking import TrackingSettings
 
+ANNOTATED = ('full', 'blurred', 'none')
+"""Not `off`, which YAML and so every ROS parameter file reads as a truth value."""
 CONVERSIONS = ('native', 'cv_bridge')
 TRANSPORTS = ('raw', 'compressed')
 _DEFAULTS = TrackingSettings()
@@ -74,6 +76,10 @@ class ParameterSpec:
 
 PARAMETERS = (
     ParameterSpec('autostart', False, 'Configure and activate by itself after start.'),
+    ParameterSpec(
+        'annotated_image', ANNOTATED[0],
+        'What emotion/image shows: all of it, all but faces, or nothing: there is no such topic.', choices=ANNOTATED,
+    ),
     ParameterSpec('image_transport', 'raw', 'Which image topic to read.', choices=TRANSPORTS),
     ParameterSpec(
         'image_conversion', 'native', 'What turns raw images into BGR; cv_bridge must be installed for the other.',

@@ -1,4 +1,4 @@
-"""The three topics that tell of faces; made when the node is configured."""
+"""The topics that tell of faces; made when the node is configured."""
 
 import numpy as np
 from rclpy.node import Node
@@ -7,17 +7,29 @@ from sensor_msgs.msg import Image
 from emotion_perception.annotation import annotate
 from emotion_perception.messages import Emotion, EmotionArray, bgr_to_image
 from emotion_perception.pipeline import FaceEmotion
+from emotion_perception.veil import Veil
 
 
 class EmotionPublishers:
     """Publishes what one image shows on `emotion`, `emotion/faces` and `emotion/image`."""
 
-    def __init__(self, node: Node):
-        """Create the publishers on `node`."""
-        self._node = node
+    def __init__(self, node: Node, annotated: str = 'full', veil: Veil | None = None):
+        """
+        Create the publishers.
+
+        Args:
+            node: that has them.
+            annotated: full, blurred, or none: then there is no `emotion/image`.
+            veil: hides the faces where `annotated` is blurred.
+
+        """
+        assert veil is not None or annotated != 'blurred'
+        self._node, self._veil = node, veil if annotated == 'blurred' else None
         self._emotion = node.create_publisher(Emotion, 'emotion', 10)
         self._faces = node.create_publisher(EmotionArray, 'emotion/faces', 10)
-        self._annotated = node.create_publisher(Image, 'emotion/image', 1)
+        self._annotated = (
+            None if annotated == 'none' else node.create_publisher(Image, 'emotion/image', 1)
+        )
 
     def publish(self, array: EmotionArray) -> None:
         """Publish each face, then all of them."""
@@ -29,10 +41,14 @@ class EmotionPublishers:
         self, image: np.ndarray, faces: list[FaceEmotion], array: EmotionArray
     ) -> None:
         """Draw and publish the picture, BGR uint8 [H, W, 3], if somebody listens."""
-        if self._annotated.get_subscription_count():
-            self._annotated.publish(bgr_to_image(annotate(image, faces), array.header))
+        if self._annotated is None or not self._annotated.get_subscription_count():
+            return
+        if self._veil is not None:
+            image = self._veil.hide(image, faces)
+        self._annotated.publish(bgr_to_image(annotate(image, faces), array.header))
 
     def destroy(self) -> None:
         """Take the topics back."""
         for publisher in (self._emotion, self._faces, self._annotated):
-            self._node.destroy_publisher(publisher)
+            if publisher is not None:
+                self._node.destroy_publisher(publisher)

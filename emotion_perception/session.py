@@ -1,5 +1,6 @@
 """Begin and end with ROS: the same for every program of this package, in every ROS 2 release."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -8,11 +9,15 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from emotion_perception.log_folder import NO_LOG_FILES, why_no_log_files
+
 
 @contextmanager
 def ros_session(args: list[str] | None = None, catch_signals: bool = True) -> Iterator[None]:
     """
     Initialise ROS, and shut it down at the end. Ctrl-C and an outside shutdown end it quietly.
+
+    Where ROS cannot keep log files it runs without: that alone would keep it from starting.
 
     Args:
         args: of the command line.
@@ -21,6 +26,11 @@ def ros_session(args: list[str] | None = None, catch_signals: bool = True) -> It
     """
     # `with rclpy.init()` says the same, but only since Kilted
     chosen = SignalHandlerOptions.ALL if catch_signals else SignalHandlerOptions.NO
+    args = sys.argv if args is None else args
+    trouble = '' if NO_LOG_FILES[1] in args else why_no_log_files()
+    if trouble:
+        print(f'no log files are kept: {trouble}', file=sys.stderr)
+        args = [*args, *NO_LOG_FILES]
     rclpy.init(args=args, signal_handler_options=chosen)
     try:
         yield

@@ -152,5 +152,5 @@ def test_bad_input_is_one_clear_line(capsys, arguments, message):
 def test_help_names_every_subcommand():
     command = [sys.executable, '-m', 'emotion_perception.cli', '--help']
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    for name in ('image', 'video', 'camera', 'bag', 'models'):
+    for name in ('image', 'video', 'camera', 'bag', 'models', 'doctor'):
         assert f'    {name} ' in out

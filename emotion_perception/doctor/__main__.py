@@ -1,0 +1,7 @@
+"""`python3 -m emotion_perception.doctor`, where the command itself is not installed."""
+
+import sys
+
+from emotion_perception.doctor.command import main
+
+sys.exit(main())
