@@ -44,6 +44,8 @@ def budgets(results: dict[str, Any]) -> str:
     ]
     starts = [row['ready_s'] for row in results['start']]
     rows.append(('ready after start', '1.5 s', f'{min(starts):.2f} to {max(starts):.2f} s'))
+    first = [row['first_emotion_s'] for row in results['start']]
+    rows.append(('first emotion after start', '', f'{min(first):.2f} to {max(first):.2f} s'))
     memory = max(row['memory_mb'] for row in [*results['streams'], *results['states']])
     rows.append(('memory of the node, the most seen', '200 MB', f'{memory:.0f} MB'))
     for name, factor in (('deepface', 5), ('fer', 10)):

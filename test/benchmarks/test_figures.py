@@ -111,7 +111,7 @@ def test_tables_and_fits_say_what_was_measured(tmp_path):
         'stages': [row(n, p50=2.0 + n) for n in (0, 1, 3)] + [row(size=s, p50=1.0) for s in sizes]
         + [row(p50=2.5, every=3)],
         'streams': [stream(15), stream(30), stream(60), stream(30, 10)],
-        'start': [{'ready_s': 0.4}, {'ready_s': 0.6}],
+        'start': [{'ready_s': 0.4, 'first_emotion_s': 0.5}, {'ready_s': 0.6, 'first_emotion_s': 0.9}],
         'states': [{'state': 'inactive', 'cpu_share': 0.01, 'memory_mb': 150.0}],
         'peers': {
             'node': figures.of_rounds([[0.004]]) | {'version': 'as the node runs', 'faces': [1]},
@@ -134,6 +134,7 @@ def test_tables_and_fits_say_what_was_measured(tmp_path):
     )
     assert '| 33 ms; all | 6.0 ms; 240 of 240 |' in told
     assert '| 1.5 s | 0.40 to 0.60 s |' in told
+    assert '| first emotion after start |  | 0.50 to 0.90 s |' in told
     assert '| 10 | node: 15.0 (12.0 to 20.0) |' in told
     assert '| 200 MB | 170 MB |' in told
     growth.plot(results, tmp_path / 'plot.png')
