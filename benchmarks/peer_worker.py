@@ -34,27 +34,11 @@ def _deepface(folder):
     (weights / 'face_detection_yunet_2023mar.onnx').symlink_to(folder / 'yunet.onnx')
     os.environ['DEEPFACE_HOME'] = str(folder)
     os.environ['DEEPFACE_BACKEND_ENGINE'] = 'tensorflow'
+    sys.path.append(str(Path(__file__).parents[1] / 'training'))
     import tf_keras
-    from tf_keras import layers
+    from emotion_training.deepface_network import network
 
-    tf_keras.Sequential(
-        [
-            layers.Conv2D(64, 5, activation='relu', input_shape=(48, 48, 1)),
-            layers.MaxPooling2D(5, strides=2),
-            layers.Conv2D(64, 3, activation='relu'),
-            layers.Conv2D(64, 3, activation='relu'),
-            layers.AveragePooling2D(3, strides=2),
-            layers.Conv2D(128, 3, activation='relu'),
-            layers.Conv2D(128, 3, activation='relu'),
-            layers.AveragePooling2D(3, strides=2),
-            layers.Flatten(),
-            layers.Dense(1024, activation='relu'),
-            layers.Dropout(0.2),
-            layers.Dense(1024, activation='relu'),
-            layers.Dropout(0.2),
-            layers.Dense(7, activation='softmax'),
-        ]
-    ).save_weights(str(weights / 'facial_expression_model_weights.h5'))
+    network(tf_keras).save_weights(str(weights / 'facial_expression_model_weights.h5'))
     from deepface import DeepFace
 
     def analyze(image):

@@ -193,14 +193,7 @@ class BlazeFaceDetector:
     def look_at(
         self, image: np.ndarray, box: tuple[float, float, float, float]
     ) -> Detection | None:
-        """
-        Return the face in and around `box`, placed more exactly, or None where there is none.
-
-        Args:
-            image: BGR uint8 [H, W, 3].
-            box: x, y, width, height in pixels of where a face is supposed to be.
-
-        """
+        """Return the face in and around `box`, placed more exactly, or None: see `SecondLook`."""
         piece = cut_out(image, box, _SECOND_LOOK_SCALE, self._near.side)
         for score, points in merge_overlapping(*self._near(piece.pixels, self.min_score)):
             # the face that was asked about is the best one about the middle

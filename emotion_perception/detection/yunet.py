@@ -79,14 +79,7 @@ class YuNetDetector:
     def look_at(
         self, image: np.ndarray, box: tuple[float, float, float, float]
     ) -> Detection | None:
-        """
-        Return the face in and around `box`, placed anew, or None where there is none.
-
-        Args:
-            image: BGR uint8 [H, W, 3].
-            box: x, y, width, height in pixels of where a face is supposed to be.
-
-        """
+        """Return the face in and around `box`, or None: see `SecondLook`."""
         piece = cut_out(image, box, _SECOND_LOOK_SCALE, _SECOND_LOOK_PX)
         faces = _read(self._near.detect(piece.pixels)[1], 1.0)
         face = in_the_middle(faces, _SECOND_LOOK_PX)

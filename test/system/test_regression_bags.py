@@ -27,9 +27,9 @@ from emotion_perception.tracking import TrackingSettings
 
 EXPECTED = Path(__file__).with_name('regression')
 CLIPS = {
-    'single_face': 'single_face.mp4',
+    'one_person': 'single_face.mp4',
     'changing_face': 'WolfgangLanger_Pexels.mp4',
-    'no_face': 'no_face.mp4',
+    'nobody': 'no_face.mp4',
     'nodding': 'yes.mkv',
     'two_faces': 'head-pose-face-detection-female-and-male.gif',
     'walking_in': 'face-demographics-walking.gif',

@@ -10,9 +10,10 @@ import sys
 
 import cv2
 import h5py
+import keras
 import numpy as np
 import pytest
-from emotion_training import cli, deepface_standin
+from emotion_training import cli, deepface_network, deepface_standin
 from emotion_training import filter as filtering
 from emotion_training.build import MANIFEST, build
 from emotion_training.dataset import Dataset, load
@@ -465,10 +466,8 @@ def test_a_pointer_saved_as_weights(planted, tmp_path, capsys):
 @pytest.fixture(scope='module')
 def random_weights(tmp_path_factory):
     """Return a weights file of DeepFace's architecture that knows nothing, and its network."""
-    import keras
-
     keras.utils.set_random_seed(5)
-    network = deepface_standin.network()
+    network = deepface_network.network(keras)
     path = tmp_path_factory.mktemp('weights') / 'facial_expression_model_weights.h5'
     deepface_standin.save(network, path, 'random')
     return path, network

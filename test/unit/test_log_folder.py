@@ -12,11 +12,11 @@ from emotion_perception.log_folder import log_folder, why_no_log_files
 @pytest.mark.parametrize(
     ('environment', 'expected'),
     [
-        ({'HOME': '/home/robot'}, '/home/robot/.ros/log'),
-        ({'HOME': '/home/robot', 'ROS_HOME': '/data'}, '/data/log'),
-        ({'HOME': '/home/robot', 'ROS_HOME': '~/ros'}, '/home/robot/ros/log'),
-        ({'HOME': '/home/robot', 'ROS_HOME': '/data', 'ROS_LOG_DIR': '/logs'}, '/logs'),
-        ({'HOME': '/home/robot', 'ROS_LOG_DIR': ''}, '/home/robot/.ros/log'),
+        ({'HOME': '/users/robot'}, '/users/robot/.ros/log'),
+        ({'HOME': '/users/robot', 'ROS_HOME': '/data'}, '/data/log'),
+        ({'HOME': '/users/robot', 'ROS_HOME': '~/ros'}, '/users/robot/ros/log'),
+        ({'HOME': '/users/robot', 'ROS_HOME': '/data', 'ROS_LOG_DIR': '/logs'}, '/logs'),
+        ({'HOME': '/users/robot', 'ROS_LOG_DIR': ''}, '/users/robot/.ros/log'),
         ({'ROS_LOG_DIR': '/logs'}, '/logs'),
     ],
 )

@@ -18,37 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS, FER2013_CODES
+from emotion_training.deepface_network import network
 from emotion_training.filtering.deepface_agreement import STAND_IN
 
 _TO_DEEPFACE = [EMOTIONS.index(name) for name in FER2013_CODES]
 """DeepFace's seven outputs are in the order of FER2013's codes."""
-
-
-def network():
-    """Return DeepFace's emotion network, untrained: float32 [N, 48, 48, 1] in 0..1 to [N, 7]."""
-    import keras
-    from keras import layers
-
-    return keras.Sequential(
-        [
-            keras.Input((48, 48, 1)),
-            layers.Conv2D(64, 5, activation='relu'),
-            layers.MaxPooling2D(5, strides=2),
-            layers.Conv2D(64, 3, activation='relu'),
-            layers.Conv2D(64, 3, activation='relu'),
-            layers.AveragePooling2D(3, strides=2),
-            layers.Conv2D(128, 3, activation='relu'),
-            layers.Conv2D(128, 3, activation='relu'),
-            layers.AveragePooling2D(3, strides=2),
-            layers.Flatten(),
-            layers.Dense(1024, activation='relu'),
-            layers.Dropout(0.2),
-            layers.Dense(1024, activation='relu'),
-            layers.Dropout(0.2),
-            layers.Dense(7, activation='softmax'),
-        ],
-        name='deepface_stand_in',
-    )
 
 
 def save(model, out: Path, note: str) -> None:
@@ -96,7 +70,7 @@ def train(dataset: Path, out: Path, epochs: int, seed: int = 1) -> float:
         split = load(dataset, name)
         codes = np.argsort(_TO_DEEPFACE)[split.labels]
         splits[name] = split.images[..., None].astype(np.float32) / 255, codes
-    model = network()
+    model = network(keras)
     model.compile(
         keras.optimizers.Adam(1e-3), 'sparse_categorical_crossentropy', metrics=['accuracy']
     )
