@@ -156,6 +156,13 @@ def test_one_class_only(source, tmp_path, capsys):
     assert 'train has no image of anger, disgust, fear, neutral' in last_line(capsys)
 
 
+@pytest.mark.parametrize('options', [(), ('--validation-share', '0.1')])
+def test_an_empty_folder(tmp_path, capsys, options):
+    (tmp_path / 'images').mkdir()
+    assert build(tmp_path / 'images', tmp_path / 'data', *options) == 2
+    assert f'{tmp_path / "images"} holds no folders named after classes' in last_line(capsys)
+
+
 def test_a_folder_of_pictures_without_classes(tmp_path, capsys):
     (tmp_path / 'images').mkdir()
     cv2.imwrite(str(tmp_path / 'images' / '0.png'), np.zeros((48, 48), np.uint8))

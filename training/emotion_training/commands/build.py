@@ -63,13 +63,13 @@ def run(args: argparse.Namespace) -> None:
         raise DatasetError('--votes belongs to fer2013.csv; a folder of images has no rows')
     elif args.out.resolve().is_relative_to(source.resolve()):
         raise DatasetError(f'{args.out} lies inside {source}; choose a folder beside it')
-    elif args.validation_share is None and not has_splits(source, args.ignore):
-        raise DatasetError(
-            f'{source} holds classes and no splits; say how much becomes validation, such as '
-            '--validation-share 0.1'
-        )
     else:
         files = find_images(source, args.ignore)
+        if args.validation_share is None and not has_splits(source, args.ignore):
+            raise DatasetError(
+                f'{source} holds classes and no splits; say how much becomes validation, such as '
+                '--validation-share 0.1'
+            )
         samples, total = read_images(source, files), len(files)
     summary = build(
         samples,
