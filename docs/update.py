@@ -72,6 +72,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         'filtering': lambda: filtering_table(record('filtering')),
     },
     'docs/performance.md': PERFORMANCE,
+    'docs/reliability.md': {},
 }
 """Documents, and what makes each of their generated parts."""
 
