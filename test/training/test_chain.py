@@ -148,6 +148,24 @@ def test_int8_answers_nearly_the_same(run, data, tmp_path):
     assert accuracy[0] == pytest.approx(accuracy[1], abs=0.05)
 
 
+def test_a_face_and_its_mirror_image_get_one_answer_unless_told_otherwise(run, data, tmp_path):
+    splits = load(data, 'train'), load(data, 'validation')
+    faces = splits[1].images
+    for mirror, largest in ((True, (0, 1e-5)), (False, (1e-3, 1))):
+        out = tmp_path / f'{mirror}'
+        description = export(run, *splits, out, 'float32', mirror)
+        assert description.provenance['mirror'] is mirror
+        folds = description.provenance['calibration']['crowd']['folds']
+        assert len(folds) == 5
+        assert min(folds) <= description.temperature['crowd'] <= max(folds)
+        path = out / description.file
+        turned = np.ascontiguousarray(faces[:, :, ::-1])
+        apart = np.abs(answers(path, 'crowd', faces) - answers(path, 'crowd', turned)).max()
+        assert largest[0] <= apart <= largest[1]
+    few = EmotionClassifier.load(path)  # batches of any size
+    assert [len(few.classify(faces[:n])) for n in (3, 1, 5)] == [3, 1, 5]
+
+
 def test_the_record_repeats_the_run(run, data):
     record = json.loads((run / 'run.json').read_text())
     assert record['config']['epochs'] == 24
@@ -164,9 +182,12 @@ def test_the_exported_model_is_the_trained_one(run, data, tmp_path):
     description = export(run, load(data, 'train'), validation, tmp_path, 'float16')
     path = tmp_path / description.file
     model = keras.saving.load_model(run / 'best.keras', compile=False)
-    logits = model.predict(validation.images[..., None].astype('float32'), verbose=0)
+    faces = validation.images[..., None].astype('float32')
+    logits = model.predict(faces, verbose=0)
+    mirrored = model.predict(faces[:, :, ::-1], verbose=0)
     for head in ('crowd', 'fer2013'):
-        trained = np.asarray(keras.ops.softmax(logits[head] / description.temperature[head]))
+        both = (logits[head] + mirrored[head]) / 2
+        trained = np.asarray(keras.ops.softmax(both / description.temperature[head]))
         assert np.abs(answers(path, head, validation.images) - trained).max() < 0.01
     scores = description.scores
     assert scores['FER+ majority']['images'] == 42

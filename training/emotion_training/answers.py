@@ -62,6 +62,18 @@ def heads_of(path: Path) -> tuple[str, ...]:
     return EmotionClassifier.load(path).description.heads
 
 
+def head_for(path: Path, head: str) -> str:
+    """
+    Return `head` if a model was trained for it, else the only question that it was trained for.
+
+    Raises:
+        ModelError: if the file is not a model that the robot could load.
+
+    """
+    own = heads_of(path)
+    return head if head in own else own[0]
+
+
 def answers_of_all_heads(path: Path, images: np.ndarray) -> dict[str, np.ndarray]:
     """
     Return the answers to each question of `HEADS`; a model of one head answers all with that.

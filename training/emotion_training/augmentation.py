@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from emotion_training import degradation
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -19,7 +21,8 @@ class Augmentation:
         contrast: largest relative change of contrast about the mean.
         brightness: largest added grey value.
         erase: probability of a blank rectangle (Zhong et al., 2020).
-        degrade: probability of one camera fault: fewer pixels, blur, motion, noise, jpeg, low light.
+        degrade: probability of one of the `faults`, drawn evenly.
+        faults: names in `FAULTS`.
 
     """
 
@@ -31,6 +34,9 @@ class Augmentation:
     brightness: float = 25.0
     erase: float = 0.35
     degrade: float = 0.25
+    faults: tuple[str, ...] = (
+        'fewer pixels', 'defocus', 'motion blur', 'noise', 'jpeg', 'low light',
+    )  # fmt: skip
 
     def __call__(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return changed copies of `images`, uint8 [N, 48, 48], drawn from `rng`."""
@@ -56,7 +62,7 @@ class Augmentation:
             out.astype(np.float32) * gain + (mean * (1 - gain) + self.brightness * brightness), 0
         ))  # fmt: skip
         if rng.random() < self.degrade:
-            out = _FAULTS[rng.integers(len(_FAULTS))](out, rng)
+            out = FAULTS[self.faults[rng.integers(len(self.faults))]](out, rng)
         if rng.random() < self.erase:
             height, width = rng.integers(side // 8, side // 2, 2)
             top, left = rng.integers(0, side - height), rng.integers(0, side - width)
@@ -69,37 +75,47 @@ GENERATOR = Augmentation(15.0, 0.1, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0)
 
 
 def _fewer_pixels(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    side = int(rng.integers(18, 40))
-    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return degradation.fewer_pixels(image, int(rng.integers(18, 40)))
 
 
-def _blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.8))
+def _defocus(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return degradation.defocus(image, rng.uniform(0.5, 1.8))
 
 
-def _motion(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    length = int(rng.integers(3, 8))
-    kernel = np.zeros((length, length), np.float32)
-    kernel[length // 2] = 1 / length
-    turn = cv2.getRotationMatrix2D(((length - 1) / 2,) * 2, rng.uniform(0, 180), 1)
-    turned = cv2.warpAffine(kernel, turn, (length, length))
-    return cv2.filter2D(image, -1, turned / max(turned.sum(), 1e-6))
+def _motion_blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return degradation.motion_blur(image, int(rng.integers(3, 8)), rng.uniform(0, 180))
 
 
 def _noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    noisy = image + rng.normal(0, rng.uniform(3, 20), image.shape)
-    return np.clip(noisy, 0, 255).astype(np.uint8)
+    return degradation.noise(image, rng.uniform(3, 20), rng)
 
 
 def _jpeg(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 60))])
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
+    return degradation.jpeg(image, int(rng.integers(15, 60)))
 
 
 def _low_light(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    dark = 255 * (image / 255.0) ** rng.uniform(1, 2) * rng.uniform(0.15, 0.7)
-    return np.clip(dark + rng.normal(0, 2, image.shape), 0, 255).astype(np.uint8)
+    gamma, gain = rng.uniform(1, 2), rng.uniform(0.15, 0.7)
+    return degradation.low_light(image, gain, gamma, rng)
 
 
-_FAULTS = (_fewer_pixels, _blur, _motion, _noise, _jpeg, _low_light)
+def _turned(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return degradation.turned(image, rng.uniform(-45, 45))
+
+
+def _glasses(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    tint = rng.uniform(0, 1) if rng.random() < 0.5 else 0.0
+    return degradation.glasses(image, int(rng.integers(1, 3)), tint, int(rng.integers(10, 90)))
+
+
+FAULTS = {
+    'fewer pixels': _fewer_pixels,
+    'defocus': _defocus,
+    'motion blur': _motion_blur,
+    'noise': _noise,
+    'jpeg': _jpeg,
+    'low light': _low_light,
+    'turned': _turned,
+    'glasses': _glasses,
+}
+"""What `Augmentation.faults` may name."""

@@ -13,11 +13,12 @@ from emotion_training.commands import (
     filter,
     geometry,
     predict,
+    robustness,
     train,
 )
 from emotion_training.fer2013 import DatasetError
 
-COMMANDS = (build, filter, geometry, train, evaluate, export, predict, experiment)
+COMMANDS = (build, filter, geometry, train, evaluate, robustness, export, predict, experiment)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,0 +1,55 @@
+"""The subcommand `robustness`: what poor pictures and the robot's own crops cost a model."""
+
+import argparse
+from pathlib import Path
+
+from emotion_perception.detection import DETECTORS
+
+PARTS = ('corruptions', 'scenes')
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the subcommand to the parser of `emotion-training`."""
+    parser = commands.add_parser(
+        'robustness', help='score a model on spoilt faces, and on faces found in larger scenes'
+    )
+    parser.add_argument('model', metavar='MODEL', type=Path, help='.tflite, .keras or .h5')
+    parser.add_argument('dataset', metavar='DATASET', type=Path, help='folder that build made')
+    parser.add_argument('--split', default='validation', help='validation (default) or test')
+    parser.add_argument(
+        '--only', choices=PARTS, help='only one of the two; corruptions take a minute, scenes five'
+    )
+    parser.add_argument(
+        '--detector', choices=DETECTORS, default=DETECTORS[0], help='who finds faces in scenes'
+    )
+    parser.add_argument('--detector-model', default='', help="the detector's own file, for yunet")
+    parser.add_argument(
+        '--out', type=Path, help='folder for robustness.json and robustness.png; none without it'
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the subcommand."""
+    import json
+
+    from emotion_training import corruption_scores, scenes
+    from emotion_training.atomic import whole_file
+    from emotion_training.dataset import load
+
+    split = load(args.dataset, args.split)
+    results = {}
+    if args.only != 'scenes':
+        results['corruptions'] = corruption_scores.measure(args.model, split)
+        print(corruption_scores.table(results['corruptions']))
+    if args.only != 'corruptions':
+        results['scenes'] = scenes.measure(args.model, split, args.detector, args.detector_model)
+        print(scenes.table(results['scenes']))
+    if args.out:
+        with whole_file(args.out / 'robustness.json') as stream:
+            json.dump(results, stream, indent=1)
+            stream.write('\n')
+        print(args.out / 'robustness.json')
+        if 'corruptions' in results:
+            corruption_scores.draw(results['corruptions'], args.out / 'robustness.png')
+            print(args.out / 'robustness.png')

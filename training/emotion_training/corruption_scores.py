@@ -1,0 +1,169 @@
+"""How much a poor camera costs: a split's faces, spoilt in eight ways at rising strength, scored anew."""
+
+import functools
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from emotion_perception.tracking import TrackingSettings
+from emotion_training import degradation
+from emotion_training.answers import answers, head_for
+from emotion_training.dataset import Dataset
+from emotion_training.evaluate import Question, questions
+from emotion_training.metrics import score
+
+SEED = 1
+
+_Spoil = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+
+
+def _motion_blur(image: np.ndarray, length: float, rng: np.random.Generator) -> np.ndarray:
+    return degradation.motion_blur(image, int(length), rng.uniform(0, 180))
+
+
+def _turned(image: np.ndarray, yaw: float, rng: np.random.Generator) -> np.ndarray:
+    return degradation.turned(image, yaw * rng.choice((-1, 1)))
+
+
+def _glasses(image: np.ndarray, tint: float, rng: np.random.Generator) -> np.ndarray:
+    return degradation.glasses(image, 1 if tint == 0 else 2, max(tint - 0.01, 0))
+
+
+CORRUPTIONS: dict[str, tuple[str, tuple[float, ...], _Spoil]] = {
+    'low light': (
+        'light left', (0.5, 0.3, 0.2, 0.12, 0.07),
+        lambda image, gain, rng: degradation.low_light(image, gain, 1.5, rng),
+    ),
+    'motion blur': ('length, px', (3, 5, 7, 9, 13), _motion_blur),
+    'defocus': (
+        'sigma, px', (0.5, 1, 1.5, 2, 3),
+        lambda image, sigma, rng: degradation.defocus(image, sigma),
+    ),
+    'few pixels': (
+        'face, px', (32, 24, 20, 16, 12),
+        lambda image, side, rng: degradation.fewer_pixels(image, int(side)),
+    ),
+    'noise': ('sigma, grey values', (5, 10, 20, 30, 40), degradation.noise),
+    'jpeg': (
+        'quality', (60, 30, 20, 10, 5),
+        lambda image, quality, rng: degradation.jpeg(image, int(quality)),
+    ),
+    'side view': ('yaw, degrees', (15, 25, 35, 45, 55), _turned),
+    'glasses': ('thin, thick, then tint', (0, 0.01, 0.3, 0.6, 0.95), _glasses),
+    'occlusion': ('area covered', (0.05, 0.1, 0.2, 0.3, 0.4), degradation.covered),
+}  # fmt: skip
+"""Name, what the strength is, strengths from mild to severe, and what does it."""
+
+
+def question_of_the_robot(split: Dataset) -> Question:
+    """Return what the robot is asked: what most people see, where the split has votes, else the label."""
+    asked = {q.name: q for q in questions(split, None)}
+    return asked.get('FER+ majority', asked['FER2013 label'])
+
+
+def confident_score(told: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """
+    Return accuracy, macro recall and ECE, and what becomes of them where the robot says `uncertain`.
+
+    Args:
+        told: probabilities, float [N, 7].
+        labels: int [N].
+
+    """
+    sure = told.max(1) >= TrackingSettings().uncertain_below
+    right = told.argmax(1) == labels
+    return score(told, labels) | {
+        'answered': round(float(sure.mean()), 4),
+        'accuracy_of_answered': round(float(right[sure].mean()), 4) if sure.any() else None,
+    }
+
+
+def spoilt(images: np.ndarray, name: str, strength: float) -> np.ndarray:
+    """Return `images`, uint8 [N, 48, 48], after one of `CORRUPTIONS`; the same on every call."""
+    _, strengths, spoil = CORRUPTIONS[name]
+    rng = np.random.default_rng((SEED, list(CORRUPTIONS).index(name), strengths.index(strength)))
+    return np.stack([spoil(image, strength, rng) for image in images])
+
+
+def measure(model: Path, split: Dataset) -> dict[str, Any]:
+    """
+    Score a model on the clean and on the spoilt faces of a split, as json has it.
+
+    Args:
+        model: file that the robot could load.
+        split: what it is scored on.
+
+    Raises:
+        ModelError: if the file is not a model that the robot could load.
+
+    """
+    question = question_of_the_robot(split)
+    images, labels = split.images[question.rows], question.labels[question.rows]
+    ask = functools.partial(answers, model, head_for(model, question.head))
+    found: dict[str, Any] = {}
+    steps = [
+        (name, strength) for name, (_, all_of, _) in CORRUPTIONS.items() for strength in all_of
+    ]
+    for name, strength in tqdm(steps, unit='set', desc='spoilt faces', disable=None):
+        row = found.setdefault(name, {'strength_is': CORRUPTIONS[name][0], 'at': []})
+        told = ask(spoilt(images, name, strength))
+        row['at'].append({'strength': strength} | confident_score(told, labels))
+    return {
+        'model': model.name,
+        'sha256': hashlib.sha256(model.read_bytes()).hexdigest(),
+        'question': question.name,
+        'uncertain_below': TrackingSettings().uncertain_below,
+        'seed': SEED,
+        'clean': confident_score(ask(images), labels),
+        'corruptions': found,
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return accuracy and macro recall at each strength as a Markdown table, per cent."""
+    clean = result['clean']
+    steps = max(len(row['at']) for row in result['corruptions'].values())
+    lines = [
+        f'| | strength | none | {" | ".join(["I", "II", "III", "IV", "V", "VI", "VII"][:steps])} '
+        '| of the last: answered | right of these |',
+        '|---' * (steps + 5) + '|',
+    ]
+    for name, row in result['corruptions'].items():
+        strengths = ', '.join(f'{at["strength"]:g}' for at in row['at'])
+        cells = [
+            f'{100 * at["accuracy"]:.1f} ({100 * at["macro_recall"]:.0f})'
+            for at in (clean, *row['at'])
+        ]
+        last = row['at'][-1]
+        sure = last['accuracy_of_answered']
+        lines.append(
+            f'| {name} | {row["strength_is"]}: {strengths} | {" | ".join(cells)} '
+            f'| {100 * last["answered"]:.0f} | {"" if sure is None else f"{100 * sure:.1f}"} |'
+        )
+    return '\n'.join(lines)
+
+
+def draw(result: dict[str, Any], out: Path) -> None:
+    """Draw what becomes of accuracy and of the answers as each strength rises, to a png."""
+    from matplotlib.figure import Figure
+
+    names = list(result['corruptions'])
+    figure = Figure((11, 8.5), layout='constrained')
+    for axes, name in zip(figure.subplots(3, 3, sharey=True).flat, names, strict=False):
+        row = result['corruptions'][name]
+        at = [result['clean'], *row['at']]
+        ticks = ['none', *(f'{step["strength"]:g}' for step in row['at'])]
+        axes.plot(ticks, [step['accuracy'] for step in at], 'o-', label='right, of all')
+        axes.plot(ticks, [step['macro_recall'] for step in at], 's--', label='macro recall')
+        axes.plot(ticks, [step['accuracy_of_answered'] for step in at], '^-', label='right, of those answered')  # fmt: skip
+        axes.plot(ticks, [step['answered'] for step in at], ':', color='grey', label='answered, not `uncertain`')  # fmt: skip
+        axes.set(title=name, xlabel=row['strength_is'], ylim=(0, 1))
+        axes.yaxis.set_major_formatter(lambda value, _: f'{value:.0%}')
+        axes.grid(alpha=0.3)
+    figure.axes[0].legend(fontsize=8, loc='lower left')
+    figure.suptitle(f'{result["question"]} of spoilt faces, {result["clean"]["images"]} images')
+    figure.savefig(out, dpi=110)
