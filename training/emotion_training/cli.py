@@ -7,6 +7,7 @@ import sys
 from emotion_perception.litert import ModelError
 from emotion_training.commands import (
     build,
+    card,
     evaluate,
     experiment,
     export,
@@ -18,7 +19,18 @@ from emotion_training.commands import (
 )
 from emotion_training.fer2013 import DatasetError
 
-COMMANDS = (build, filter, geometry, train, evaluate, robustness, export, predict, experiment)
+COMMANDS = (
+    build,
+    filter,
+    geometry,
+    train,
+    evaluate,
+    robustness,
+    card,
+    export,
+    predict,
+    experiment,
+)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,10 +10,11 @@ import numpy as np
 from tqdm import tqdm
 
 from emotion_perception.tracking import TrackingSettings
-from emotion_training import degradation
+from emotion_training import degradation, markdown
 from emotion_training.answers import answers, head_for
 from emotion_training.dataset import Dataset
 from emotion_training.evaluate import Question, questions
+from emotion_training.markdown import percent
 from emotion_training.metrics import score
 
 SEED = 1
@@ -127,24 +128,31 @@ def table(result: dict[str, Any]) -> str:
     """Return accuracy and macro recall at each strength as a Markdown table, per cent."""
     clean = result['clean']
     steps = max(len(row['at']) for row in result['corruptions'].values())
-    lines = [
-        f'| | strength | none | {" | ".join(["I", "II", "III", "IV", "V", "VI", "VII"][:steps])} '
-        '| of the last: answered | right of these |',
-        '|---' * (steps + 5) + '|',
-    ]
-    for name, row in result['corruptions'].items():
-        strengths = ', '.join(f'{at["strength"]:g}' for at in row['at'])
-        cells = [
-            f'{100 * at["accuracy"]:.1f} ({100 * at["macro_recall"]:.0f})'
-            for at in (clean, *row['at'])
-        ]
-        last = row['at'][-1]
-        sure = last['accuracy_of_answered']
-        lines.append(
-            f'| {name} | {row["strength_is"]}: {strengths} | {" | ".join(cells)} '
-            f'| {100 * last["answered"]:.0f} | {"" if sure is None else f"{100 * sure:.1f}"} |'
+    return '\n'.join(
+        markdown.table(
+            (
+                '', 'strength', 'none', *['I', 'II', 'III', 'IV', 'V', 'VI', 'VII'][:steps],
+                'of the last: answered', 'right of these',
+            ),
+            [
+                (
+                    name,
+                    _strengths(row),
+                    *(
+                        f'{percent(at["accuracy"])} ({percent(at["macro_recall"], 0)})'
+                        for at in (clean, *row['at'])
+                    ),
+                    percent(row['at'][-1]['answered'], 0),
+                    percent(row['at'][-1]['accuracy_of_answered']),
+                )
+                for name, row in result['corruptions'].items()
+            ],
         )
-    return '\n'.join(lines)
+    )  # fmt: skip
+
+
+def _strengths(row: dict[str, Any]) -> str:
+    return f'{row["strength_is"]}: ' + ', '.join(f'{at["strength"]:g}' for at in row['at'])
 
 
 def draw(result: dict[str, Any], out: Path) -> None:

@@ -16,9 +16,11 @@ from tqdm import tqdm
 from emotion_perception.alignment import crop_face
 from emotion_perception.classification import EmotionClassifier
 from emotion_perception.detection import DETECTORS, Detection, Detector, make_detector
+from emotion_training import markdown
 from emotion_training.answers import answers, head_for
 from emotion_training.corruption_scores import question_of_the_robot
 from emotion_training.dataset import Dataset
+from emotion_training.markdown import percent
 from emotion_training.metrics import score
 
 SIDES_PX = (40, 64, 96, 128, 160, 200)
@@ -169,20 +171,16 @@ def _cut_out(
 
 
 def table(result: dict[str, Any]) -> str:
-    """Return what `measure` returned as a Markdown table."""
-    lines = [
-        '| pasted, px | found | accuracy (macro recall) | the same faces, bare | same answer |',
-        '|---|---|---|---|---|',
-    ]
+    """Return what `measure` returned as a Markdown table, per cent."""
+    rows = []
     for row in result['sizes']:
-        if not row['found']:
-            lines.append(f'| {row["side_px"]} | none | | | |')
-            continue
+        scores = [row.get(name, {}) for name in ('cut_out', 'bare')]
         cells = [
-            f'{100 * row[name]["accuracy"]:.1f} ({100 * row[name]["macro_recall"]:.1f})'
-            for name in ('cut_out', 'bare')
+            f'{percent(found["accuracy"])} ({percent(found["macro_recall"])})' if found else ''
+            for found in scores
         ]
-        lines.append(
-            f'| {row["side_px"]} | {row["found"]:.1%} | {" | ".join(cells)} | {row["same_answer"]:.1%} |'
+        rows.append(
+            (str(row['side_px']), percent(row['found']), *cells, percent(row.get('same_answer')))
         )
-    return '\n'.join(lines)
+    heading = 'pasted, px', 'found', "the robot's crop", 'the same faces, bare', 'same answer'
+    return '\n'.join(markdown.table(heading, rows))

@@ -1,7 +1,8 @@
 """The results of the experiments as Markdown; docs/experiments.md holds what these functions return."""
 
-from collections.abc import Sequence
 from typing import Any
+
+from emotion_training.markdown import table
 
 _HEADS = {'fer2013': 'label', 'crowd': 'vote shares'}
 
@@ -10,7 +11,7 @@ def filtering_table(results: dict[str, Any]) -> str:
     """Return one table for what was learned from and one for each question that was scored."""
     arms, scores = results['arms'], results['scores']
     first = next(iter(arms))
-    lines = _table(
+    lines = table(
         ('arm', 'images', 'passes', 'learns', 'chosen by'),
         [
             (
@@ -28,7 +29,7 @@ def filtering_table(results: dict[str, Any]) -> str:
     )
     for question, found in scores.items():
         lines += ['', f'**{question}**, {found["images"]} images of PublicTest:', '']
-        lines += _table(
+        lines += table(
             (
                 'arm',
                 'accuracy',
@@ -63,7 +64,7 @@ def _difference(score: dict[str, Any]) -> str:
 def study_table(results: dict[str, Any]) -> str:
     """Return the study's two accuracies beside those of its models here."""
     percent = '{:.2%}'.format
-    lines = _table(
+    lines = table(
         ('', 'passes', 'training', 'kept validation', 'whole PublicTest', 'FER+ majority'),
         [
             (
@@ -78,8 +79,3 @@ def study_table(results: dict[str, Any]) -> str:
         ],
     )
     return '\n'.join(lines)
-
-
-def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [f'| {" | ".join(heading)} |', '|' + '---|' * len(heading)]
-    return lines + [f'| {" | ".join(row)} |' for row in rows]
