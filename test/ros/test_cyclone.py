@@ -110,7 +110,7 @@ def test_what_cyclone_sends_is_answered_and_read_alike(start, peer, cyclone, kin
         assert [theirs[stamp] for stamp in common] == [ours[stamp] for stamp in common]
     first = sender.heard('emotion')[0]
     assert first['label'] == 'happiness'
-    assert first['face_id'] == 1
+    assert first['face_id'] >= 1
     assert sum(first['probabilities']) == pytest.approx(1, abs=1e-5)
     assert {one['header']['frame_id'] for one in sender.heard('faces')} == {'cyclone'}
 
