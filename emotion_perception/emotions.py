@@ -9,6 +9,17 @@ UNCERTAIN = 'uncertain'
 FER2013_CODES = ('anger', 'disgust', 'fear', 'happiness', 'sadness', 'surprise', 'neutral')
 """Label of each integer code in the `emotion` column of fer2013.csv (Goodfellow et al., 2013)."""
 
+HRI_WORDS = {
+    'anger': 'angry',
+    'disgust': 'disgusted',
+    'fear': 'scared',
+    'happiness': 'happy',
+    'neutral': 'neutral',
+    'sadness': 'sad',
+    'surprise': 'surprised',
+}
+"""The word of hri_msgs/Expression (REP-155) for each label; it has none for `UNCERTAIN`."""
+
 _ALIASES = {
     'angry': 'anger',
     'disgusted': 'disgust',

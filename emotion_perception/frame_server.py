@@ -74,11 +74,12 @@ class FrameServer:
             if self._clock.jumps_back > self._statistics.jumps_back:
                 self._begin_anew()
             faces = self._pipeline.process(image, time_s)
+            followed = self._pipeline.followed
         result = to_emotion_array(faces, message.header, image.shape)
         result.images_received, result.images_skipped = self._statistics.arrivals()
         result.processing_time = time.monotonic() - arrived
         result.age = age_s(message.header.stamp, now_s(self._node))
-        self._outputs.publish(result)
+        self._outputs.publish(result, followed)
         self._statistics.add_frame(len(faces), result.processing_time, result.age)
         self._outputs.publish_annotated(image, faces, result)
 

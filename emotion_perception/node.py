@@ -21,6 +21,7 @@ from emotion_perception.frame_server import FrameServer
 from emotion_perception.lifecycle import SteadyLifecycleNode
 from emotion_perception.litert import ModelError
 from emotion_perception.messages import make_converter
+from emotion_perception.outputs.registry import find_outputs
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.publishers import EmotionPublishers
 from emotion_perception.session import run_node
@@ -74,6 +75,7 @@ class EmotionNode(SteadyLifecycleNode):
         values = parameters.values(self)
         try:
             self._converter = make_converter(values['image_conversion'])
+            further = find_outputs(values)
             self._pipeline = Pipeline.default(
                 tracking=values['tracking'],
                 detector=values['detector'],
@@ -93,7 +95,7 @@ class EmotionNode(SteadyLifecycleNode):
         cv2.setNumThreads(values['opencv_threads'])
         self._trouble = ''
         veil = Veil(self._pipeline.detector, self._pipeline_lock)
-        self._outputs = EmotionPublishers(self, values['annotated_image'], veil)
+        self._outputs = EmotionPublishers(self, values['annotated_image'], veil, further)
         self._service = ClassifyService(self, self._converter, self._pipeline, self._pipeline_lock)
         self._state = 'inactive'
         model = self._pipeline.classifier.description
@@ -152,6 +154,7 @@ class EmotionNode(SteadyLifecycleNode):
             self.destroy_subscription(self._subscription)
             self._worker.stop()
             self._worker = None
+            self._outputs.forget()
 
     def _release(self) -> None:
         """Stop reading images and free model, publishers and service."""

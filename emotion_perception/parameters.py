@@ -80,6 +80,14 @@ PARAMETERS = (
         'annotated_image', ANNOTATED[0],
         'What emotion/image shows: all of it, all but faces, or nothing: there is no such topic.', choices=ANNOTATED,
     ),
+    ParameterSpec(
+        'vision_msgs', False,
+        'Also publish the faces as vision_msgs/Detection2DArray on emotion/detections; that package must be installed.',
+    ),
+    ParameterSpec(
+        'hri_msgs', False,
+        'Also publish the faces as REP-155 has them, on /humans/faces/...; needs tracking, and hri_msgs must be installed.',
+    ),
     ParameterSpec('image_transport', 'raw', 'Which image topic to read.', choices=TRANSPORTS),
     ParameterSpec(
         'image_conversion', 'native', 'What turns raw images into BGR; cv_bridge must be installed for the other.',

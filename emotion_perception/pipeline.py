@@ -134,6 +134,11 @@ class Pipeline:
     def detect_every(self, value: int) -> None:
         self._finder.every = value
 
+    @property
+    def followed(self) -> frozenset[int]:
+        """Ids of the faces that are followed, whether the last image showed them or not; none without a tracker."""
+        return self.tracker.ids if self.tracker else frozenset()
+
     def reset(self) -> None:
         """Forget all faces, as before another camera's or recording's first image; ids go on."""
         self._finder.reset()

@@ -1,19 +1,28 @@
 """The topics that tell of faces; made when the node is configured."""
 
+from collections.abc import Collection, Iterable
+
 import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from emotion_perception.annotation import annotate
 from emotion_perception.messages import Emotion, EmotionArray, bgr_to_image
+from emotion_perception.outputs.interface import Output
 from emotion_perception.pipeline import FaceEmotion
 from emotion_perception.veil import Veil
 
 
 class EmotionPublishers:
-    """Publishes what one image shows on `emotion`, `emotion/faces` and `emotion/image`."""
+    """Publishes what one image shows on `emotion`, `emotion/faces` and `emotion/image`, and on what else is asked for."""
 
-    def __init__(self, node: Node, annotated: str = 'full', veil: Veil | None = None):
+    def __init__(
+        self,
+        node: Node,
+        annotated: str = 'full',
+        veil: Veil | None = None,
+        further: Iterable[type[Output]] = (),
+    ):
         """
         Create the publishers.
 
@@ -21,6 +30,7 @@ class EmotionPublishers:
             node: that has them.
             annotated: full, blurred, or none: then there is no `emotion/image`.
             veil: hides the faces where `annotated` is blurred.
+            further: kinds of output in other formats.
 
         """
         assert veil is not None or annotated != 'blurred'
@@ -30,12 +40,27 @@ class EmotionPublishers:
         self._annotated = (
             None if annotated == 'none' else node.create_publisher(Image, 'emotion/image', 1)
         )
+        self._further = [make(node) for make in further]
 
-    def publish(self, array: EmotionArray) -> None:
-        """Publish each face, then all of them."""
+    def publish(self, array: EmotionArray, followed: Collection[int]) -> None:
+        """
+        Publish each face, then all of them, then the same in other formats.
+
+        Args:
+            array: what one image shows.
+            followed: ids of all faces that are followed.
+
+        """
         for emotion in array.faces:
             self._emotion.publish(emotion)
         self._faces.publish(array)
+        for output in self._further:
+            output.publish(array, followed)
+
+    def forget(self) -> None:
+        """Tell that no face is followed any more."""
+        for output in self._further:
+            output.forget()
 
     def publish_annotated(
         self, image: np.ndarray, faces: list[FaceEmotion], array: EmotionArray
@@ -52,3 +77,5 @@ class EmotionPublishers:
         for publisher in (self._emotion, self._faces, self._annotated):
             if publisher is not None:
                 self._node.destroy_publisher(publisher)
+        for output in self._further:
+            output.destroy()

@@ -124,6 +124,11 @@ class Tracker:
         self._next_id = 1
         self._now_s = -math.inf
 
+    @property
+    def ids(self) -> frozenset[int]:
+        """Ids of the faces that are followed, whether the last image showed them or not."""
+        return frozenset(track.face_id for track in self._tracks)
+
     def reset(self) -> None:
         """Forget all faces; ids go on."""
         self._tracks = []

@@ -3,7 +3,13 @@
 import pytest
 
 import emotion_perception
-from emotion_perception.emotions import EMOTIONS, FER2013_CODES, UNCERTAIN, canonical_emotion
+from emotion_perception.emotions import (
+    EMOTIONS,
+    FER2013_CODES,
+    HRI_WORDS,
+    UNCERTAIN,
+    canonical_emotion,
+)
 
 
 def test_order():
@@ -62,3 +68,9 @@ def test_unknown_words(word):
         ValueError, match=r'unknown expression .*; use one of anger, .*happy, .* 6'
     ):
         canonical_emotion(word)
+
+
+def test_words_of_hri_msgs():
+    """Each label has a word, which stands for that label alone; `uncertain` has none."""
+    assert tuple(HRI_WORDS) == EMOTIONS
+    assert [canonical_emotion(word) for word in HRI_WORDS.values()] == list(EMOTIONS)

@@ -113,6 +113,7 @@ def test_without_tracking(portrait):
     assert pipeline.tracker is None
     for stamp in (5.0, 1.0, None):
         face = check_portrait(pipeline.process(portrait, stamp))
+        assert pipeline.followed == set()
         assert (face.face_id, face.tracked_for_s) == (0, 0)
         assert np.array_equal(face.probabilities, face.smoothed)
 

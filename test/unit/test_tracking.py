@@ -377,3 +377,19 @@ def test_changed_thresholds():
     strict = TrackingSettings(smoothing_s=0, uncertain_below=0.9)
     expression.update(spread(happiness=0.7), 0.1, strict)
     assert expression.label == UNCERTAIN
+
+
+def test_who_is_followed():
+    """A face that is not seen is still followed, until the gap is too long or all begins anew."""
+    tracker = Tracker(TrackingSettings(max_gap_s=0.5))
+    assert tracker.ids == set()
+    ids(tracker, 0.0, face(100, 100), face(300, 100))
+    assert tracker.ids == {1, 2}
+    ids(tracker, 0.4, face(100, 100))
+    assert tracker.ids == {1, 2}
+    ids(tracker, 0.6, face(100, 100))
+    assert tracker.ids == {1}
+    ids(tracker, 0.7, face(100, 100), face(300, 100))
+    assert tracker.ids == {1, 3}
+    tracker.reset()
+    assert tracker.ids == set()

@@ -1,9 +1,12 @@
 """The messages' version, the log folder, and the profile that makes room for images."""
 
+import hashlib
+import json
 import sys
 from pathlib import Path
 
 import pytest
+from ament_index_python.packages import get_package_share_directory
 
 from emotion_perception.doctor import ros_setup
 from emotion_perception.doctor.finding import OK, PROBLEM, WARNING
@@ -27,6 +30,24 @@ def test_ros_and_messages_as_the_tests_use_them():
     finding = check_messages()
     assert finding.status == OK, finding
     assert finding.values['hashes'] == TYPE_HASHES
+
+
+@pytest.mark.parametrize('name', TYPE_HASHES)
+def test_hashes_are_those_of_the_descriptions(name):
+    """
+    Computed here as REP-2016 says: SHA-256 of the description as json, without default values.
+
+    The service has no other witness; rosbags computes those of the messages from their .msg files
+    (test_bag_interop.py, test/ros/test_cyclone.py).
+    """
+    package, kind, short = name.split('/')
+    path = Path(get_package_share_directory(package)) / kind / f'{short}.json'
+    description = json.loads(path.read_text())['type_description_msg']
+    types = [description['type_description'], *description['referenced_type_descriptions']]
+    for field in (field for found in types for field in found['fields']):
+        field.pop('default_value', None)
+    digest = hashlib.sha256(json.dumps(description).encode()).hexdigest()
+    assert f'RIHS01_{digest}' == TYPE_HASHES[name]
 
 
 def test_messages_of_another_version(monkeypatch):

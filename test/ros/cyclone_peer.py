@@ -1,0 +1,169 @@
+"""
+A process without ROS: Eclipse Cyclone DDS alone sends images and prints what it hears, one line of json each.
+
+    python cyclone_peer.py DOMAIN PICTURE raw|jpeg
+
+The types are written down from the fields in the .msg files; nothing of rclpy, rosidl or this package is
+in here. DDS names in ROS: topic rt/..., type package::msg::dds_::Name_.
+"""
+
+import contextlib
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+
+import cv2
+from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication
+from cyclonedds.core import Policy, Qos
+from cyclonedds.domain import DomainParticipant
+from cyclonedds.idl import IdlStruct
+from cyclonedds.idl.types import array, float32, int32, sequence, uint8, uint32, uint64
+from cyclonedds.pub import DataWriter
+from cyclonedds.sub import DataReader
+from cyclonedds.topic import Topic
+from cyclonedds.util import duration
+
+PERIOD_S = 0.1
+
+
+@dataclass
+class Time(IdlStruct, typename='builtin_interfaces::msg::dds_::Time_'):
+    """builtin_interfaces/msg/Time."""
+
+    sec: int32
+    nanosec: uint32
+
+
+@dataclass
+class Duration(IdlStruct, typename='builtin_interfaces::msg::dds_::Duration_'):
+    """builtin_interfaces/msg/Duration."""
+
+    sec: int32
+    nanosec: uint32
+
+
+@dataclass
+class Header(IdlStruct, typename='std_msgs::msg::dds_::Header_'):
+    """std_msgs/msg/Header."""
+
+    stamp: Time
+    frame_id: str
+
+
+@dataclass
+class RegionOfInterest(IdlStruct, typename='sensor_msgs::msg::dds_::RegionOfInterest_'):
+    """sensor_msgs/msg/RegionOfInterest."""
+
+    x_offset: uint32
+    y_offset: uint32
+    height: uint32
+    width: uint32
+    do_rectify: bool
+
+
+@dataclass
+class Emotion(IdlStruct, typename='emotion_msgs::msg::dds_::Emotion_'):
+    """emotion_msgs/msg/Emotion."""
+
+    header: Header
+    face_id: uint32
+    box: RegionOfInterest
+    detection_score: float32
+    label: str
+    confidence: float32
+    probabilities: array[float32, 7]
+    smoothed_probabilities: array[float32, 7]
+    tracked_for: Duration
+
+
+@dataclass
+class EmotionArray(IdlStruct, typename='emotion_msgs::msg::dds_::EmotionArray_'):
+    """emotion_msgs/msg/EmotionArray."""
+
+    header: Header
+    faces: sequence[Emotion]
+    image_width: uint32
+    image_height: uint32
+    processing_time: float32
+    age: float32
+    images_received: uint64
+    images_skipped: uint64
+
+
+@dataclass
+class Image(IdlStruct, typename='sensor_msgs::msg::dds_::Image_'):
+    """sensor_msgs/msg/Image."""
+
+    header: Header
+    height: uint32
+    width: uint32
+    encoding: str
+    is_bigendian: uint8
+    step: uint32
+    data: sequence[uint8]
+
+
+@dataclass
+class CompressedImage(IdlStruct, typename='sensor_msgs::msg::dds_::CompressedImage_'):
+    """sensor_msgs/msg/CompressedImage."""
+
+    header: Header
+    format: str
+    data: sequence[uint8]
+
+
+def image_message(picture, kind):
+    """Return a picture as a message, stamped now."""
+    now = time.time_ns()
+    header = Header(Time(now // 10**9, now % 10**9), 'cyclone')
+    if kind == 'jpeg':
+        return CompressedImage(header, 'jpeg', cv2.imencode('.jpg', picture)[1].tobytes())
+    height, width = picture.shape[:2]
+    return Image(header, height, width, 'bgr8', 0, 3 * width, picture.tobytes())
+
+
+def type_hashes(reader):
+    """Return what publishers announce of their types to whoever listens: topic -> RIHS01 hash."""
+    found = {}
+    for sample in reader.take(100):
+        data = sample.qos[Policy.Userdata] if sample.qos else None
+        for part in bytes(data.data).decode().split(';') if data else ():
+            name, _, value = part.partition('=')
+            if name == 'typehash':
+                found[sample.topic_name] = value
+    return found
+
+
+def main(domain, path, kind):
+    """Send images and print until this process is ended."""
+    picture = cv2.imread(path)
+    participant = DomainParticipant(domain)
+    qos = Qos(Policy.Reliability.Reliable(duration(seconds=1)), Policy.History.KeepLast(20))
+    announced = BuiltinDataReader(participant, BuiltinTopicDcpsPublication)
+    readers = {
+        'emotion': DataReader(participant, Topic(participant, 'rt/emotion', Emotion), qos),
+        'faces': DataReader(
+            participant, Topic(participant, 'rt/emotion/faces', EmotionArray), qos
+        ),
+    }
+    message_type, name = (
+        (Image, 'rt/image') if kind == 'raw' else (CompressedImage, 'rt/image/compressed')
+    )
+    writer = DataWriter(participant, Topic(participant, name, message_type), qos)
+    while True:
+        for topic, digest in type_hashes(announced).items():
+            print(json.dumps({'hash_of': topic, 'hash': digest}), flush=True)
+        if writer.get_matched_subscriptions():
+            writer.write(image_message(picture, kind))
+        deadline = time.monotonic() + PERIOD_S
+        while time.monotonic() < deadline:
+            for topic, reader in readers.items():
+                for message in reader.take(20):
+                    print(json.dumps({'topic': topic, 'message': asdict(message)}), flush=True)
+            time.sleep(0.005)
+
+
+if __name__ == '__main__':
+    with contextlib.suppress(KeyboardInterrupt):
+        main(int(sys.argv[1]), sys.argv[2], sys.argv[3])
