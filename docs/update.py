@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from emotion_training.experiments.tables import filtering_table
+from emotion_training import card, corruption_scores, scenes
+from emotion_training.experiments.tables import filtering_table, models_table
 
 from benchmarks import growth, tables
 from emotion_perception import cli
+from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.parameters import PARAMETERS
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +47,11 @@ def record(name: str) -> Any:
     return json.loads((RECORDS / f'{name}.json').read_text())
 
 
+def description() -> dict[str, Any]:
+    """Return the json of the packaged model."""
+    return json.loads(DEFAULT_MODEL.with_suffix('.json').read_text())
+
+
 def machine() -> str:
     """Return what the benchmark ran on, as a sentence."""
     m = record('performance')['machine']
@@ -70,9 +77,19 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     },
     'docs/experiments.md': {
         'filtering': lambda: filtering_table(record('filtering')),
+        'exports': lambda: models_table(record('exports')),
     },
     'docs/performance.md': PERFORMANCE,
     'docs/reliability.md': {},
+    'docs/MODEL_CARD.md': {
+        'facts': lambda: card.facts_table(description(), DEFAULT_MODEL.stat().st_size),
+        'scores': lambda: card.scores_table(record('model_scores')),
+        'classes': lambda: card.class_table(record('model_scores')),
+        'calibration': lambda: card.calibration_table(description()),
+        'coverage': lambda: card.coverage_table(record('model_scores')),
+        'corruptions': lambda: corruption_scores.table(record('model_robustness')['corruptions']),
+        'scenes': lambda: scenes.table(record('model_robustness')['scenes']),
+    },
 }
 """Documents, and what makes each of their generated parts."""
 

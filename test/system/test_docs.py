@@ -1,6 +1,7 @@
 """The documents say what is true."""
 
 import importlib.util
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -15,7 +16,7 @@ def test_generated_parts_are_up_to_date():
     spec.loader.exec_module(update)
     checked = dict(update.documents())
     assert {path.name for path in checked} == {
-        'README.md', 'experiments.md', 'performance.md', 'reliability.md',
+        'README.md', 'MODEL_CARD.md', 'experiments.md', 'performance.md', 'reliability.md',
     }  # fmt: skip
     for path, text in checked.items():
         assert path.read_text() == text, f'{path.name}: run `make docs`'
@@ -41,3 +42,15 @@ def test_its_launch_arguments_are_those_of_the_launch_file():
     declared = set(re.findall(r"^    '(\w+)': ", source, re.MULTILINE))
     section = README.split('### Launch arguments')[1].split('\n## ')[0]
     assert set(re.findall(r'`(\w+)`', section)) == declared
+
+
+def test_the_model_card_is_about_the_packaged_model():
+    packaged = json.loads(
+        (ROOT / 'emotion_perception' / 'models' / 'expression_net.json').read_text()
+    )
+    (scored,) = json.loads((ROOT / 'docs' / 'records' / 'model_scores.json').read_text())['models']
+    spoilt = json.loads((ROOT / 'docs' / 'records' / 'model_robustness.json').read_text())
+    hashes = {scored['sha256'], *(part['sha256'] for part in spoilt.values())}
+    assert hashes == {packaged['sha256']}
+    for name, told in packaged['scores'].items():
+        assert {key: scored['questions'][name][key] for key in told} == told

@@ -154,3 +154,20 @@ def test_study_trains_and_scores_on_what_deepface_keeps(data, tmp_path, monkeypa
         assert 0 <= all_of_it - kept <= 7 + 1e-6
         assert f'| {name} | 1 | {row["training"]:.2%} |' in tables.study_table(found)
     assert '| the study, Model 3 |  | 72.82% | 69.82% |  |  |' in tables.study_table(found)
+
+
+def test_the_table_of_models_gives_the_gain_against_the_first():
+    first = {'accuracy': 0.8, 'macro_recall': 0.7, 'ece': 0.02}
+    other = first | {'accuracy': 0.81, 'against_first': {'accuracy': [0.01, -0.002, 0.022]}}
+    scores = {
+        'models': [
+            {'name': 'a/net.tflite', 'questions': {'label': first}},
+            {'name': 'b/net.tflite', 'questions': {'label': other}},
+        ]
+    }
+    assert tables.models_table(scores, ('label',)).splitlines() == [
+        '|  | label | gain | ECE |',
+        '|---|---|---|---|',
+        '| a | 80.00 (70.0) |  | 2.0 |',
+        '| b | 81.00 (70.0) | +1.00 (-0.2 .. +2.2) | 2.0 |',
+    ]

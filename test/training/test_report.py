@@ -278,3 +278,16 @@ def test_a_report_that_is_stopped_leaves_the_old_one(tmp_path):
 def test_every_label_is_in_the_report(report_folder):
     page = (report_folder / 'report.html').read_text()
     assert all(f'<td>{label}</td>' in page for label in EMOTIONS)
+
+
+def test_a_record_names_no_file_of_the_dataset(data, keras_models, tmp_path):
+    record = tmp_path / 'records' / 'scores.json'
+    arguments = ['evaluate', *map(str, keras_models), str(data), '--record', str(record)]
+    assert cli.main(arguments) == 0
+    text = record.read_text()
+    assert str(tmp_path) not in text
+    assert str(data) not in text
+    assert '.png' not in text
+    models = json.loads(text)['models']
+    assert [model['file'] for model in models] == ['two.keras', 'one.h5']
+    assert models[1]['questions']['FER+ majority']['against_first']['mcnemar']['p'] <= 1

@@ -148,9 +148,9 @@ def test_the_table_says_what_was_measured():
     at = {'accuracy': 0.8, 'macro_recall': 0.7, 'answered': 0.5, 'accuracy_of_answered': None}
     result = {'clean': at, 'corruptions': {'fog': {'strength_is': 'm', 'at': [{'strength': 3} | at]}}}  # fmt: skip
     assert corruption_scores.table(result).splitlines() == [
-        '| | strength | none | I | of the last: answered | right of these |',
+        '|  | strength | none | I | of the last: answered | right of these |',
         '|---|---|---|---|---|---|',
         '| fog | m: 3 | 80.0 (70) | 80.0 (70) | 50 |  |',
     ]
     missing = {'sizes': [{'side_px': 40, 'found': 0.0, 'other_detections': 0}]}
-    assert scenes.table(missing).splitlines()[-1] == '| 40 | none | | | |'
+    assert scenes.table(missing).splitlines()[-1] == '| 40 | 0.0 |  |  |  |'

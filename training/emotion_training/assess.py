@@ -164,3 +164,17 @@ def report_data(
         'remarks': remarks,
         'models': assess(models, split, learned),
     }
+
+
+def publishable(data: dict[str, Any]) -> dict[str, Any]:
+    """Return what `report_data` returned without what it names of this machine and of the dataset's files."""
+
+    def bare(model: dict[str, Any]) -> dict[str, Any]:
+        questions = {
+            name: {key: value for key, value in row.items() if key != 'mistakes'}
+            for name, row in model['questions'].items()
+        }
+        return model | {'file': Path(model['file']).name, 'questions': questions}
+
+    kept = {key: value for key, value in data.items() if key not in ('dataset', 'learned_from')}
+    return kept | {'models': [bare(model) for model in data['models']]}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion_training import corruption_scores, markdown, report_plots, scenes
-from emotion_training.assess import report_data
+from emotion_training.assess import publishable, report_data
 from emotion_training.atomic import whole_file, write_whole
 from emotion_training.dataset import load
 from emotion_training.evaluate import is_main
@@ -33,13 +33,7 @@ def measure(model: Path, dataset: Path, records: Path, images: Path) -> list[Pat
 
     """
     split = load(dataset, 'validation')
-    scores = report_data([model], dataset, 'validation', split, dataset)
-    scores.pop('dataset')
-    scores.pop('learned_from')
-    for row in scores['models']:
-        row['file'] = model.name
-        for found in row['questions'].values():
-            found.pop('mistakes')
+    scores = publishable(report_data([model], dataset, 'validation', split, dataset))
     robustness = {
         'corruptions': corruption_scores.measure(model, split),
         'scenes': scenes.measure(model, split),
@@ -119,6 +113,24 @@ def _at_threshold(curve: dict[str, Sequence[float]], threshold: float) -> tuple[
         percent(curve['coverage'][given[-1]]),
         percent(1 - curve['risk'][given[-1]]),
     )
+
+
+def facts_table(description: dict[str, Any], size: int) -> str:
+    """Return a table about the file itself, from its json and its size in bytes."""
+    made = description['provenance']
+    rows = (
+        (
+            'size',
+            f'{description["parameters"]:,} parameters; a file of {size / 1e6:.1f} MB, {made["quantisation"]}',
+        ),
+        ('sha256', f'`{description["sha256"]}`'),
+        (
+            'learned from',
+            f'{made["train_images"]:,} images, {made["config"]["epochs"]} passes, seed {made["config"]["seed"]}, '
+            f'Keras {made["keras"]} on {made["backend"]}',
+        ),
+    )
+    return '\n'.join(markdown.table(('', ''), rows))
 
 
 def calibration_table(description: dict[str, Any]) -> str:

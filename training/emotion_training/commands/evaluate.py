@@ -23,12 +23,19 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         '--out', type=Path, help='folder for report.html and scores.json; none without it'
     )
+    parser.add_argument(
+        '--record', metavar='FILE', type=Path,
+        help='also write the scores as json that names no file of the dataset',
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the subcommand."""
-    from emotion_training.assess import report_data
+    import json
+
+    from emotion_training.assess import publishable, report_data
+    from emotion_training.atomic import whole_file
     from emotion_training.compare import comparison
     from emotion_training.dataset import load
     from emotion_training.evaluate import table
@@ -39,6 +46,11 @@ def run(args: argparse.Namespace) -> None:
         print(f'note: {remark}', file=sys.stderr)
     several = len(args.models) > 1
     print(comparison(data['models']) if several else table(data['models'][0]['questions']))
+    if args.record:
+        with whole_file(args.record) as stream:
+            json.dump(publishable(data), stream, indent=1)
+            stream.write('\n')
+        print(args.record)
     if args.out:
         from emotion_training.report import write_report
 

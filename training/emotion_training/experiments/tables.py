@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from emotion_training.markdown import table
+from emotion_training.markdown import percent, table
 
+_ASKED = 'FER2013 label', 'FER+ majority'
 _HEADS = {'fer2013': 'label', 'crowd': 'vote shares'}
 
 
@@ -79,3 +80,23 @@ def study_table(results: dict[str, Any]) -> str:
         ],
     )
     return '\n'.join(lines)
+
+
+def models_table(scores: dict[str, Any], questions: tuple[str, ...] = _ASKED) -> str:
+    """Return what several models reach on each question, and what they gain against the first."""
+    rows = []
+    for model in scores['models']:
+        cells = [model['name'].split('/')[0]]
+        for name in questions:
+            row = model['questions'][name]
+            cells.append(f'{percent(row["accuracy"], 2)} ({percent(row["macro_recall"])})')
+            mean, low, high = row.get('against_first', {}).get('accuracy', (None,) * 3)
+            gain = (
+                ''
+                if mean is None
+                else f'{100 * mean:+.2f} ({100 * low:+.1f} .. {100 * high:+.1f})'
+            )
+            cells += [gain, percent(row['ece'])]
+        rows.append(cells)
+    heading = ['', *(cell for name in questions for cell in (name, 'gain', 'ECE'))]
+    return '\n'.join(table(heading, rows))
