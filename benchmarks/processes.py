@@ -64,14 +64,37 @@ class Process:
         status = Path(f'/proc/{self._process.pid}/status').read_text()
         return int(status.split('VmRSS:')[1].split()[0]) * 1024 / 1e6
 
-    def stop(self) -> None:
-        """End it with SIGINT, as Ctrl-C does."""
-        if self._process.poll() is None:
+    def threads(self) -> int:
+        """Return how many threads it has."""
+        return sum(1 for _ in Path(f'/proc/{self._process.pid}/task').iterdir())
+
+    def handles(self) -> int:
+        """Return how many files and sockets it holds open."""
+        return sum(1 for _ in Path(f'/proc/{self._process.pid}/fd').iterdir())
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it with SIGKILL, which it cannot notice, and wait until it is gone."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        """End it with SIGINT, as Ctrl-C does, and with SIGKILL if it does not; return its exit code."""
+        if self.running:
             self._process.send_signal(signal.SIGINT)
             try:
                 self._process.wait(10)
             except subprocess.TimeoutExpired:
-                self._process.kill()
+                self.kill()
+        return self._process.returncode
 
 
 class Bench:

@@ -110,7 +110,8 @@ class EmotionNode(SteadyLifecycleNode):
     @told
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the images."""
-        assert self._pipeline is not None and self._outputs is not None
+        assert self._pipeline is not None
+        assert self._outputs is not None
         self._statistics = Statistics()
         server = FrameServer(
             self,
