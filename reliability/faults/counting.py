@@ -13,7 +13,7 @@ class Count:
         what: was tried, in words; a row of the table in docs/reliability.md.
         tried: how often.
         lost: what must not happen -> how often it did; all zero where the node kept its promises.
-        seed: of everything that was left to chance.
+        seed: of what was left to chance; None where nothing was.
         recovered_s: after each fault, the seconds until all was as before; empty where nothing stops.
         notes: further figures, for the record.
         skipped: why part of it could not be tried here; empty where all was.
@@ -23,7 +23,7 @@ class Count:
     what: str
     tried: int
     lost: dict[str, int]
-    seed: int
+    seed: int | None = None
     recovered_s: list[float] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
     skipped: str = ''
@@ -49,8 +49,10 @@ class Count:
         return record
 
     def __str__(self) -> str:
-        """Say it in a line."""
+        """Say it in a line, with the seed that repeats it."""
         lost = ', '.join(f'{count} {what}' for what, count in self.lost.items() if count)
         longest = '' if self.longest_s is None else f'; longest recovery {self.longest_s:.2f} s'
         notes = ''.join(f'; {name} {value}' for name, value in self.notes.items())
-        return f'{self.what}: {self.tried} tried, {lost or "nothing"} lost{longest}{notes} (seed {self.seed})'
+        return f'{self.what}: {self.tried} tried, {lost or "nothing"} lost{longest}{notes}' + (
+            f' (seed {self.seed})' * (self.seed is not None)
+        )

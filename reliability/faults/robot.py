@@ -58,11 +58,9 @@ class Robot(Bench):
         super().__init__()
         self.diagnostics: list[dict[str, str]] = []
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._diagnose, 50)
-        self._images = self.node.create_publisher(Image, 'image', qos_profile_sensor_data)
+        self._images: Any = None
         self._image = bgr_to_image(portrait(), Header(frame_id='eye'))
         self._clients: dict[str, Any] = {}
-        self._asked: set[int] = set()
-        self._sent = 0
 
     def _diagnose(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -73,7 +71,9 @@ class Robot(Bench):
 
     @property
     def images(self) -> Any:
-        """The publisher of images."""
+        """The publisher of images; not before it is wanted, beside a camera it would be a second one."""
+        if self._images is None:
+            self._images = self.node.create_publisher(Image, 'image', qos_profile_sensor_data)
         return self._images
 
     def start_node(self, **parameters: Any) -> Process:
@@ -82,15 +82,12 @@ class Robot(Bench):
 
     # images
 
-    def send(self, stamp: Time | None = None) -> int:
-        """Publish the portrait, stamped now or with `stamp`; return the stamp in nanoseconds."""
+    def send(self, stamp: Time | None = None) -> Time:
+        """Publish the portrait, stamped now or with `stamp`; return the stamp."""
         stamp = stamp or time_message(self.node.get_clock().now().nanoseconds)
         self._image.header.stamp = stamp
-        self._images.publish(self._image)
-        self._sent += 1
-        nanoseconds = stamp.sec * 10**9 + stamp.nanosec
-        self._asked.add(nanoseconds)
-        return nanoseconds
+        self.images.publish(self._image)
+        return stamp
 
     def answer(
         self, within_s: float = PATIENCE_S, every_s: float = 0.1
