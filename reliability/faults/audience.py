@@ -13,6 +13,7 @@ from collections import Counter
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
@@ -41,7 +42,7 @@ class Audience(Node):
         if self.declare_parameter('pictures', False).value:
             self.create_subscription(Image, 'emotion/image', lambda _: None, QOS)
             self.create_subscription(Emotion, 'emotion', lambda _: None, QOS)
-        self._told = self.create_publisher(String, 'audience', QOS)
+        self._told: Publisher[String] = self.create_publisher(String, 'audience', QOS)
         self.create_timer(TELL_EVERY_S, self._tell)
 
     def _note(self, index: int) -> None:
