@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from emotion_msgs.msg import EmotionArray
 from emotion_perception.messages import seconds
 
 _TICKS = os.sysconf('SC_CLK_TCK')
+DOMAINS = range(101, 201)
 
 
 class Process:
@@ -53,6 +55,24 @@ class Process:
     def said(self, word: str) -> float | None:
         """Return the seconds from its start until it logged `word`; None if it did not."""
         return next((at - self.started for at, line in self.log if word in line), None)
+
+    def memory_parts_mb(self) -> dict[str, float]:
+        """Return its ``resident`` memory in MB and what that is: ``anonymous``, ``shared``, ``file``."""
+        status = Path(f'/proc/{self._process.pid}/status').read_text()
+        names = {
+            'resident': 'VmRSS',
+            'anonymous': 'RssAnon',
+            'shared': 'RssShmem',
+            'file': 'RssFile',
+        }
+        return {
+            part: int(status.split(f'\n{name}:')[1].split()[0]) * 1024 / 1e6
+            for part, name in names.items()
+        }
+
+    def mappings(self) -> int:
+        """Return how many pieces its address space has: libraries, stacks, arenas, shared memory."""
+        return len(Path(f'/proc/{self._process.pid}/maps').read_text().splitlines())
 
     def cpu_s(self) -> float:
         """Return the CPU time that it took, user and system."""
@@ -97,19 +117,28 @@ class Process:
         return self._process.returncode
 
 
-def free_domain() -> int:
-    """Return a ROS domain in which no process of this machine takes part, by the ports in use."""
-    lines = Path('/proc/net/udp').read_text().splitlines()[1:]
-    used = {int(line.split()[1].rpartition(':')[2], 16) for line in lines}
-    return random.choice([domain for domain in range(101, 201) if 7400 + 250 * domain not in used])
+def free_domain(domains: Sequence[int]) -> int:
+    """
+    Return one of the ROS domains, by chance, that no process of this machine is in; any if there is none.
+
+    The first participant of a domain holds this port (DDSI-RTPS 2.3, 9.6.1: PB + DG * domain + d1).
+    """
+    for domain in random.sample(domains, len(domains)):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(('', 7400 + 250 * domain + 10))
+            except OSError:
+                continue
+        return domain
+    return random.choice(domains)
 
 
 class Bench:
     """A listener in this process and the processes that it listens to, in a domain of their own."""
 
-    def __init__(self) -> None:
-        """Join a domain that nobody else here uses."""
-        self.domain = free_domain()
+    def __init__(self, domains: Sequence[int] = DOMAINS) -> None:
+        """Join one of the domains that nobody uses now."""
+        self.domain = free_domain(domains)
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=self.domain)
         self.node = rclpy.create_node('bench', context=self._context)
@@ -152,9 +181,9 @@ class Bench:
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
+def bench(domains: Sequence[int] = DOMAINS) -> Iterator[Bench]:
     """Give a `Bench` and clean up."""
-    made = Bench()
+    made = Bench(domains)
     try:
         yield made
     finally:
