@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -24,14 +24,15 @@ def ros_session(args: list[str] | None = None, catch_signals: bool = True) -> It
     Args:
         args: of the command line.
         catch_signals: let ROS shut down on SIGINT and SIGTERM; else that is left to the caller.
-
     """
     # `with rclpy.init()` says the same, but only since Kilted
     chosen = SignalHandlerOptions.ALL if catch_signals else SignalHandlerOptions.NO
     args = sys.argv if args is None else args
     trouble = '' if NO_LOG_FILES[1] in args else why_no_log_files()
     if trouble:
-        print(f'no log files are kept: {trouble}', file=sys.stderr)
+        # where the console is on that full disk as well nothing can be said
+        with suppress(OSError):
+            print(f'no log files are kept: {trouble}', file=sys.stderr)
         args = [*args, *NO_LOG_FILES]
     remove_orphans()
     rclpy.init(args=args, signal_handler_options=chosen)
