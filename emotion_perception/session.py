@@ -24,6 +24,7 @@ def ros_session(args: list[str] | None = None, catch_signals: bool = True) -> It
     Args:
         args: of the command line.
         catch_signals: let ROS shut down on SIGINT and SIGTERM; else that is left to the caller.
+
     """
     # `with rclpy.init()` says the same, but only since Kilted
     chosen = SignalHandlerOptions.ALL if catch_signals else SignalHandlerOptions.NO

@@ -46,13 +46,15 @@ def join(participants: int, images: int, progress: bool = False) -> Count:
 
 
 def _all_hear(r: Robot, ear: Ear, participants: int) -> tuple[int, float]:
-    """Send images until every participant heard a new answer; return who did not, and the seconds it took."""
-    started, base = time.monotonic(), dict(ear.heard)
+    """Send images until all and the sender itself heard an answer; return who did not, and the seconds it took."""
+    started, base, answer = time.monotonic(), dict(ear.heard), None
 
     def met() -> int:
         return sum(counts[0] > base.get(name, [0])[0] for name, counts in list(ear.heard.items()))
 
-    while met() < participants and time.monotonic() - started < PATIENCE_S:
-        r.answer(0.5)
-        r.spin(0.2)
-    return participants - met(), time.monotonic() - started
+    while time.monotonic() - started < PATIENCE_S:
+        answer = answer or r.answer(0.5)[0]
+        if r.spin(0.1, lambda: met() == participants) and answer:
+            break
+        r.send()
+    return participants - met() + (answer is None), time.monotonic() - started

@@ -12,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from benchmarks.processes import Process
 from emotion_perception.classification import DEFAULT_MODEL
 from reliability.faults.counting import Count
 from reliability.faults.robot import Robot, chance, robot
@@ -142,11 +143,12 @@ def replace(rounds: int, seed: int | None = None, progress: bool = False) -> Cou
             DAMAGES[name](model, dice)
             lost['answers of the model in memory'] += not (r.bring('activate') and _happy(r))
             r.bring('deactivate', 'cleanup')
+            said = len(node.log)
             taken = r.bring('configure')
             if taken:
                 lost['damaged models that were taken'] += 1
                 r.bring('cleanup')
-            elif not _reason(r, folder):
+            elif not _reason(r, node, folder, said):
                 lost['refusals without a reason'] += 1
             _mend(model)
             start = r.node.get_clock().now()
@@ -165,10 +167,14 @@ def _happy(r: Robot) -> bool:
     return answer is not None and [face.label for face in answer.faces] == ['happiness']
 
 
-def _reason(r: Robot, folder: str) -> bool:
-    """Tell whether diagnostics name the file that cannot be used."""
-    said = r.diagnosis(lambda d: d['message'].startswith('cannot be configured'), 5)
-    return said is not None and folder in said['message'] and said['level'] == '2'
+def _reason(r: Robot, node: Process, folder: str, first: int) -> bool:
+    """Tell whether the node's log, from line number `first` on, names the file that cannot be used."""
+    return r.spin(
+        5,
+        lambda: any(
+            'cannot be configured' in line and folder in line for _, line in node.log[first:]
+        ),
+    )
 
 
 def _mend(model: Path) -> None:

@@ -95,7 +95,7 @@ def drive(tries: int, seed: int | None = None, progress: bool = False) -> Count:
             'memory_growth_mb': round(final[0] - first[0], 2),
             'handles': final[1],
             'threads': final[2],
-            'ms_each': round(took_s / tries * 1e3, 1),
+            'each_ms': round(took_s / tries * 1e3, 1),
         },
     )  # fmt: skip
 
