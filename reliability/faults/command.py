@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
             with whole_file(args.out) as stream:
                 stream.write(json.dumps(about | {'trials': ordered}, indent=1) + '\n')
     except KeyboardInterrupt:
-        print(f'faults: stopped; {args.out} holds what was tried before', file=sys.stderr)
+        print('faults: stopped; what was through by then is in the record', file=sys.stderr)
         return 1
     except OSError as error:
         print(f'faults: {error}', file=sys.stderr)

@@ -40,7 +40,9 @@ def message(name: str, value: Any) -> Parameter:
     attribute, kind = _KINDS[type(value)]
     made = ParameterValue(type=kind)
     if value is not None:
-        setattr(made, attribute, [value[:1]] * len(value) if kind == 5 else value)
+        setattr(
+            made, attribute, [bytes([each]) for each in value] if type(value) is bytes else value
+        )
     return Parameter(name=name, value=made)
 
 
