@@ -4,6 +4,7 @@ import random
 import time
 from dataclasses import dataclass, field
 
+from builtin_interfaces.msg import Time
 from lifecycle_msgs.msg import Transition
 from tqdm import tqdm
 
@@ -61,6 +62,7 @@ def drive(tries: int, seed: int | None = None, progress: bool = False) -> Count:
     """
     seed, dice = chance(seed)
     ledger, accepted = Ledger(), 0
+    forbidden: list[Time] = []
     with robot() as r:
         node = r.start_node(stalled_after_s=60.0)
         state = r.state()
@@ -79,10 +81,16 @@ def drive(tries: int, seed: int | None = None, progress: bool = False) -> Count:
             state = state if target is None else target
             wrong = done != (target is not None) or r.state() != state
             ledger.lost['transitions that did not do what was asked'] += wrong
-            _look(r, state, ledger.lost)
+            if unread := _look(r, state, ledger.lost):
+                forbidden.append(unread)
             if state == 'unconfigured' and (index >= WARM_UP or last):
                 ledger.weigh(node)
         took_s = time.monotonic() - started
+        never = {(stamp.sec, stamp.nanosec) for stamp in forbidden}
+        stamps = [message.header.stamp for message, _ in r.heard]
+        ledger.lost['answers to images of another state'] = sum(
+            (stamp.sec, stamp.nanosec) in never for stamp in stamps
+        )
         ledger.lost['nodes that ended'] = int(not node.running)
         ledger.lost['unclean ends'] = int(node.stop() != 0)
     first, final = ledger.size[0], ledger.size[-1]
@@ -112,8 +120,14 @@ def _draw(dice: random.Random, state: str) -> tuple[int, str, str | None]:
     return (0 if by_label else TRANSITIONS[name]), name * by_label, ALLOWED[state, name]
 
 
-def _look(r: Robot, state: str, lost: dict[str, int]) -> None:
-    """Check what a state promises; topics and services take a moment to be known to others."""
+def _look(r: Robot, state: str, lost: dict[str, int]) -> Time | None:
+    """
+    Check what a state promises; topics and services take a moment to be known to others.
+
+    Returns:
+        The stamp of an image that must never be answered; None in the state that answers them.
+
+    """
     if state == 'unconfigured':
         gone = r.spin(10, lambda: not _published(r) and not r.images.get_subscription_count())
         lost['topics or services that a state must not have'] += not gone
@@ -122,15 +136,14 @@ def _look(r: Robot, state: str, lost: dict[str, int]) -> None:
     if state == 'inactive':
         gone = r.spin(10, lambda: not r.images.get_subscription_count())
         lost['topics or services that a state must not have'] += not gone
-    before = len(r.heard)
     if state == 'active':
         r.spin(10, r.images.get_subscription_count)
         found, _ = r.answer()
         lost['images'] += found is None or not found.faces
-    else:
-        r.send()
-        r.spin(0.002)
-        lost['answers to images of another state'] += len(r.heard) - before
+        return None
+    unread = r.send()
+    r.spin(0.002)
+    return unread
 
 
 def _published(r: Robot) -> int:
