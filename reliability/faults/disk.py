@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,6 +68,8 @@ LACKS: dict[str, Lack] = {
 
 def may_mount() -> bool:
     """Tell whether a namespace of its own with other mounts can be made here."""
+    if not shutil.which(_OWN_MOUNTS[0]):
+        return False
     return not subprocess.run(
         [*_OWN_MOUNTS, 'mount', '-t', 'tmpfs', 'small', '/mnt'],
         check=False,
