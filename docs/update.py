@@ -14,6 +14,7 @@ from benchmarks import growth, tables
 from emotion_perception import cli
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.parameters import PARAMETERS
+from reliability.faults import tables as faults_tables
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / 'docs' / 'records'
@@ -52,13 +53,19 @@ def description() -> dict[str, Any]:
     return json.loads(DEFAULT_MODEL.with_suffix('.json').read_text())
 
 
-def machine() -> str:
-    """Return what the benchmark ran on, as a sentence."""
-    m = record('performance')['machine']
+def machine(name: str = 'performance') -> str:
+    """Return what the measurement of a record ran on, as a sentence."""
+    m = record(name)['machine']
     return (
         f'Measured on {m["cores"]} cores of an {m["processor"]}, Python {m["python"]}, NumPy {m["numpy"]}, '
         f'OpenCV {m["opencv"]}, LiteRT {m["litert"]}; load before it began {m["load_before"]}.'
     )
+
+
+def faults_report() -> str:
+    """Return what came of the faults."""
+    trials = record('faults')['trials']
+    return f'{faults_tables.table(trials)}\n\n{faults_tables.seeds(trials)} {machine("faults")}'
 
 
 PERFORMANCE: dict[str, Callable[[], str]] = {
@@ -80,7 +87,6 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         'exports': lambda: models_table(record('exports')),
     },
     'docs/performance.md': PERFORMANCE,
-    'docs/reliability.md': {},
     'docs/MODEL_CARD.md': {
         'facts': lambda: card.facts_table(description(), DEFAULT_MODEL.stat().st_size),
         'scores': lambda: card.scores_table(record('model_scores')),
@@ -89,6 +95,9 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         'coverage': lambda: card.coverage_table(record('model_scores')),
         'corruptions': lambda: corruption_scores.table(record('model_robustness')['corruptions']),
         'scenes': lambda: scenes.table(record('model_robustness')['scenes']),
+    },
+    'docs/reliability.md': {
+        'faults': faults_report,
     },
 }
 """Documents, and what makes each of their generated parts."""

@@ -28,8 +28,10 @@ class ClassifyService:
         self._service = node.create_service(ClassifyFaces, '~/classify', self._answer)
 
     def destroy(self) -> None:
-        """Take the service back."""
+        """Take the service back, and let the pipeline go."""
         self._node.destroy_service(self._service)
+        # it calls us and we hold it: the model would stay until the garbage collector comes
+        del self._service
 
     def _answer(
         self, request: ClassifyFaces.Request, response: ClassifyFaces.Response

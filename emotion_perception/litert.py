@@ -1,9 +1,14 @@
 """The one place that opens LiteRT networks."""
 
+import errno
+import stat
 from pathlib import Path
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
+
+MAX_MODEL_BYTES = 2**31 - 1
+"""A flatbuffer, which a .tflite file is, can be no larger."""
 
 
 class ModelError(ValueError):
@@ -79,6 +84,22 @@ def read_model(path: Path) -> bytes:
 
     """
     try:
-        return path.read_bytes()
+        return read_file(path, MAX_MODEL_BYTES)
     except OSError as error:
         raise ModelError(f'{path} cannot be read: {error.strerror}') from None
+
+
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """
+    Return what is in a file, and neither wait for a pipe nor take in more than can be right.
+
+    Raises:
+        OSError: with `strerror`, if it cannot be read, is no file or is larger than `max_bytes`.
+
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, 'it is no file', str(path))
+    if status.st_size > max_bytes:
+        raise OSError(errno.EFBIG, f'it is too large, {status.st_size} bytes', str(path))
+    return path.read_bytes()

@@ -2,15 +2,18 @@
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_perception.litert import ModelError
+from emotion_perception.litert import ModelError, read_file
 
 HEADS = ('crowd', 'fer2013')
 """Questions a model can answer: what people say they see (FER+ votes); FER2013's own label."""
+
+_MAX_BYTES = 2**24
 
 
 @dataclass(frozen=True)
@@ -57,18 +60,23 @@ def read_description(path: Path) -> ModelDescription:
 
     """
     try:
-        values = json.loads(path.read_text())
-        values['labels'], values['heads'] = tuple(values['labels']), tuple(values['heads'])
-        description = ModelDescription(**values)
-        temperatures = {head: float(t) for head, t in description.temperature.items()}
-        int(description.input['side_px'])
+        text = read_file(path, _MAX_BYTES)
     except OSError as error:
         raise ModelError(
             f'{path} cannot be read ({error.strerror}); a model needs its json, which '
             '`emotion-training export` writes beside it'
         ) from None
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    try:
+        values = json.loads(text)
+        values['labels'], values['heads'] = tuple(values['labels']), tuple(values['heads'])
+        description = ModelDescription(**values)
+        temperatures = {head: float(t) for head, t in description.temperature.items()}
+        int(description.input['side_px'])
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ModelError(f'{path} is not the description of a model: {error}') from None
+    texts = (description.name, description.sha256, *description.heads)
+    if not all(isinstance(text, str) for text in texts):
+        raise ModelError(f'{path}: name, sha256 and heads must be text')
     if description.labels != EMOTIONS:
         raise ModelError(
             f'{path}: the labels are {", ".join(map(str, description.labels))}; '
@@ -76,8 +84,8 @@ def read_description(path: Path) -> ModelDescription:
         )
     if not description.heads or not set(description.heads) <= set(description.temperature):
         raise ModelError(f'{path}: each of the heads {description.heads} needs a temperature')
-    if not all(value > 0 for value in temperatures.values()):
-        raise ModelError(f'{path}: a temperature must be above 0')
+    if not all(0 < value < math.inf for value in temperatures.values()):
+        raise ModelError(f'{path}: a temperature must be above 0 and finite')
     return description
 
 

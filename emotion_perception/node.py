@@ -11,6 +11,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from emotion_perception import parameters
@@ -18,7 +19,7 @@ from emotion_perception.classify_service import ClassifyService
 from emotion_perception.detection import DetectorError
 from emotion_perception.diagnostics import DiagnosticsPublisher, Situation
 from emotion_perception.frame_server import FrameServer
-from emotion_perception.lifecycle import SteadyLifecycleNode
+from emotion_perception.lifecycle import SteadyLifecycleNode, told
 from emotion_perception.litert import ModelError
 from emotion_perception.messages import make_converter
 from emotion_perception.outputs.registry import find_outputs
@@ -42,7 +43,10 @@ class EmotionNode(SteadyLifecycleNode):
 
     # there before the constructor is through: a refused parameter ends it early
     _pipeline: Pipeline | None = None
+    _outputs: EmotionPublishers | None = None
+    _service: ClassifyService | None = None
     _worker: FrameWorker | None = None
+    _subscription: Subscription | None = None
 
     def __init__(self, **options: Any) -> None:
         """Declare parameters and begin to publish diagnostics; the model is loaded on configure."""
@@ -70,6 +74,7 @@ class EmotionNode(SteadyLifecycleNode):
         if self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
+    @told
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load detector and model, create publishers and the service."""
         values = parameters.values(self)
@@ -104,9 +109,11 @@ class EmotionNode(SteadyLifecycleNode):
         )
         return SUCCESS
 
+    @told
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the images."""
         assert self._pipeline is not None
+        assert self._outputs is not None
         self._statistics = Statistics()
         server = FrameServer(
             self,
@@ -125,18 +132,21 @@ class EmotionNode(SteadyLifecycleNode):
         self.get_logger().info(f'reading {self._subscription.topic_name}')
         return SUCCESS
 
+    @told
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop reading images; the model stays loaded."""
         self._stop_reading()
         self._state = 'inactive'
         return SUCCESS
 
+    @told
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the model and the publishers."""
         self._release()
         self._state = 'unconfigured'
         return SUCCESS
 
+    @told
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free everything, from any state."""
         self._release()
@@ -144,25 +154,30 @@ class EmotionNode(SteadyLifecycleNode):
         return SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Go back to unconfigured after a transition failed."""
+        """Go back to unconfigured after a transition failed, and say why in diagnostics."""
         self._release()
+        self._trouble = f'a transition failed: {self.failure}'
         self._state = 'unconfigured'
         return SUCCESS
 
     def _stop_reading(self) -> None:
-        if self._worker is not None:
+        if self._subscription is not None:
             self.destroy_subscription(self._subscription)
+        if self._worker is not None:
             self._worker.stop()
-            self._worker = None
+        if self._worker is not None and self._outputs is not None:
             self._outputs.forget()
+        # each of them leads to the model
+        self._worker = self._subscription = None
 
     def _release(self) -> None:
         """Stop reading images and free model, publishers and service."""
         self._stop_reading()
-        if self._pipeline is not None:
-            self._outputs.destroy()
-            self._service.destroy()
-            self._pipeline = None
+        for part in (self._outputs, self._service):
+            if part is not None:
+                part.destroy()
+        # each of them holds the model, which shall go now and not at the next configure
+        self._pipeline = self._outputs = self._service = None
 
     def destroy_node(self) -> None:
         """Let everything go before the node itself goes."""
@@ -196,7 +211,7 @@ class EmotionNode(SteadyLifecycleNode):
                 'head': self._pipeline.classifier.head,
                 'detector': self.get_parameter('detector').value,
             }
-        if self._worker is None:
+        if self._subscription is None:
             return Situation(self._state, self._trouble, details=details), self._statistics
         topic = self._subscription.topic_name
         silence_s = time.monotonic() - max(self._active_since, self._statistics.last_frame_at)

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -10,6 +10,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from emotion_perception.log_folder import NO_LOG_FILES, why_no_log_files
+from emotion_perception.shared_memory import remove_orphans
 
 
 @contextmanager
@@ -17,7 +18,8 @@ def ros_session(args: list[str] | None = None, catch_signals: bool = True) -> It
     """
     Initialise ROS, and shut it down at the end. Ctrl-C and an outside shutdown end it quietly.
 
-    Where ROS cannot keep log files it runs without: that alone would keep it from starting.
+    Where ROS cannot keep log files it runs without: that alone would keep it from starting. What killed
+    processes left in shared memory is removed: a supervisor that starts a node anew and anew would fill it.
 
     Args:
         args: of the command line.
@@ -29,8 +31,11 @@ def ros_session(args: list[str] | None = None, catch_signals: bool = True) -> It
     args = sys.argv if args is None else args
     trouble = '' if NO_LOG_FILES[1] in args else why_no_log_files()
     if trouble:
-        print(f'no log files are kept: {trouble}', file=sys.stderr)
+        # where the console is on that full disk as well nothing can be said
+        with suppress(OSError):
+            print(f'no log files are kept: {trouble}', file=sys.stderr)
         args = [*args, *NO_LOG_FILES]
+    remove_orphans()
     rclpy.init(args=args, signal_handler_options=chosen)
     try:
         yield

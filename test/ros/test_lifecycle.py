@@ -1,6 +1,10 @@
 """Each transition of the node, driven from another process."""
 
 import shutil
+import subprocess
+import sys
+
+import pytest
 
 from emotion_perception.classification import DEFAULT_MODEL
 
@@ -82,3 +86,61 @@ def test_refuses_a_detector_that_cannot_be_made(start, peer):
     message = peer.status('cannot be configured')[0].message
     assert 'face_detection_yunet_2023mar.onnx' in message
     assert peer.state() == 'unconfigured'
+
+
+def test_cleanup_frees_the_model_at_once():
+    """Not when the garbage collector comes: ten rounds without it would cost ten models' memory."""
+    code = (
+        'import gc, rclpy, weakref\n'
+        'from emotion_perception.node import EmotionNode\n'
+        'rclpy.init()\n'
+        'node = EmotionNode()\n'
+        'gc.disable()\n'
+        'seen = []\n'
+        'for _ in range(3):\n'
+        '    node.trigger_configure()\n'
+        '    seen.append(weakref.ref(node._pipeline))\n'
+        '    node.trigger_activate()\n'
+        '    node.trigger_deactivate()\n'
+        '    node.trigger_cleanup()\n'
+        'print(sum(pipeline() is not None for pipeline in seen))\n'
+        'node.destroy_node()\n'
+        'rclpy.shutdown()\n'
+    )
+    command = [sys.executable, '-c', code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.stdout.splitlines()[-1:] == ['0'], done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ('broken', 'steps'),
+    [
+        ('Pipeline.default', ['configure']),
+        ('EmotionPublishers', ['configure']),
+        ('ClassifyService', ['configure']),
+        ('FrameServer', ['configure', 'activate']),
+        ('FrameWorker', ['configure', 'activate']),
+    ],
+)
+def test_a_transition_that_breaks_is_told_and_can_be_tried_again(broken, steps):
+    """Whatever raises what nobody expects: the node says so, is unconfigured and can be configured."""
+    code = (
+        'import rclpy, unittest.mock\n'
+        'from emotion_perception.node import EmotionNode\n'
+        'rclpy.init()\n'
+        'node = EmotionNode()\n'
+        'trigger = lambda step: getattr(node, "trigger_" + step)().name\n'
+        f'with unittest.mock.patch("emotion_perception.node.{broken}", side_effect=OSError("bad luck")):\n'
+        f'    print(*(trigger(step) for step in {steps}))\n'
+        'print(node._state_machine.current_state[1], node._look()[0].trouble)\n'
+        'print(trigger("configure"), trigger("activate"), node._look()[0].trouble)\n'
+        'node.destroy_node()\n'
+        'rclpy.shutdown()\n'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=30)
+    assert done.stdout.splitlines() == [
+        ' '.join([*['SUCCESS'] * (len(steps) - 1), 'ERROR']),
+        'unconfigured a transition failed: OSError: bad luck',
+        'SUCCESS SUCCESS ',
+    ], done.stdout + done.stderr
+    assert 'bad luck' in done.stderr

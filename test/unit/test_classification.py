@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import shutil
 
 import numpy as np
@@ -313,3 +314,22 @@ def test_keras_file_without_tensorflow(monkeypatch, tmp_path, suffix):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(ModelError, match='needs TensorFlow, .* `emotion-training export`'):
         EmotionClassifier.load(path)
+
+
+@pytest.mark.parametrize(
+    ('make', 'reason'),
+    [
+        (lambda path: os.truncate(path, 2**40), 'too large'),
+        (lambda path: (path.unlink(), path.mkdir()), 'there is no model file'),
+        (lambda path: (path.unlink(), os.mkfifo(path)), 'there is no model file'),
+    ],
+    ids=['a terabyte', 'a folder', 'a pipe'],
+)
+def test_what_is_no_model_file_is_not_read(tmp_path, make, reason):
+    """Neither waited for nor read into memory."""
+    for suffix in ('.tflite', '.json'):
+        shutil.copy(DEFAULT_MODEL.with_suffix(suffix), tmp_path)
+    model = tmp_path / DEFAULT_MODEL.name
+    make(model)
+    with pytest.raises(ModelError, match=reason):
+        EmotionClassifier.load(model)

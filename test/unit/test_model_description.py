@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 
 import pytest
 
@@ -183,3 +184,45 @@ def test_packaged_description():
     assert description.file == DEFAULT_MODEL.name
     check_hash(description, DEFAULT_MODEL.read_bytes(), DEFAULT_MODEL)
     assert description.input == {'side_px': 48, 'channels': 1, 'range': [0, 255]}
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'name': ['expression', 'net']},
+        {'name': None},
+        {'sha256': 5},
+        {'sha256': None},
+        {'heads': [['crowd'], ['fer2013']]},
+        {'heads': [1, 2]},
+        {'temperature': {'crowd': float('inf'), 'fer2013': 1}},
+        {'temperature': {'crowd': float('nan'), 'fer2013': 1}},
+        {'temperature': {'crowd': -float('inf'), 'fer2013': 1}},
+    ],
+    ids=str,
+)
+def test_fields_of_another_kind(tmp_path, values, changes):
+    """Whatever stands there, it is a ModelError that names the file."""
+    with pytest.raises(ModelError, match='net.json'):
+        read(tmp_path, values | changes)
+
+
+def test_deep_json(tmp_path):
+    """Python's own limit of nesting is no reason to stop."""
+    with pytest.raises(ModelError, match='net.json is not the description of a model'):
+        read(tmp_path, '[' * 100_000)
+
+
+def test_no_regular_file(tmp_path):
+    """A pipe would be waited for without an end."""
+    os.mkfifo(tmp_path / 'net.json')
+    with pytest.raises(ModelError, match='net.json cannot be read \\(it is no file'):
+        read_description(tmp_path / 'net.json')
+
+
+def test_a_file_far_too_large(tmp_path):
+    """It is not read into memory to find that out."""
+    with (tmp_path / 'net.json').open('wb') as file:
+        file.truncate(2**40)
+    with pytest.raises(ModelError, match='net.json cannot be read \\(it is too large'):
+        read_description(tmp_path / 'net.json')
