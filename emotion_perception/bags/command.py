@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from emotion_perception.bags.errors import BagError
+from emotion_perception.bags.errors import BagError, visible
 
 _LIBRARIES = ('apsw', 'backports', 'jinja2', 'lz4', 'rosbags', 'ruamel', 'tqdm')
 _STORAGES = ('mcap', 'sqlite3')
@@ -161,14 +161,14 @@ def _process(args: argparse.Namespace) -> int:
         args.only_new, args.storage, args.compress,
     )  # fmt: skip
     print(
-        f'{args.out}: {outcome.images} images of {outcome.topic}, {outcome.faces} faces '
+        f'{args.out}: {outcome.images} images of {visible(outcome.topic)}, {outcome.faces} faces '
         f'with {len(outcome.ids)} ids'
     )
     for topic in outcome.left_out:
-        print(f'left out, for its type is not known: {topic}', file=sys.stderr)
+        print(f'left out, for its type is not known: {visible(topic)}', file=sys.stderr)
     for topic, count in outcome.missing.items():
         print(
-            f'{args.source}: {count} messages of {topic} are announced and missing',
+            f'{args.source}: {count} messages of {visible(topic)} are announced and missing',
             file=sys.stderr,
         )
     if outcome.unusable:
@@ -197,7 +197,7 @@ def _play(args: argparse.Namespace) -> int:
     p50, p99 = played.latency_ms()
     answered = len(played.round_trips_s)
     print(
-        f'{args.out}: {played.sent} images of {played.topic} sent, {answered} answered, '
+        f'{args.out}: {played.sent} images of {visible(played.topic)} sent, {answered} answered, '
         f'answer after p50 {p50:.1f} ms, p99 {p99:.1f} ms; {played.late} sent late'
     )
     if played.unusable or played.damaged:

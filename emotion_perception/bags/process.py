@@ -120,16 +120,17 @@ def process_bag(
         BagError: if `source` cannot be read, holds no images, or `out` cannot be written.
 
     """
+    names = emotion_topics(namespace)
     types = MessageTypes()
     with open_bag(source) as bag:
         images = image_connections(bag, topic)
         outcome = Outcome(images[0].topic)
         if not only_new:
-            _refuse_taken(bag, emotion_topics(namespace))
+            _refuse_taken(bag, names)
         with new_bag(out, storage, compress) as new:
             copies = {} if only_new else _copies(bag, new, types, outcome)
             read = _process(
-                bag, new, images, copies, ImageReader(pipeline, types, outcome), types, namespace
+                bag, new, images, copies, ImageReader(pipeline, types, outcome), types, names
             )
             new.describe('emotion_perception.images', outcome.topic)
             model = pipeline.classifier.description
@@ -169,10 +170,9 @@ def _process(
     copies: dict[int, Connection],
     reader: ImageReader,
     types: MessageTypes,
-    namespace: str,
+    names: tuple[str, str],
 ) -> list[Connection]:
     """Write all messages; return the connections that were read."""
-    names = emotion_topics(namespace)
     emotions = new.add_topic(names[0], EMOTION, types.define(EMOTION))
     arrays = new.add_topic(names[1], EMOTIONS_OF_IMAGE, types.define(EMOTIONS_OF_IMAGE))
     of_images = {one.id for one in images}
