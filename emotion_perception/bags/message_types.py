@@ -138,11 +138,11 @@ class MessageTypes:
             known = connection.msgtype in self._store.fielddefs
             return self.define(connection.msgtype) if known else None
         if not digest:
-            digest = _hash(connection.msgtype, text, connection.msgdef.format)
+            digest = hash_definition(connection.msgtype, text, connection.msgdef.format)
         return (text, digest) if digest else None
 
 
-def _hash(msgtype: str, text: str, form: MessageDefinitionFormat) -> str:
+def hash_definition(msgtype: str, text: str, form: MessageDefinitionFormat) -> str:
     """Return the RIHS01 hash of a definition, empty where it cannot be parsed."""
     if len(text) > _LONGEST_DEFINITION or _is_endless(text):
         return ''

@@ -15,7 +15,7 @@ from rosbags.rosbag2.writer import zstd
 from emotion_perception import cli
 from emotion_perception.bags import unpacking
 from emotion_perception.bags.errors import BagError
-from emotion_perception.bags.message_types import RAW, MessageTypes, _hash
+from emotion_perception.bags.message_types import RAW, MessageTypes, hash_definition
 from emotion_perception.bags.process import process_bag
 from emotion_perception.bags.reading import image_connections, open_bag
 from emotion_perception.bags.writing import new_bag
@@ -366,10 +366,13 @@ def test_a_definition_that_takes_forever_to_read():
         f'struct B {{ long c[{"(" * 40}1{")" * 40}]; }};',
     ):
         began = time.monotonic()
-        assert _hash('a/msg/B', f'{begin}{harm} }}; }};\n', MessageDefinitionFormat.IDL) == ''
+        assert (
+            hash_definition('a/msg/B', f'{begin}{harm} }}; }};\n', MessageDefinitionFormat.IDL)
+            == ''
+        )
         assert time.monotonic() - began < 2
     honest = '/* a (comment) */ @verbatim (language="comment", text="(a") struct B { @default (value=3) long c; };'
-    assert _hash('a/msg/B', f'{begin}{honest} }}; }};\n', MessageDefinitionFormat.IDL)
+    assert hash_definition('a/msg/B', f'{begin}{honest} }}; }};\n', MessageDefinitionFormat.IDL)
 
 
 def test_definitions_that_refer_to_each_other_or_to_code():
@@ -383,7 +386,7 @@ def test_definitions_that_refer_to_each_other_or_to_code():
         'int32[' + '9' * 5000 + '] x\n',
         'string S="""\nimport os\nos.abort()\n"""\n',
     ):
-        assert isinstance(_hash('a/msg/B', text, MessageDefinitionFormat.MSG), str)
+        assert isinstance(hash_definition('a/msg/B', text, MessageDefinitionFormat.MSG), str)
 
 
 @pytest.mark.parametrize('kind', ['pickle', 'npz', 'zip'])
