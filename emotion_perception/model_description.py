@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,14 @@ def read_description(path: Path) -> ModelDescription:
             f'{path} cannot be read ({error.strerror}); a model needs its json, which '
             '`emotion-training export` writes beside it'
         ) from None
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ModelError(f'{path} is not the description of a model: {error}') from None
     if description.labels != EMOTIONS:
         raise ModelError(
@@ -76,8 +84,8 @@ def read_description(path: Path) -> ModelDescription:
         )
     if not description.heads or not set(description.heads) <= set(description.temperature):
         raise ModelError(f'{path}: each of the heads {description.heads} needs a temperature')
-    if not all(value > 0 for value in temperatures.values()):
-        raise ModelError(f'{path}: a temperature must be above 0')
+    if not all(0 < value < math.inf for value in temperatures.values()):
+        raise ModelError(f'{path}: a temperature must be above 0, and finite')
     return description
 
 
