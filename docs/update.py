@@ -12,6 +12,7 @@ from emotion_training.experiments.tables import filtering_table
 from benchmarks import growth, tables
 from emotion_perception import cli
 from emotion_perception.parameters import PARAMETERS
+from reliability.fuzz import tables as fuzz_tables
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / 'docs' / 'records'
@@ -72,7 +73,10 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         'filtering': lambda: filtering_table(record('filtering')),
     },
     'docs/performance.md': PERFORMANCE,
-    'docs/reliability.md': {},
+    'docs/reliability.md': {
+        'fuzz': lambda: fuzz_tables.counts(record('fuzz')),
+        'fuzz sum': lambda: fuzz_tables.sentences(record('fuzz')),
+    },
 }
 """Documents, and what makes each of their generated parts."""
 

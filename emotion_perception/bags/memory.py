@@ -60,9 +60,7 @@ class Memory:
     def pipeline(self, base: Pipeline) -> Pipeline:
         """Return `base` with networks that are asked through this memory."""
         kind = _LookingDetector if isinstance(base.detector, SecondLook) else _Detector
-        return base.with_parts(
-            kind(base.detector, self), _Classifier(base.classifier, self)
-        )  # fmt: skip
+        return base.with_parts(kind(base.detector, self), _Classifier(base.classifier, self))
 
 
 class _Detector:
@@ -115,6 +113,4 @@ def _packed(face: Detection) -> list[Any]:
 
 def _unpacked(row: list[Any]) -> Detection:
     box, score, marks = row
-    return Detection(
-        tuple(box), score, None if marks is None else np.array(marks, np.float32)
-    )  # fmt: skip
+    return Detection(tuple(box), score, None if marks is None else np.array(marks, np.float32))

@@ -61,18 +61,11 @@ class Outcome:
 class ImageReader:
     """Answers image after image as the node does, and counts."""
 
-    def __init__(
-        self, pipeline: Pipeline, types: MessageTypes, outcome: Outcome, kept: Journal
-    ):  # fmt: skip
+    def __init__(self, pipeline: Pipeline, types: MessageTypes, outcome: Outcome, kept: Journal):
         """Begin; what `kept` holds is not asked of the networks again."""
-        self._memory = Memory()
-        self._pipeline, self._types, self._outcome = (
-            self._memory.pipeline(pipeline),
-            types,
-            outcome,
-        )
-        self._kept = kept
-        self._clock = StreamClock()
+        self._memory, self._clock = Memory(), StreamClock()
+        self._pipeline = self._memory.pipeline(pipeline)
+        self._types, self._outcome, self._kept = types, outcome, kept
 
     def answer(self, data: bytes, msgtype: str, stamp_ns: int) -> EmotionArray | None:
         """

@@ -53,8 +53,8 @@ def _reader(path: Path) -> Run:
     return run
 
 
-def _file_target(name: str, put: str) -> Target:
-    """Return the target whose bytes are a file `name` of a recording; `put` names the seeds."""
+def _file_target(name: str, what: str) -> Target:
+    """Return the target whose bytes are the file `name` of a recording."""
 
     def load(folder: Path) -> Run:
         path = folder / 'bag' / name
@@ -78,7 +78,7 @@ def _file_target(name: str, put: str) -> Target:
         made = [path.read_bytes() for path in found]
         return made + (_unindexed(made) if name == 'bag.mcap' else [])
 
-    return Target(put, load, seeds)
+    return Target(what, load, seeds)
 
 
 def _unindexed(files: list[bytes]) -> list[bytes]:
@@ -102,14 +102,12 @@ def write_bags(folder: Path) -> None:
     from emotion_perception.messages import bgr_to_image, time_message, to_emotion_array
 
     types = MessageTypes()
-    kinds = (RAW, emotion_topics()[1]), (EMOTIONS_OF_IMAGE, '/eye')
+    faces = emotion_topics()[1], EMOTIONS_OF_IMAGE, types.define(EMOTIONS_OF_IMAGE)
     for storage in STORAGES:
         for compress in (False, True):
             with new_bag(folder / (storage + '_small' * compress), storage, compress) as new:
                 images = new.add_topic('/eye', RAW, types.define(RAW))
-                told = new.add_topic(
-                    kinds[0][1], EMOTIONS_OF_IMAGE, types.define(EMOTIONS_OF_IMAGE)
-                )
+                told = new.add_topic(*faces)
                 for number in range(3):
                     header = Header(stamp=time_message(10**9 * (number + 1)), frame_id='eye')
                     image = bgr_to_image(np.full((6, 8, 3), 40 * number, np.uint8), header)

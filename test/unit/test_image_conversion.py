@@ -4,7 +4,6 @@ import array
 import struct
 import time
 import zlib
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,6 +19,7 @@ from emotion_perception.image_conversion import (
     to_bgr,
 )
 from reliability import bombs
+from reliability.memory import peak_mb
 
 HEIGHT, WIDTH = 24, 32
 BAYER = ('rggb', 'bggr', 'gbrg', 'grbg')
@@ -580,19 +580,6 @@ def test_jpeg_that_claims_too_much(photo, kind):
 def png_part(kind, body=b''):
     """Return one part of a png."""
     return struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body))
-
-
-def peak_mb(work):
-    """Return how much memory the process held at most during `work`, above what it held before."""
-    status = Path('/proc/self/status')
-
-    def read(name):
-        return int(status.read_text().split(name)[1].split()[0]) / 1024
-
-    Path('/proc/self/clear_refs').write_text('5')  # the peak begins anew
-    before = read('VmRSS:')
-    work()
-    return read('VmHWM:') - before
 
 
 def refused(blob, message):

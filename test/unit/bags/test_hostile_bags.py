@@ -22,24 +22,12 @@ from emotion_perception.bags.writing import new_bag
 from emotion_perception.messages import bgr_to_image
 from emotion_perception.pipeline import Pipeline
 from reliability import bombs
+from reliability.memory import peak_mb
 
 from .conftest import stamped
 
 GIB = 2**30
 MESSAGES = 'SELECT id, topic_id, timestamp, data FROM messages'
-
-
-def peak_mb(work):
-    """Return how much memory the process held at most during `work`, above what it held before."""
-    status = Path('/proc/self/status')
-
-    def read(name):
-        return int(status.read_text().split(name)[1].split()[0]) / 1024
-
-    Path('/proc/self/clear_refs').write_text('5')  # the peak begins anew
-    before = read('VmRSS:')
-    work()
-    return read('VmHWM:') - before
 
 
 def read_images(path):
@@ -370,7 +358,7 @@ def test_a_definition_that_takes_forever_to_read():
             hash_definition('a/msg/B', f'{begin}{harm} }}; }};\n', MessageDefinitionFormat.IDL)
             == ''
         )
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
     honest = '/* a (comment) */ @verbatim (language="comment", text="(a") struct B { @default (value=3) long c; };'
     assert hash_definition('a/msg/B', f'{begin}{honest} }}; }};\n', MessageDefinitionFormat.IDL)
 
