@@ -2,11 +2,12 @@
 # make test     everything the project checks
 # make bench    how fast it is here, beside the peers (ten minutes; YUNET=face_detection_yunet_2023mar.onnx adds YuNet and DeepFace)
 # make faults   processes killed, disks full, clocks that jump and the like: what is lost (twelve minutes; docs/reliability.md)
+# make fuzz     broken and forged pictures, messages and recordings for more than an hour (MINUTES=10 for less)
 # make docs     the generated parts of the documents, from the code and from docs/records
 # make setup    only what both need: .venv, ROS 2, the built packages (then: source env.sh)
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: demo test bench faults setup docs clean
+.PHONY: demo test bench faults fuzz setup docs clean
 CAMERA ?= portrait
 SECONDS_TO_LISTEN ?= 6
 TESTS ?= test
@@ -36,9 +37,15 @@ faults:
 	python -m reliability.faults $(FAULTS)
 	@source env.sh && PYTHONPATH=.:$$PYTHONPATH python docs/update.py
 
+fuzz:
+	@bootstrap/set_up.sh --tests
+	@source env.sh && python -m pip install --quiet --disable-pip-version-check -r bootstrap/requirements-fuzz.txt && \
+	python -m reliability.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(FUZZ)
+	@source env.sh && PYTHONPATH=.:$$PYTHONPATH python docs/update.py
+
 docs:
 	@bootstrap/set_up.sh --tests
 	@source env.sh && PYTHONPATH=.:$$PYTHONPATH python docs/update.py
 
 clean:
-	rm -rf .venv .venv-peers build install log demo benchmarks/out
+	rm -rf .venv .venv-peers build install log demo fuzz benchmarks/out

@@ -15,6 +15,7 @@ from emotion_perception import cli
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.parameters import PARAMETERS
 from reliability.faults import tables as faults_tables
+from reliability.fuzz import tables as fuzz_tables
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / 'docs' / 'records'
@@ -98,6 +99,8 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     },
     'docs/reliability.md': {
         'faults': faults_report,
+        'fuzz': lambda: fuzz_tables.counts(record('fuzz')),
+        'fuzz sum': lambda: fuzz_tables.sentences(record('fuzz')),
     },
 }
 """Documents, and what makes each of their generated parts."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.node import Node
 from std_msgs.msg import String
 
@@ -22,7 +23,10 @@ class BehaviourNode(Node):
     def __init__(self, **options: Any) -> None:
         """Begin to listen."""
         super().__init__('behaviour', **options)
-        self._settle_s = float(self.declare_parameter('settle_s', 0.5).value)
+        bounds = ParameterDescriptor(
+            floating_point_range=[FloatingPointRange(from_value=0.0, to_value=60.0)]
+        )
+        self._settle_s = float(self.declare_parameter('settle_s', 0.5, bounds).value)
         self._said: dict[int, str] = {}
         self._say = self.create_publisher(String, 'say', 10)
         self.create_subscription(Emotion, 'emotion', self._react, 10)
@@ -45,7 +49,7 @@ class BehaviourNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the behaviour until it is told to stop."""
-    run_node(BehaviourNode, args)
+    run_node(BehaviourNode, args, 'behaviour')
 
 
 if __name__ == '__main__':

@@ -13,6 +13,8 @@ from emotion_perception.camera import PORTRAIT, CameraError, open_source
 from emotion_perception.messages import bgr_to_image
 from emotion_perception.session import run_node
 
+_FASTEST_HZ, _LARGEST_PX = 1000, 20_000
+
 
 class CameraNode(Node):
     """Publishes `image` at a steady rate, stamped when the picture was taken."""
@@ -27,25 +29,33 @@ class CameraNode(Node):
         """
         super().__init__('camera', **options)
         source = str(self.declare_parameter('source', PORTRAIT).value)
-        size = self._whole_number('width', 640), self._whole_number('height', 480)
+        size = self._whole_number('width', 640, 1), self._whole_number('height', 480, 1)
         rate_hz = self._number('rate_hz', 30.0)
-        if not rate_hz > 0:
-            raise CameraError(f'rate_hz must be above 0, not {rate_hz:g}')
+        if not 0 < rate_hz <= _FASTEST_HZ:
+            raise CameraError(
+                f'rate_hz must be above 0 and at most {_FASTEST_HZ}, not {rate_hz:g}'
+            )
         self._frame_id = str(self.declare_parameter('frame_id', 'camera').value)
-        self._left = self._whole_number('frames', 0) or -1
+        self._left = self._whole_number('frames', 0, 0, 2**31) or -1
         self.sent = 0
         self._source = open_source(source, size, rate_hz)
         self._publisher = self.create_publisher(Image, 'image', qos_profile_sensor_data)
         self.create_timer(1 / rate_hz, self._publish)
         self.get_logger().info(f'showing {source} at {rate_hz:g} Hz')
 
-    def _whole_number(self, name: str, default: int) -> int:
-        return int(str(self.declare_parameter(name, default).value))
+    def _whole_number(self, name: str, default: int, low: int, high: int = _LARGEST_PX) -> int:
+        value: int = self.declare_parameter(name, default).value
+        if not low <= value <= high:
+            raise CameraError(f'{name} must lie in {low}..{high}, not {value}')
+        return value
 
     def _number(self, name: str, default: float) -> float:
         """Declare a number that may be given without a decimal point too."""
         given = ParameterDescriptor(dynamic_typing=True)
-        return float(str(self.declare_parameter(name, default, given).value))
+        value: Any = self.declare_parameter(name, default, given).value
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise CameraError(f'{name} must be a number, not {value!r}')
+        return float(value)
 
     def _publish(self) -> None:
         # with a given number of frames wait for a listener, so that each one can be counted
@@ -63,7 +73,7 @@ class CameraNode(Node):
 def main(args: list[str] | None = None) -> None:
     """Run the camera until it is told to stop or has no more pictures."""
     try:
-        run_node(CameraNode, args)
+        run_node(CameraNode, args, 'camera')
     except CameraError as error:
         sys.exit(f'camera: {error}')
 

@@ -2,8 +2,10 @@
 
 import threading
 import time
+import traceback
 
 from rclpy.node import Node
+from sensor_msgs.msg import Image
 
 from emotion_perception.image_conversion import ImageError
 from emotion_perception.messages import ClassifyFaces, ToBGR, age_s, now_s, to_emotion_array
@@ -36,16 +38,24 @@ class ClassifyService:
     def _answer(
         self, request: ClassifyFaces.Request, response: ClassifyFaces.Response
     ) -> ClassifyFaces.Response:
-        started = time.monotonic()
         try:
-            image = self._convert(request.image)
+            self._classify(request.image, response)
         except ImageError as error:
             response.message = str(error)
-            return response
+        except Exception as error:
+            # whatever one image breaks, the node must go on
+            response.message = f'{type(error).__name__}: {error}'
+            self._node.get_logger().warning(
+                f'~/classify: {response.message}\n{traceback.format_exc()}'
+            )
+        return response
+
+    def _classify(self, message: Image, response: ClassifyFaces.Response) -> None:
+        started = time.monotonic()
+        image = self._convert(message)
         with self._lock:
             faces = self._pipeline.without_tracking().process(image)
-        response.result = to_emotion_array(faces, request.image.header, image.shape)
+        response.result = to_emotion_array(faces, message.header, image.shape)
         response.result.processing_time = time.monotonic() - started
-        response.result.age = age_s(request.image.header.stamp, now_s(self._node))
+        response.result.age = age_s(message.header.stamp, now_s(self._node))
         response.success = True
-        return response

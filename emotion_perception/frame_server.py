@@ -14,6 +14,9 @@ from emotion_perception.publishers import EmotionPublishers
 from emotion_perception.statistics import Statistics
 from emotion_perception.stream_clock import StreamClock
 
+_LONGEST_FORMAT = 60
+"""Of what a compressed image says of itself, which diagnostics repeat."""
+
 
 class FrameServer:
     """Serves one camera's images, one after the other; made for one activation."""
@@ -67,7 +70,7 @@ class FrameServer:
         image = self._convert(message)
         raw = isinstance(message, Image)
         self._statistics.add_format(
-            f'{image.shape[1]}x{image.shape[0]} {message.encoding if raw else message.format}'
+            f'{image.shape[1]}x{image.shape[0]} {message.encoding if raw else message.format[:_LONGEST_FORMAT]}'
         )
         time_s = self._clock.time_of(seconds(message.header.stamp), arrived)
         with self._lock:

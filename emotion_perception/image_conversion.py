@@ -5,17 +5,10 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-MAX_PIXELS = 100_000_000
-"""Images that claim more are refused before anything is allocated for them."""
-
-
-class ImageError(ValueError):
-    """An image that cannot be read; the message says what is wrong with it, `kind` what sort of fault."""
-
-    def __init__(self, kind: str, message: str):
-        """Take a few words that are the same for each such image, and a message for this one."""
-        super().__init__(message)
-        self.kind = kind
+from emotion_perception.image_errors import MAX_PIXELS as MAX_PIXELS
+from emotion_perception.image_errors import ImageError as ImageError
+from emotion_perception.image_errors import refuse_too_large
+from emotion_perception.image_files import decode_compressed as decode_compressed
 
 
 def _as_is(plane: np.ndarray) -> np.ndarray:
@@ -97,10 +90,7 @@ def to_bgr(
     """
     if width < 1 or height < 1:
         raise ImageError('empty image', f'the image is empty: {width}x{height}')
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            'image too large', f'the image claims {width}x{height} pixels, more than {MAX_PIXELS}'
-        )
+    refuse_too_large('image', width, height)
     buffer = np.frombuffer(data, np.uint8)
     if encoding in _PACKED:
         return _packed_to_bgr(buffer, encoding, height, width, step, is_bigendian)
@@ -173,70 +163,3 @@ def _full_colour_to_bgr(brightness: np.ndarray, colours: np.ndarray) -> np.ndarr
     u, v = (colours[..., index].astype(np.float32) - 128 for index in (0, 1))
     bgr = np.dstack((y + 2.018 * u, y - 0.391 * u - 0.813 * v, y + 1.596 * v))
     return np.clip(np.rint(bgr), 0, 255).astype(np.uint8)
-
-
-def _refuse_too_large(kind: str, width: int, height: int) -> None:
-    """Spare the decoder, which allocates what a header claims, however short the data is."""
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            'image too large',
-            f'the {kind} image claims {width}x{height} pixels, more than {MAX_PIXELS}',
-        )
-
-
-def _jpeg_size(blob: bytes) -> tuple[int, int]:
-    """Return width and height from the frame header (SOF), searched for as libjpeg does."""
-    at = blob.find(b'\xff', 2)
-    while 0 <= at <= len(blob) - 9:
-        marker = blob[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(blob[at + 7 : at + 9]), int.from_bytes(blob[at + 5 : at + 7])
-        if marker == 0xFF:  # fill byte
-            at += 1
-        elif marker <= 0x01 or 0xD0 <= marker <= 0xD8:  # stands alone, no segment follows
-            at = blob.find(b'\xff', at + 2)
-        else:
-            at = blob.find(b'\xff', at + 2 + int.from_bytes(blob[at + 2 : at + 4]))
-    raise ImageError(
-        'image damaged', f'the jpeg image of {len(blob)} bytes is damaged: no frame header'
-    )
-
-
-def decode_compressed(data: bytes | bytearray | memoryview | np.ndarray) -> np.ndarray:
-    """
-    Return a jpeg or png image (`sensor_msgs/CompressedImage.data`) as BGR, uint8 [H, W, 3].
-
-    Raises:
-        ImageError: if it is neither, is cut short or damaged, or claims too many pixels.
-
-    """
-    blob = bytes(data)
-    if blob.startswith(b'\xff\xd8'):
-        # a jpeg that ends inside its last scan decodes to a half-grey picture without an error
-        if blob.rfind(b'\xff\xd9') < blob.rfind(b'\xff\xda'):
-            raise ImageError(
-                'image cut short', f'the jpeg image is cut short after {len(blob)} bytes'
-            )
-        _refuse_too_large('jpeg', *_jpeg_size(blob))
-    elif blob.startswith(b'\x89PNG\r\n\x1a\n'):
-        if b'IEND' not in blob[-16:]:
-            raise ImageError(
-                'image cut short', f'the png image is cut short after {len(blob)} bytes'
-            )
-        _refuse_too_large('png', *(int.from_bytes(blob[at : at + 4]) for at in (16, 20)))
-    elif not blob:
-        raise ImageError('empty image', 'the compressed image is empty')
-    else:
-        raise ImageError(
-            'neither jpeg nor png', f'neither jpeg nor png: the data starts with {blob[:8]!r}'
-        )
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        image = cv2.imdecode(np.frombuffer(blob, np.uint8), flags)
-    except cv2.error as error:
-        raise ImageError(
-            'image damaged', f'the compressed image cannot be decoded: {error.err}'
-        ) from None
-    if image is None:
-        raise ImageError('image damaged', f'the compressed image of {len(blob)} bytes is damaged')
-    return image

@@ -2,10 +2,12 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
+from emotion_perception.keras_file import check_keras_file
 from emotion_perception.litert import ModelError
 from emotion_perception.model_description import HEADS, ModelDescription, read_description
 
@@ -27,6 +29,27 @@ class _KerasBackend:
         return answer
 
 
+def open_keras(path: Path) -> Any:
+    """
+    Return the model in a .keras or .h5 file, which is looked over first.
+
+    Keras' own safe mode is on too, but not every version of it holds for both kinds of file.
+
+    Raises:
+        ModelError: if the file is damaged, or holds code or something else than layers.
+
+    """
+    import keras
+
+    check_keras_file(path)
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        # whatever Keras, h5py and zipfile stumble over in a file that somebody else wrote
+        reason = (str(error).splitlines() or [''])[0] or type(error).__name__
+        raise ModelError(f'{path} cannot be loaded: {reason[:300]}') from None
+
+
 def load_keras(path: Path) -> tuple[_KerasBackend, ModelDescription]:
     """
     Load a .keras or .h5 model of one output over the seven expressions, or of one for each head.
@@ -44,14 +67,9 @@ def load_keras(path: Path) -> tuple[_KerasBackend, ModelDescription]:
             f'{path.name} needs TensorFlow, which is not installed; convert it with '
             '`emotion-training export` or install tensorflow'
         )
-    import keras
-
     if not path.is_file():
         raise ModelError(f'there is no model file {path}')
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (OSError, TypeError, ValueError) as error:
-        raise ModelError(f'{path} cannot be loaded: {str(error).splitlines()[0]}') from None
+    model = open_keras(path)
     shapes = [tuple(output.shape) for output in model.outputs]
     if tuple(model.input_shape[1:3]) != (48, 48) or any(s[-1] != len(EMOTIONS) for s in shapes):
         raise ModelError(

@@ -72,7 +72,14 @@ def read_description(path: Path) -> ModelDescription:
         description = ModelDescription(**values)
         temperatures = {head: float(t) for head, t in description.temperature.items()}
         int(description.input['side_px'])
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ModelError(f'{path} is not the description of a model: {error}') from None
     texts = (description.name, description.sha256, *description.heads)
     if not all(isinstance(text, str) for text in texts):

@@ -1,13 +1,12 @@
 """The lifecycle node: wires parameters, images, the pipeline and the messages together."""
 
-import sys
 import threading
 import time
 from typing import Any
 
 import cv2
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.exceptions import NameValidationException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
@@ -125,8 +124,16 @@ class EmotionNode(SteadyLifecycleNode):
         )
         compressed = self.get_parameter('image_transport').value == 'compressed'
         kind, topic = (CompressedImage, 'image/compressed') if compressed else (Image, 'image')
-        self._worker = FrameWorker(server.serve, self._statistics)
-        self._subscription = self.create_subscription(kind, topic, self._worker.put, _IMAGE_QOS)
+        worker = FrameWorker(server.serve, self._statistics)
+        try:
+            self._subscription = self.create_subscription(kind, topic, worker.put, _IMAGE_QOS)
+        except (NameValidationException, RuntimeError) as error:
+            # a name that is right in ROS may be too long for DDS
+            worker.stop()
+            self._trouble = f'cannot be activated: {topic} cannot be subscribed to: {error}'
+            self.get_logger().error(self._trouble)
+            return FAILURE
+        self._worker, self._trouble = worker, ''
         self._active_since = time.monotonic()
         self._state = 'active'
         self.get_logger().info(f'reading {self._subscription.topic_name}')
@@ -230,10 +237,7 @@ class EmotionNode(SteadyLifecycleNode):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is told to stop."""
-    try:
-        run_node(EmotionNode, args)
-    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-        sys.exit(f'emotion_node: {error}')
+    run_node(EmotionNode, args, 'emotion_node')
 
 
 if __name__ == '__main__':

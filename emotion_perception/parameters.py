@@ -163,6 +163,8 @@ def check(parameters: Iterable[Parameter], configured: bool) -> SetParametersRes
 
     """
     for parameter in parameters:
+        if not parameter.name:  # which rclpy takes for declared
+            return SetParametersResult(successful=False, reason='a parameter has a name')
         spec = _BY_NAME.get(parameter.name)
         if spec is None:
             continue

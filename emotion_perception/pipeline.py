@@ -157,6 +157,17 @@ class Pipeline:
         alone.change_settings(self._settings)
         return alone
 
+    def with_parts(self, detector: Detector, classifier: EmotionClassifier) -> 'Pipeline':
+        """Return a pipeline with other networks, and with the tracker and the settings of this one."""
+        other = Pipeline(detector, classifier, self.tracker, self.detect_every)
+        other.change_settings(self._settings)
+        return other
+
+    @property
+    def settings(self) -> TrackingSettings:
+        """Smoothing and thresholds in use."""
+        return self._settings
+
     def process(self, image_bgr: np.ndarray, stamp: float | None = None) -> list[FaceEmotion]:
         """
         Return what each face in the image shows, by face_id.

@@ -1,16 +1,22 @@
 """Begin and end with ROS: the same for every program of this package, in every ROS 2 release."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import rclpy
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from emotion_perception.log_folder import NO_LOG_FILES, why_no_log_files
 from emotion_perception.shared_memory import remove_orphans
+
+
+class StartError(RuntimeError):
+    """A program that cannot begin as asked; the message is one line that says why."""
 
 
 @contextmanager
@@ -25,6 +31,9 @@ def ros_session(args: list[str] | None = None, catch_signals: bool = True) -> It
         args: of the command line.
         catch_signals: let ROS shut down on SIGINT and SIGTERM; else that is left to the caller.
 
+    Raises:
+        StartError: if ROS does not understand `args`.
+
     """
     # `with rclpy.init()` says the same, but only since Kilted
     chosen = SignalHandlerOptions.ALL if catch_signals else SignalHandlerOptions.NO
@@ -36,7 +45,12 @@ def ros_session(args: list[str] | None = None, catch_signals: bool = True) -> It
             print(f'no log files are kept: {trouble}', file=sys.stderr)
         args = [*args, *NO_LOG_FILES]
     remove_orphans()
-    rclpy.init(args=args, signal_handler_options=chosen)
+    try:
+        rclpy.init(args=args, signal_handler_options=chosen)
+    except RuntimeError as error:
+        # all that rcl refuses comes as such; the places in its sources say nothing to a user
+        said = re.sub(r',?\s+at /\S+', '', str(error).removeprefix('failed to initialize rcl: '))
+        raise StartError(' '.join(said.split())) from None
     try:
         yield
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -49,11 +63,22 @@ def ros_session(args: list[str] | None = None, catch_signals: bool = True) -> It
         rclpy.try_shutdown()
 
 
-def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
-    """Make a node and spin it until it is told to stop."""
-    with ros_session(args):
-        node = make_node()
-        try:
-            rclpy.spin(node)
-        finally:
-            node.destroy_node()
+def run_node(make_node: Callable[[], Node], args: list[str] | None = None, name: str = '') -> None:
+    """
+    Make a node and spin it until it is told to stop.
+
+    Args:
+        make_node: makes it.
+        args: of the command line.
+        name: of the program, for the one line that says why it cannot begin; it ends with 1 then.
+
+    """
+    try:
+        with ros_session(args):
+            node = make_node()
+            try:
+                rclpy.spin(node)
+            finally:
+                node.destroy_node()
+    except (StartError, InvalidParameterTypeException, InvalidParameterValueException) as error:
+        sys.exit(f'{name}: {" ".join(str(error).split())}')

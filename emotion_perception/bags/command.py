@@ -1,6 +1,7 @@
 """The subcommand `bag` of `emotion-perception`."""
 
 import argparse
+import hashlib
 import math
 import signal
 import sys
@@ -8,7 +9,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from emotion_perception.bags.errors import BagError
+from emotion_perception.bags.errors import BagError, visible
 
 _LIBRARIES = ('apsw', 'backports', 'jinja2', 'lz4', 'rosbags', 'ruamel', 'tqdm')
 _STORAGES = ('mcap', 'sqlite3')
@@ -41,7 +42,7 @@ def add_parser(
     process.add_argument(
         '--only-new', action='store_true', help="leave the recording's own messages out"
     )
-    process.set_defaults(run=_run(_process), make_pipeline=make_pipeline)
+    process.set_defaults(run=_run(_process, kept=True), make_pipeline=make_pipeline)
 
     play = actions.add_parser('play', help='send the images to a live node, record its answers')
     _add_in_and_out(play)
@@ -121,8 +122,10 @@ def _above_0(text: str) -> float:
     return value
 
 
-def _run(action: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """Say what to install where a library is missing, and that nothing is left where it was stopped."""
+def _run(
+    action: Callable[[argparse.Namespace], int], kept: bool = False
+) -> Callable[[argparse.Namespace], int]:
+    """Say what to install where a library is missing, and what is `kept` where it was stopped."""
 
     def run(args: argparse.Namespace) -> int:
         try:
@@ -140,7 +143,9 @@ def _run(action: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Name
         except ImportError as error:
             raise BagError(str(error)) from None
         except KeyboardInterrupt:
-            print('stopped; nothing was written, start the same command again', file=sys.stderr)
+            what = f'{args.out}.partial keeps what was found' if kept else 'nothing was written'
+            advice = ' to go on' if kept else ''
+            print(f'stopped; {what}, start the same command again{advice}', file=sys.stderr)
             return 130
 
     return run
@@ -153,22 +158,29 @@ def _until_stopped() -> threading.Event:
     return stopped
 
 
+def _files(*paths: str | None) -> str:
+    """Return what tells these files from others."""
+    contents = [Path(path).read_bytes() if path else b'' for path in paths]
+    return ' '.join(hashlib.sha256(content).hexdigest()[:16] for content in contents)
+
+
 def _process(args: argparse.Namespace) -> int:
     from emotion_perception.bags.process import process_bag
 
     outcome = process_bag(
         args.source, args.out, args.make_pipeline(args, True), args.topic, args.namespace,
-        args.only_new, args.storage, args.compress,
+        args.only_new, args.storage, args.compress, _files(args.detector_model, args.model),
     )  # fmt: skip
+    before = f'; {outcome.recalled} were read by the run before' * bool(outcome.recalled)
     print(
-        f'{args.out}: {outcome.images} images of {outcome.topic}, {outcome.faces} faces '
-        f'with {len(outcome.ids)} ids'
+        f'{args.out}: {outcome.images} images of {visible(outcome.topic)}, {outcome.faces} faces '
+        f'with {len(outcome.ids)} ids{before}'
     )
     for topic in outcome.left_out:
-        print(f'left out, for its type is not known: {topic}', file=sys.stderr)
+        print(f'left out, for its type is not known: {visible(topic)}', file=sys.stderr)
     for topic, count in outcome.missing.items():
         print(
-            f'{args.source}: {count} messages of {topic} are announced and missing',
+            f'{args.source}: {count} messages of {visible(topic)} are announced and missing',
             file=sys.stderr,
         )
     if outcome.unusable:
@@ -197,7 +209,7 @@ def _play(args: argparse.Namespace) -> int:
     p50, p99 = played.latency_ms()
     answered = len(played.round_trips_s)
     print(
-        f'{args.out}: {played.sent} images of {played.topic} sent, {answered} answered, '
+        f'{args.out}: {played.sent} images of {visible(played.topic)} sent, {answered} answered, '
         f'answer after p50 {p50:.1f} ms, p99 {p99:.1f} ms; {played.late} sent late'
     )
     if played.unusable or played.damaged:

@@ -1,19 +1,22 @@
 """Messages to the bytes of a recording and back; the definitions that a recording carries with them."""
 
 import array
+import re
 from pathlib import Path
 from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
 from builtin_interfaces.msg import Time
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.serialization import serialize_message
+from rclpy.validate_full_topic_name import validate_full_topic_name
 from rosbags.interfaces import Connection, MessageDefinitionFormat
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from emotion_perception.bags.errors import BagError
+from emotion_perception.bags.errors import BagError, visible
 from emotion_perception.image_conversion import ImageError
 
 RAW = 'sensor_msgs/msg/Image'
@@ -22,9 +25,39 @@ EMOTION = 'emotion_msgs/msg/Emotion'
 EMOTIONS_OF_IMAGE = 'emotion_msgs/msg/EmotionArray'
 
 
+_LONGEST_DEFINITION = 2**20
+_MOST_BRACKETS = 20
+
+
+def checked_topic(name: str) -> str:
+    """
+    Return the whole name of a topic, with `/` in front.
+
+    Raises:
+        BagError: if ROS knows no such names.
+
+    """
+    whole = f'/{name.lstrip("/")}'
+    try:
+        validate_full_topic_name(whole)
+    except InvalidTopicNameException:
+        raise BagError(
+            f"'{visible(name)}' is no name of a topic: letters, digits, _ and / between them, "
+            'no digit first'
+        ) from None
+    return whole
+
+
 def emotion_topics(namespace: str = '') -> tuple[str, str]:
-    """Return the names of the topics for Emotion and EmotionArray."""
-    prefix = f'/{namespace.strip("/")}' if namespace.strip('/') else ''
+    """
+    Return the names of the topics for Emotion and EmotionArray.
+
+    Raises:
+        BagError: if the namespace is none.
+
+    """
+    inside = namespace.strip('/')
+    prefix = checked_topic(inside) if inside else ''
     return f'{prefix}/emotion', f'{prefix}/emotion/faces'
 
 
@@ -105,12 +138,14 @@ class MessageTypes:
             known = connection.msgtype in self._store.fielddefs
             return self.define(connection.msgtype) if known else None
         if not digest:
-            digest = _hash(connection.msgtype, text, connection.msgdef.format)
+            digest = hash_definition(connection.msgtype, text, connection.msgdef.format)
         return (text, digest) if digest else None
 
 
-def _hash(msgtype: str, text: str, form: MessageDefinitionFormat) -> str:
+def hash_definition(msgtype: str, text: str, form: MessageDefinitionFormat) -> str:
     """Return the RIHS01 hash of a definition, empty where it cannot be parsed."""
+    if len(text) > _LONGEST_DEFINITION or _is_endless(text):
+        return ''
     store = get_typestore(Stores.EMPTY)
     try:
         if form == MessageDefinitionFormat.MSG:
@@ -124,3 +159,10 @@ def _hash(msgtype: str, text: str, form: MessageDefinitionFormat) -> str:
     except Exception:
         # a definition that somebody else wrote; whatever is odd in it, its topic is left out and named
         return ''
+
+
+def _is_endless(text: str) -> bool:
+    """Tell whether rosbags' parser would not come to an end: each bracket inside another takes forty times longer."""
+    plain = re.sub(r'"(?:\\.|[^"\\])*"|/\*.*?\*/|//[^\n]*', ' ', text, flags=re.DOTALL)
+    rest = re.sub(r'@\s*[\w:]+\s*\([^()]*\)', ' ', plain)
+    return rest.count('(') > _MOST_BRACKETS or re.search(r'\([^)]*\(', rest) is not None

@@ -11,7 +11,7 @@ from rosbags.interfaces import Connection
 from tqdm import tqdm
 
 from emotion_perception.bags.errors import BagError
-from emotion_perception.bags.message_types import MessageTypes
+from emotion_perception.bags.message_types import MessageTypes, checked_topic, emotion_topics
 from emotion_perception.bags.player import BagTime, Player
 from emotion_perception.bags.reading import Bag, image_connections, open_bag
 from emotion_perception.bags.writing import STORAGES, NewBag, new_bag
@@ -109,6 +109,8 @@ def play_bag(
 
     """
     options = options or PlayOptions()
+    checked_topic(options.to or 'image')
+    emotion_topics(options.namespace)
     types, stopped = MessageTypes(), stopped or threading.Event()
     bag_time = BagTime(0.0 if options.every_image else options.rate)
     with open_bag(source) as bag, new_bag(out, storage) as new:

@@ -2,14 +2,19 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from tqdm import tqdm
 
+from emotion_perception.bags import journal
 from emotion_perception.bags.errors import BagError
+from emotion_perception.bags.journal import Found, Journal
+from emotion_perception.bags.memory import Memory
 from emotion_perception.bags.message_types import (
     EMOTION,
     EMOTIONS_OF_IMAGE,
@@ -34,6 +39,7 @@ class Outcome:
         images: those that were looked at.
         faces: those found, in all images.
         ids: of these faces.
+        recalled: images that a run before had read, which was interrupted.
         unusable: images that could not be read, by kind of fault.
         first_fault: what the first of them said.
         missing: messages of each topic that the recording announces and does not hold.
@@ -45,6 +51,7 @@ class Outcome:
     images: int = 0
     faces: int = 0
     ids: set[int] = field(default_factory=set)
+    recalled: int = 0
     unusable: Counter = field(default_factory=Counter)
     first_fault: str = ''
     missing: dict[str, int] = field(default_factory=dict)
@@ -54,10 +61,11 @@ class Outcome:
 class ImageReader:
     """Answers image after image as the node does, and counts."""
 
-    def __init__(self, pipeline: Pipeline, types: MessageTypes, outcome: Outcome):
-        """Begin."""
-        self._pipeline, self._types, self._outcome = pipeline, types, outcome
-        self._clock = StreamClock()
+    def __init__(self, pipeline: Pipeline, types: MessageTypes, outcome: Outcome, kept: Journal):
+        """Begin; what `kept` holds is not asked of the networks again."""
+        self._memory, self._clock = Memory(), StreamClock()
+        self._pipeline = self._memory.pipeline(pipeline)
+        self._types, self._outcome, self._kept = types, outcome, kept
 
     def answer(self, data: bytes, msgtype: str, stamp_ns: int) -> EmotionArray | None:
         """
@@ -71,18 +79,36 @@ class ImageReader:
             stamp_ns: when it was recorded; tells the time where stamps stand still.
 
         """
+        known = self._kept.recall(image := journal.digest(data))
+        found = known or Found(image)
+        self._memory.begin(found, recalling=known is not None)
+        self._outcome.recalled += known is not None
+        array = self._answer(data, msgtype, stamp_ns, found)
+        if known is None:
+            self._kept.add(found)
+        return array
+
+    def _answer(
+        self, data: bytes, msgtype: str, stamp_ns: int, found: Found
+    ) -> EmotionArray | None:
         outcome = self._outcome
         outcome.images += 1
         try:
+            if found.fault:
+                raise ImageError(*found.fault)
             message = self._types.decode_image(data, msgtype)
-            image = image_to_bgr(message)
+            image = found.picture() if found.shape else image_to_bgr(message)
+            found.shape = image.shape[0], image.shape[1]
             jumps = self._clock.jumps_back
             time_s = self._clock.time_of(seconds(message.header.stamp), stamp_ns * 1e-9)
             if self._clock.jumps_back > jumps:
                 self._pipeline.reset()
             faces = self._pipeline.process(image, time_s)
         except (ImageError, cv2.error, ValueError) as error:
-            outcome.unusable[getattr(error, 'kind', type(error).__name__)] += 1
+            kind = getattr(error, 'kind', type(error).__name__)
+            if found.shape is None:
+                found.fault = kind, str(error)
+            outcome.unusable[kind] += 1
             outcome.first_fault = outcome.first_fault or str(error)
             return None
         outcome.faces += len(faces)
@@ -102,9 +128,13 @@ def process_bag(
     only_new: bool = False,
     storage: str = STORAGES[0],
     compress: bool = False,
+    identity: str = '',
 ) -> Outcome:
     """
     Write a recording with the emotions in the images of another.
+
+    A run that was interrupted leaves what it found in `out`.partial, and the next one goes on from there,
+    as long as the images, the pipeline and the code are the same; it ends with the same bytes.
 
     Args:
         source: the recording.
@@ -115,27 +145,46 @@ def process_bag(
         only_new: leave the recording's own messages out.
         storage: one of `STORAGES`.
         compress: with zstd.
+        identity: what the pipeline's own settings do not tell of it, such as its detector's file.
 
     Raises:
         BagError: if `source` cannot be read, holds no images, or `out` cannot be written.
 
     """
+    names = emotion_topics(namespace)
     types = MessageTypes()
     with open_bag(source) as bag:
         images = image_connections(bag, topic)
         outcome = Outcome(images[0].topic)
         if not only_new:
-            _refuse_taken(bag, emotion_topics(namespace))
-        with new_bag(out, storage, compress) as new:
+            _refuse_taken(bag, names)
+        key = _key(pipeline, identity)
+        with (
+            new_bag(out, storage, compress, keep=journal.NAME) as new,
+            closing(Journal(new.partial / journal.NAME, key)) as kept,
+        ):
             copies = {} if only_new else _copies(bag, new, types, outcome)
-            read = _process(
-                bag, new, images, copies, ImageReader(pipeline, types, outcome), types, namespace
-            )
+            reader = ImageReader(pipeline, types, outcome, kept)
+            read = _process(bag, new, images, copies, reader, types, names)
             new.describe('emotion_perception.images', outcome.topic)
             model = pipeline.classifier.description
             new.describe('emotion_perception.model', f'{model.name} sha256 {model.sha256}')
         outcome.missing = bag.missing(read)
     return outcome
+
+
+def _key(pipeline: Pipeline, identity: str) -> dict[str, Any]:
+    """Return all that the answers depend on, but the images."""
+    model, detector = pipeline.classifier.description, pipeline.detector
+    return {
+        'code': journal.code_digest(),
+        'packages': journal.installed(),
+        'model': [model.name, model.sha256, pipeline.classifier.head, model.temperature],
+        'detector': [type(detector).__name__, detector.min_score, detector.min_face_px],
+        'every': pipeline.detect_every,
+        'tracking': asdict(pipeline.settings) if pipeline.tracker else None,
+        'identity': identity,
+    }
 
 
 def _refuse_taken(bag: Bag, names: tuple[str, str]) -> None:
@@ -169,10 +218,9 @@ def _process(
     copies: dict[int, Connection],
     reader: ImageReader,
     types: MessageTypes,
-    namespace: str,
+    names: tuple[str, str],
 ) -> list[Connection]:
     """Write all messages; return the connections that were read."""
-    names = emotion_topics(namespace)
     emotions = new.add_topic(names[0], EMOTION, types.define(EMOTION))
     arrays = new.add_topic(names[1], EMOTIONS_OF_IMAGE, types.define(EMOTIONS_OF_IMAGE))
     of_images = {one.id for one in images}

@@ -1,5 +1,6 @@
 """Open a rosbag2 recording: sqlite3 or mcap, compressed or not, a folder or its data file alone."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -8,11 +9,14 @@ from pathlib import Path
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
-from emotion_perception.bags.errors import BagError
+from emotion_perception.bags.addresses import addressable
+from emotion_perception.bags.errors import BagError, visible
 from emotion_perception.bags.message_types import COMPRESSED, RAW
+from emotion_perception.bags.unpacking import bound_rosbags, refuse_bombs
 
 _LATEST_NS = 2**63 - 1
 _ZSTD = b'\x28\xb5\x2f\xfd'  # magic number; the bytes of a message begin with 0
+_LARGEST_METADATA = 2**24
 
 
 @contextmanager
@@ -23,7 +27,7 @@ def _one_line(path: Path) -> Iterator[None]:
     except Exception as error:
         # rosbags parses what a stranger wrote: struct, key, type, decompression and database errors
         # all mean that the file is not a whole recording
-        reason = ' '.join(str(error).split()).rstrip('.') or type(error).__name__
+        reason = ' '.join(visible(str(error)).split()).rstrip('.') or type(error).__name__
         advice = '; was it cut short? `mcap recover` mends it' if 'end magic' in reason else ''
         raise BagError(
             f'{path} is no recording, or a damaged one: {reason[:200]}{advice}'
@@ -34,15 +38,50 @@ def _check_kind(path: Path) -> None:
     if not path.exists():
         raise BagError(f'there is no recording {path}')
     if path.is_dir():
-        if not (path / 'metadata.yaml').is_file():
-            raise BagError(
-                f'{path} is no recording: it holds no metadata.yaml; '
-                'name its .mcap or .db3 file where the recorder could not finish'
-            )
+        _check_folder(path)
     elif path.suffix == '.bag':
         raise BagError(f'{path} is a ROS 1 bag; `rosbags-convert {path}` makes a ROS 2 one of it')
-    elif path.suffix not in ('.mcap', '.db3'):
+    elif path.suffix not in ('.mcap', '.db3') or not path.is_file():
         raise BagError(f'{path} is no recording: name a rosbag2 folder, or a .mcap or .db3 file')
+
+
+def _check_folder(path: Path) -> None:
+    """Refuse a folder whose metadata would make the reader open something else than its own files."""
+    metadata = path / 'metadata.yaml'
+    if not metadata.is_file():
+        raise BagError(
+            f'{path} is no recording: it holds no metadata.yaml; '
+            'name its .mcap or .db3 file where the recorder could not finish'
+        )
+    if metadata.stat().st_size > _LARGEST_METADATA:
+        raise BagError(f'{path} is no recording, or a damaged one: its metadata.yaml is too large')
+    text = metadata.read_bytes()
+    for file in path.iterdir():
+        if os.fsencode(file.name) not in text:
+            continue
+        where = file.resolve()
+        if where.parent != path.resolve():
+            raise BagError(
+                f'{path} is damaged: {file.name} is a link to a file outside the recording'
+            )
+        if not where.is_file():
+            raise BagError(f'{path} is damaged: {file.name} is no file')
+
+
+def _check_contents(reader: Reader) -> None:
+    """Refuse what only a damaged or forged file says of itself."""
+    times = reader.message_count, reader.start_time, reader.end_time
+    rows = [(one.topic, one.msgtype, one.digest, one.msgcount) for one in reader.connections]
+    for kind, values in (
+        (int, [*times, *(row[3] for row in rows)]),
+        (str, [text for row in rows for text in row[:3]]),
+    ):
+        odd = next((value for value in values if not isinstance(value, kind)), None)
+        if odd is not None or None in values:
+            raise ValueError(f'it has {type(odd).__name__} where {kind.__name__} is expected')
+    if any(row[3] < 0 for row in rows):
+        raise ValueError('it announces fewer than no messages')
+    refuse_bombs(reader)
 
 
 class Bag:
@@ -83,6 +122,9 @@ class Bag:
             if found is None:
                 return
             connection, stamp_ns, data = found
+            if not isinstance(stamp_ns, int) or not isinstance(data, bytes):
+                kinds = f'{type(stamp_ns).__name__} and {type(data).__name__}'
+                raise BagError(f'{self.path} is damaged: a message is {kinds}, not time and bytes')
             if not 0 <= stamp_ns < _LATEST_NS:
                 raise BagError(f'{self.path} is damaged: a message has the time {stamp_ns} ns')
             if data[:4] == _ZSTD:
@@ -91,7 +133,7 @@ class Bag:
                     'name the folder, not the file'
                 )
             self._read[connection.topic] += 1
-            yield connection, stamp_ns, bytes(data)
+            yield connection, stamp_ns, data
 
     def missing(self, connections: Iterable[Connection]) -> dict[str, int]:
         """Return how many messages of each topic are announced and were not found by `messages`."""
@@ -121,15 +163,18 @@ def open_bag(path: str | Path) -> Iterator[Bag]:
     if path.name == 'metadata.yaml':
         path = path.parent
     _check_kind(path)
-    with _one_line(path):
-        reader = Reader(path)
-        reader.open()
-    try:
+    bound_rosbags()
+    with addressable(path) as address:
         with _one_line(path):
-            bag = Bag(reader, path)
-        yield bag
-    finally:
-        reader.close()
+            reader = Reader(address)
+            reader.open()
+        try:
+            with _one_line(path):
+                _check_contents(reader)
+                bag = Bag(reader, path)
+            yield bag
+        finally:
+            reader.close()
 
 
 def image_connections(bag: Bag, topic: str = '') -> tuple[Connection, ...]:
@@ -150,7 +195,7 @@ def image_connections(bag: Bag, topic: str = '') -> tuple[Connection, ...]:
         chosen = [one for one in bag.on(wanted) if one in images]
         if not chosen and bag.on(wanted):
             kind = bag.on(wanted)[0]
-            reason = f'is {kind.msgtype}' if kind.msgcount else 'is empty'
+            reason = f'is {visible(kind.msgtype)}' if kind.msgcount else 'is empty'
             raise BagError(f'{bag.path}: {wanted!r} {reason}, not images; {_listed(images)}')
         if not chosen:
             raise BagError(f'{bag.path} holds no topic {wanted!r}; {_listed(images)}')
@@ -177,5 +222,7 @@ def _listed(images: list[Connection]) -> str:
     found: Counter[tuple[str, str]] = Counter()
     for one in images:
         found[one.topic, one.msgtype.rpartition('/')[2]] += one.msgcount
-    names = [f'{topic} ({count} {kind})' for (topic, kind), count in sorted(found.items())]
+    names = [
+        f'{visible(topic)} ({count} {kind})' for (topic, kind), count in sorted(found.items())
+    ]
     return 'images are on ' + ', '.join(names)

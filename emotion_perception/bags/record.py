@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 from tqdm import tqdm
 
 from emotion_perception.bags.errors import BagError
-from emotion_perception.bags.message_types import COMPRESSED, RAW, MessageTypes
+from emotion_perception.bags.message_types import COMPRESSED, RAW, MessageTypes, checked_topic
 from emotion_perception.bags.writing import STORAGES, new_bag
 from emotion_perception.camera import FrameSource, MovingStill, VideoSource, open_source
 from emotion_perception.messages import bgr_to_image, time_message
@@ -67,11 +67,11 @@ def record_bag(
 
     Raises:
         CameraError: if the source cannot be opened.
-        BagError: if it shows nothing, never ends, or `out` cannot be written.
+        BagError: if it shows nothing, never ends, `topic` is no name, or `out` cannot be written.
 
     """
     stopped = stopped or threading.Event()
-    topic = f'/{(topic or TOPICS[form]).lstrip("/")}'
+    topic = checked_topic(topic or TOPICS[form])
     types = MessageTypes()
     camera = open_source(source, loop=False)
     try:

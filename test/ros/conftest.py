@@ -185,8 +185,8 @@ class Peer:
         self.spin(0.5)
 
     def send(self, message):
-        """Publish one image."""
-        raw = isinstance(message, Image)
+        """Publish one image, or any bytes in place of a raw one."""
+        raw = isinstance(message, (Image, bytes))
         (self._images if raw else self._compressed).publish(message)
 
     def answer_to(self, message, timeout_s=10.0):

@@ -19,7 +19,6 @@ from emotion_training.networks import expression_net
 from emotion_training.train import RunError, train
 
 from emotion_perception.classification import EmotionClassifier
-from emotion_perception.litert import ModelError
 
 SMALL = TrainingConfig(
     name='drawn', network='expression_net', network_args={'stem': 8, 'widths': (16, 32), 'depths': (1, 1)},
@@ -209,20 +208,6 @@ def test_a_model_of_the_old_format_is_read(tmp_path):
     expected = np.asarray(model(faces[..., None].astype('float32') / 255))
     found = EmotionClassifier.load(tmp_path / 'model.h5').classify(faces)
     assert found == pytest.approx(expected, abs=1e-4)
-
-
-def test_code_inside_a_model_file_is_refused(tmp_path):
-    model = keras.Sequential(
-        [
-            keras.Input((48, 48, 1)),
-            keras.layers.Flatten(),
-            keras.layers.Dense(7),
-            keras.layers.Lambda(lambda x: x),
-        ]
-    )
-    model.save(tmp_path / 'model.keras')
-    with pytest.raises(ModelError, match='model.keras cannot be loaded'):
-        EmotionClassifier.load(tmp_path / 'model.keras')
 
 
 def test_the_shipped_recipe_builds_a_network_within_its_budget():

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
+from emotion_perception.keras_backend import open_keras
 from emotion_perception.model_description import HEADS, ModelDescription
 from emotion_training.answers import answers
 from emotion_training.calibration import fit_temperature
@@ -115,7 +116,7 @@ def export(
 
     """
     record = json.loads((run / 'run.json').read_text())
-    model = keras.saving.load_model(run / 'best.keras', compile=False)
+    model = open_keras(run / 'best.keras')
     heads = tuple(head for head in HEADS if head in model.output_names)
     faces = validation.images[..., None].astype(np.float32)
     asked = for_the_robot(model, heads, mirror)

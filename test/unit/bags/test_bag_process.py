@@ -276,7 +276,7 @@ def test_nothing_is_written_over(capsys, tmp_path, portrait_bag):
     ('error', 'said'),
     [
         (OSError(errno.ENOSPC, 'No space left on device'), 'make room and start the same command again'),
-        (KeyboardInterrupt(), 'stopped; nothing was written, start the same command again'),
+        (KeyboardInterrupt(), 'keeps what was found, start the same command again to go on'),
     ],
     ids=['disk full', 'Ctrl-C'],
 )  # fmt: skip
@@ -293,7 +293,11 @@ def test_whole_or_not_at_all(capsys, tmp_path, portrait_bag, monkeypatch, error,
     assert code == (2 if isinstance(error, OSError) else 130)
     assert out == ''
     assert said in errors[0]
-    assert list(tmp_path.iterdir()) == [portrait_bag]
+    assert sorted(tmp_path.iterdir()) == [tmp_path / 'out.partial', portrait_bag]
+    assert {path.name for path in (tmp_path / 'out.partial').iterdir()} == {
+        '.unfinished',
+        'journal',
+    }
 
 
 def test_what_a_killed_run_left_goes_and_what_others_left_stays(capsys, tmp_path, portrait_bag):

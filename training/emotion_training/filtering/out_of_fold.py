@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,11 @@ def _fingerprint(data: Dataset, folds: int, epochs: int, seed: int) -> str:
 def _saved(path: Path, key: str) -> np.ndarray | None:
     if not path.exists():
         return None
-    with np.load(path) as stored:
-        return stored['answers'] if str(stored['key']) == key else None
+    try:
+        with np.load(path) as stored:
+            return stored['answers'] if str(stored['key']) == key else None
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile):
+        return None  # what is there is damaged, or none of ours: made anew
 
 
 def _answer(data: Dataset, held_out: np.ndarray, epochs: int, seed: int, name: str) -> np.ndarray:
