@@ -2,16 +2,10 @@
 
 import argparse
 import json
-import os
-import platform
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import cv2
-import numpy as np
 
 from benchmarks import (
     cameras,
@@ -25,6 +19,7 @@ from benchmarks import (
     tables,
     transport,
 )
+from benchmarks.machine import machine
 
 PARTS = (
     'peers',
@@ -37,27 +32,6 @@ PARTS = (
     'transport',
     'cameras',
 )
-
-
-def _machine() -> dict[str, Any]:
-    model = next(
-        (
-            line.split(':')[1].strip()
-            for line in Path('/proc/cpuinfo').read_text().splitlines()
-            if line.startswith('model name')
-        ),
-        platform.machine(),
-    )
-    return {
-        'processor': model,
-        'cores': len(os.sched_getaffinity(0)),
-        'load_before': round(os.getloadavg()[0], 2),
-        'python': platform.python_version(),
-        'numpy': np.__version__,
-        'opencv': cv2.__version__,
-        'litert': version('ai-edge-litert'),
-        'ros': os.environ.get('ROS_DISTRO', 'kilted wheels'),
-    }
 
 
 def _arguments() -> argparse.Namespace:
@@ -107,7 +81,7 @@ def main() -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / 'results.json'
     results: dict[str, Any] = json.loads(path.read_text()) if args.part and path.exists() else {}
-    results['machine'] = _machine()
+    results['machine'] = machine()
     for name in args.part or PARTS:
         say(f'measuring {name}')
         results[name] = works[name]()

@@ -15,7 +15,8 @@ _COLUMNS = {1: 1, 3: 3, 10: 5}
 
 
 @cache
-def _head() -> np.ndarray:
+def portrait_head() -> np.ndarray:
+    """Return the head of the NASA portrait, BGR uint8 [210, 210, 3]; not to be changed."""
     image = cv2.imread(str(portrait_path()))
     assert image is not None
     return image[_HEAD]
@@ -41,7 +42,7 @@ def frame(size: tuple[int, int], faces: int, shift: int = 0, seed: int = 0) -> n
     columns = _COLUMNS[faces]
     rows = -(-faces // columns)
     side = int(min(width / columns, height / rows, 0.6 * height) * 0.92)
-    head = cv2.resize(_head(), (side, side), interpolation=cv2.INTER_AREA)
+    head = cv2.resize(portrait_head(), (side, side), interpolation=cv2.INTER_AREA)
     for index in range(faces):
         x = round(width * (index % columns + 0.5) / columns - side / 2) + shift
         y = round(height * (index // columns + 0.5) / rows - side / 2)

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from emotion_msgs.msg import EmotionArray
 from emotion_perception.messages import seconds
 
 _TICKS = os.sysconf('SC_CLK_TCK')
+DOMAINS = range(101, 201)
 
 
 class Process:
@@ -54,6 +56,24 @@ class Process:
         """Return the seconds from its start until it logged `word`; None if it did not."""
         return next((at - self.started for at, line in self.log if word in line), None)
 
+    def memory_parts_mb(self) -> dict[str, float]:
+        """Return its ``resident`` memory in MB and what that is: ``anonymous``, ``shared``, ``file``."""
+        status = Path(f'/proc/{self._process.pid}/status').read_text()
+        names = {
+            'resident': 'VmRSS',
+            'anonymous': 'RssAnon',
+            'shared': 'RssShmem',
+            'file': 'RssFile',
+        }
+        return {
+            part: int(status.split(f'\n{name}:')[1].split()[0]) * 1024 / 1e6
+            for part, name in names.items()
+        }
+
+    def mappings(self) -> int:
+        """Return how many pieces its address space has: libraries, stacks, arenas, shared memory."""
+        return len(Path(f'/proc/{self._process.pid}/maps').read_text().splitlines())
+
     def cpu_s(self) -> float:
         """Return the CPU time that it took, user and system."""
         fields = Path(f'/proc/{self._process.pid}/stat').read_text().rsplit(')', 1)[1].split()
@@ -64,22 +84,61 @@ class Process:
         status = Path(f'/proc/{self._process.pid}/status').read_text()
         return int(status.split('VmRSS:')[1].split()[0]) * 1024 / 1e6
 
-    def stop(self) -> None:
-        """End it with SIGINT, as Ctrl-C does."""
-        if self._process.poll() is None:
+    def threads(self) -> int:
+        """Return how many threads it has."""
+        return sum(1 for _ in Path(f'/proc/{self._process.pid}/task').iterdir())
+
+    def handles(self) -> int:
+        """Return how many files and sockets it holds open."""
+        return sum(1 for _ in Path(f'/proc/{self._process.pid}/fd').iterdir())
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it with SIGKILL, which it cannot notice, and wait until it is gone."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        """End it with SIGINT, as Ctrl-C does, and with SIGKILL if it does not; return its exit code."""
+        if self.running:
             self._process.send_signal(signal.SIGINT)
             try:
                 self._process.wait(10)
             except subprocess.TimeoutExpired:
-                self._process.kill()
+                self.kill()
+        return self._process.returncode
+
+
+def free_domain(domains: Sequence[int]) -> int:
+    """
+    Return one of the ROS domains, by chance, that no process of this machine is in; any if there is none.
+
+    The first participant of a domain holds this port (DDSI-RTPS 2.3, 9.6.1: PB + DG * domain + d1).
+    """
+    for domain in random.sample(domains, len(domains)):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(('', 7400 + 250 * domain + 10))
+            except OSError:
+                continue
+        return domain
+    return random.choice(domains)
 
 
 class Bench:
     """A listener in this process and the processes that it listens to, in a domain of their own."""
 
-    def __init__(self) -> None:
-        """Join a domain that nobody else is likely to use."""
-        self.domain = random.randint(101, 200)
+    def __init__(self, domains: Sequence[int] = DOMAINS) -> None:
+        """Join one of the domains that nobody uses now."""
+        self.domain = free_domain(domains)
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=self.domain)
         self.node = rclpy.create_node('bench', context=self._context)
@@ -122,9 +181,9 @@ class Bench:
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
+def bench(domains: Sequence[int] = DOMAINS) -> Iterator[Bench]:
     """Give a `Bench` and clean up."""
-    made = Bench()
+    made = Bench(domains)
     try:
         yield made
     finally:

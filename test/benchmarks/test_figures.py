@@ -1,6 +1,7 @@
 """The benchmark's arithmetic, its pictures and its tables are right, and its peers are asked in turn."""
 
 import json
+import socket
 import sys
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from benchmarks import figures, growth, peers, stages, tables
 from benchmarks.frames import FACES, SIZES, frame
+from benchmarks.processes import free_domain
 from emotion_perception import Pipeline
 
 
@@ -81,6 +83,14 @@ def test_a_worker_that_cannot_start_says_why(tmp_path):
     peers.write_frames(tmp_path, 1)
     with pytest.raises(peers.PeerError, match="fer: .*No module named 'fer'"):
         peers.Worker('fer', sys.executable, tmp_path)
+
+
+def test_a_domain_that_somebody_is_in_is_not_taken():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as somebody:
+        # where Fast DDS waits for others in domain 215
+        somebody.bind(('', 61160))
+        assert [free_domain([215, 216]) for _ in range(5)] == [216] * 5
+        assert free_domain([215]) == 215
 
 
 def row(faces=1, size=(640, 480), p50=3.0, every=1):
