@@ -134,6 +134,11 @@ class Pipeline:
     def detect_every(self, value: int) -> None:
         self._finder.every = value
 
+    @property
+    def followed(self) -> int:
+        """How many faces are followed now; 0 without tracking."""
+        return self.tracker.followed if self.tracker else 0
+
     def reset(self) -> None:
         """Forget all faces, as before another camera's or recording's first image; ids go on."""
         self._finder.reset()

@@ -124,6 +124,11 @@ class Tracker:
         self._next_id = 1
         self._now_s = -math.inf
 
+    @property
+    def followed(self) -> int:
+        """How many faces are followed; one that is out of sight counts until it is forgotten."""
+        return len(self._tracks)
+
     def reset(self) -> None:
         """Forget all faces; ids go on."""
         self._tracks = []
