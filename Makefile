@@ -1,11 +1,12 @@
 # make demo     the node on real input, in processes of its own; CAMERA=0 or CAMERA=clip.mp4 chooses it
 # make test     everything the project checks
 # make bench    how fast it is here, beside the peers (ten minutes; YUNET=face_detection_yunet_2023mar.onnx adds YuNet and DeepFace)
+# make soak     35 minutes at 30 Hz with people coming and going: does anything grow (docs/reliability.md)
 # make docs     the generated parts of the documents, from the code and from docs/records
 # make setup    only what both need: .venv, ROS 2, the built packages (then: source env.sh)
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: demo test bench setup docs clean
+.PHONY: demo test bench soak setup docs clean
 CAMERA ?= portrait
 SECONDS_TO_LISTEN ?= 6
 TESTS ?= test
@@ -28,6 +29,11 @@ bench: setup
 	@benchmarks/set_up.sh
 	@source env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST && \
 	python -m benchmarks $(if $(YUNET),--yunet '$(YUNET)') $(if $(MEDIA),--media '$(MEDIA)') $(BENCH)
+
+soak:
+	@bootstrap/set_up.sh --tests
+	@source env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST && \
+	python -m reliability soak $(if $(MEDIA),--media '$(MEDIA)') $(SOAK)
 
 docs:
 	@bootstrap/set_up.sh --tests

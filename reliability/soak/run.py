@@ -1,0 +1,141 @@
+"""Camera, node and listener in processes of their own, for as long as a programme lasts."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.processes import NODE, Bench, Process, bench
+from reliability.soak.visits import Programme
+from reliability.soak.watch import Sample, StrangerError, Watch
+
+CAMERA = 'reliability.soak.camera'
+DOMAINS = range(215, 232)
+"""Whose ports lie above those that the system gives away: nobody takes one in half an hour."""
+_START_LIMIT_S = 60.0
+_SILENCE_LIMIT_S = 30.0
+_LEAVE_LIMIT_S = 20.0
+_SLOWEST = 3.0
+"""A camera that needs so many times as long as it should is not waited for any longer."""
+
+
+class SoakError(RuntimeError):
+    """The soak could not begin; the message says why."""
+
+
+@dataclass
+class Outcome:
+    """
+    What came of it.
+
+    Attributes:
+        programme: what the camera showed.
+        samples: the node, again and again.
+        counts: of `Watch`, by name.
+        followed_at_the_end: faces followed after the last one left; -1 if that was not asked any more.
+        ended: why it ended before the programme did; empty if it did not.
+
+    """
+
+    programme: Programme
+    samples: list[Sample] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    followed_at_the_end: int = -1
+    ended: str = ''
+
+
+def soak(
+    programme: Programme,
+    every_s: float,
+    media: Path | None = None,
+    note: Callable[[Sample], None] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """
+    Let people come and go before a camera, and watch the node.
+
+    Args:
+        programme: of the people.
+        every_s: time between two samples.
+        media: folder of further faces.
+        note: is given each sample.
+        stopped: tells whether to end early.
+
+    Raises:
+        SoakError: if node or camera do not start.
+
+    """
+    outcome = Outcome(programme)
+    with bench(DOMAINS) as b:
+        node = b.start(NODE, autostart='true')
+        if not b.spin(_START_LIMIT_S, lambda: b.node.count_publishers('emotion/faces')):
+            raise SoakError(f'the node does not start: {_last_words(node)}')
+        b.spin(1)
+        camera = b.start(
+            CAMERA, seed=programme.seed, frames=programme.frames, rate_hz=programme.rate_hz,
+            round_s=programme.round_s, media=f'"{media.resolve() if media else ""}"',
+        )  # fmt: skip
+        if not b.spin(_START_LIMIT_S, lambda: b.heard or stopped()) or stopped():
+            raise SoakError(
+                'stopped before the first image'
+                if stopped()
+                else f'nothing is heard of the node; the camera says: {_last_words(camera)}'
+            )
+        watch = Watch(b, node, programme)
+        try:
+            outcome.ended = _watch(b, watch, (node, camera), outcome, every_s, note, stopped)
+            if not outcome.ended:
+                # the room is empty now: wait until the node says that it follows nobody
+                watch.followed = -1
+                b.spin(_LEAVE_LIMIT_S, lambda: watch.followed == 0 or stopped())
+                outcome.followed_at_the_end = watch.followed
+                watch.sample()
+        except StrangerError as error:
+            outcome.ended = str(error)
+        outcome.counts = watch.counts()
+    return outcome
+
+
+def _watch(
+    b: Bench,
+    watch: Watch,
+    processes: tuple[Process, Process],
+    outcome: Outcome,
+    every_s: float,
+    note: Callable[[Sample], None],
+    stopped: Callable[[], bool],
+) -> str:
+    """Take samples until the programme is over; return why it ended before, empty if it did not."""
+    frames = outcome.programme.frames
+
+    def over() -> bool:
+        return stopped() or watch.picture >= frames or not processes[0].running
+
+    began = heard_at = time.monotonic()
+    limit_s = _SLOWEST * frames / outcome.programme.rate_hz + _LEAVE_LIMIT_S
+    while watch.picture < frames:
+        b.spin(every_s, over)
+        if ended := _trouble(stopped, *processes):
+            return ended
+        if (sample := watch.sample()) is not None:
+            outcome.samples.append(sample)
+            note(sample)
+            heard_at = time.monotonic()
+        if time.monotonic() - heard_at > _SILENCE_LIMIT_S:
+            return f'the node was silent for {_SILENCE_LIMIT_S:g} s'
+        if time.monotonic() - began > limit_s:
+            return 'this machine is too busy for the camera to keep its rate'
+    return ''
+
+
+def _trouble(stopped: Callable[[], bool], node: Process, camera: Process) -> str:
+    if stopped():
+        return 'stopped by hand'
+    for name, process in (('node', node), ('camera', camera)):
+        if not process.running:
+            return f'the {name} ended: {_last_words(process)}'
+    return ''
+
+
+def _last_words(process: Process) -> str:
+    return process.log[-1][1].strip() if process.log else 'nothing'
