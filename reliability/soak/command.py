@@ -17,12 +17,12 @@ from emotion_training.fer2013 import DatasetError
 from tqdm import tqdm
 
 from benchmarks.machine import machine
+from reliability.soak.outcome import Outcome, Sample
 from reliability.soak.plot import plot
-from reliability.soak.run import Outcome, SoakError, soak
+from reliability.soak.run import SoakError, soak
 from reliability.soak.tables import summary, table
 from reliability.soak.verdicts import record
 from reliability.soak.visits import Programme
-from reliability.soak.watch import Sample
 
 RATE_HZ = 30.0
 

@@ -5,9 +5,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from reliability.soak.run import Outcome
+from reliability.soak.outcome import Outcome, Sample
 from reliability.soak.tables import slope
-from reliability.soak.watch import Sample
 
 _BLUE, _LIGHT, _GRAY, _RED = '#2563c9', '#6ea8ff', '#7c8798', '#d62728'
 _MARGIN_MB = 3

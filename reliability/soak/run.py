@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.processes import NODE, Bench, Process, bench
+from reliability.soak.outcome import Outcome, Sample
 from reliability.soak.visits import Programme
-from reliability.soak.watch import Sample, StrangerError, Watch
+from reliability.soak.watch import StrangerError, Watch
 
 CAMERA = 'reliability.soak.camera'
 DOMAINS = range(215, 232)
@@ -21,27 +21,6 @@ _SLOWEST = 3.0
 
 class SoakError(RuntimeError):
     """The soak could not begin; the message says why."""
-
-
-@dataclass
-class Outcome:
-    """
-    What came of it.
-
-    Attributes:
-        programme: what the camera showed.
-        samples: the node, again and again.
-        counts: of `Watch`, by name.
-        followed_at_the_end: faces followed after the last one left; -1 if that was not asked any more.
-        ended: why it ended before the programme did; empty if it did not.
-
-    """
-
-    programme: Programme
-    samples: list[Sample] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-    followed_at_the_end: int = -1
-    ended: str = ''
 
 
 def soak(
@@ -68,19 +47,13 @@ def soak(
     outcome = Outcome(programme)
     with bench(DOMAINS) as b:
         node = b.start(NODE, autostart='true')
-        if not b.spin(_START_LIMIT_S, lambda: b.node.count_publishers('emotion/faces')):
-            raise SoakError(f'the node does not start: {_last_words(node)}')
+        _wait(b, node, lambda: b.node.count_publishers('emotion/faces') > 0, 'the node', stopped)
         b.spin(1)
         camera = b.start(
             CAMERA, seed=programme.seed, frames=programme.frames, rate_hz=programme.rate_hz,
             round_s=programme.round_s, media=f'"{media.resolve() if media else ""}"',
         )  # fmt: skip
-        if not b.spin(_START_LIMIT_S, lambda: b.heard or stopped()) or stopped():
-            raise SoakError(
-                'stopped before the first image'
-                if stopped()
-                else f'nothing is heard of the node; the camera says: {_last_words(camera)}'
-            )
+        _wait(b, camera, lambda: bool(b.heard), 'the camera', stopped)
         watch = Watch(b, node, programme)
         try:
             outcome.ended = _watch(b, watch, (node, camera), outcome, every_s, note, stopped)
@@ -94,6 +67,22 @@ def soak(
             outcome.ended = str(error)
         outcome.counts = watch.counts()
     return outcome
+
+
+def _wait(
+    b: Bench,
+    process: Process,
+    condition: Callable[[], bool],
+    name: str,
+    stopped: Callable[[], bool],
+) -> None:
+    """Wait for what a process does when it has started; raises `SoakError` if it does not."""
+    b.spin(_START_LIMIT_S, lambda: condition() or stopped() or not process.running)
+    if stopped():
+        raise SoakError('stopped before the first image')
+    if not condition():
+        b.spin(0.5)  # its last words may be on their way
+        raise SoakError(f'{name} does not start; it says: {_last_words(process)}')
 
 
 def _watch(

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from reliability.soak.run import Outcome
+from reliability.soak.outcome import Outcome, Sample
 from reliability.soak.slopes import slope_an_hour
-from reliability.soak.watch import Sample
 
 MAX_MB_AN_HOUR = 1.0
 MEMORY = ('resident_mb', 'anonymous_mb', 'shared_mb', 'file_mb')

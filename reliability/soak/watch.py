@@ -1,7 +1,6 @@
 """What can be seen of the node from outside while it works: memory, threads, handles, ids, images, latency."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from benchmarks.processes import Bench, Process
 from emotion_msgs.msg import EmotionArray
 from emotion_perception.messages import seconds
 from emotion_perception.tracking import TrackingSettings
+from reliability.soak.outcome import Sample
 from reliability.soak.visits import Programme
 
 NODE_NAME = 'emotion_perception'
@@ -20,48 +20,6 @@ _SETTLES_S = 1.5
 
 class StrangerError(RuntimeError):
     """Somebody else sends to the node that is watched."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """
-    The node at one moment, and what happened since the sample before.
-
-    Attributes:
-        time_s: since the first answer.
-        picture: number of the newest picture that was answered.
-        resident_mb, anonymous_mb, shared_mb, file_mb: memory; the first is the sum of the others.
-        threads, handles, mappings: of the process; handles are file descriptors.
-        endpoints: publishers, subscriptions and services of the node in the ROS graph.
-        topics: in the graph.
-        cpu_share: of a core.
-        sent, processed, skipped: images since the first answer.
-        faces: heard of in all of them.
-        highest_id: so many ids were given away.
-        latency_p50_ms, latency_p99_ms, latency_max_ms: from the camera's stamp to the listener.
-
-    """
-
-    time_s: float
-    picture: int
-    resident_mb: float
-    anonymous_mb: float
-    shared_mb: float
-    file_mb: float
-    threads: int
-    handles: int
-    mappings: int
-    endpoints: int
-    topics: int
-    cpu_share: float
-    sent: int
-    processed: int
-    skipped: int
-    faces: int
-    highest_id: int
-    latency_p50_ms: float
-    latency_p99_ms: float
-    latency_max_ms: float
 
 
 class Watch:

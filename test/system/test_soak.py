@@ -11,10 +11,14 @@ from pathlib import Path
 
 import cv2
 import pytest
+from std_msgs.msg import Header
 
-from reliability.soak.run import soak
+from emotion_msgs.msg import EmotionArray
+from reliability import __main__ as reliability
+from reliability.soak import run
 from reliability.soak.verdicts import record
 from reliability.soak.visits import CROWD, Programme
+from reliability.soak.watch import StrangerError, picture_of
 
 ROOT = Path(__file__).parents[2]
 ROUND_S = 8.0
@@ -31,7 +35,7 @@ def _here_only(monkeypatch):
 def test_nothing_grows_while_people_come_and_go():
     """After a first round, with all acts in it, each thing is as it was; whoever left is forgotten."""
     programme = Programme(frames=round(ROUNDS * ROUND_S * 30), round_s=ROUND_S)
-    found = soak(programme, every_s=0.5)
+    found = run.soak(programme, every_s=0.5)
     if 'too busy' in found.ended and os.getloadavg()[0] > 2 * os.cpu_count():
         pytest.skip(f'other work keeps this machine busy: load {os.getloadavg()[0]:.1f}')
     assert found.ended == ''
@@ -86,3 +90,29 @@ def test_ctrl_c_leaves_what_was_measured(tmp_path):
     assert cv2.imread(str(tmp_path / 'images' / 'soak.png')) is not None
     left = sorted(path.name for path in tmp_path.rglob('*') if path.is_file())
     assert left == ['soak.csv', 'soak.json', 'soak.png']
+
+
+def test_a_camera_that_cannot_start_is_told(monkeypatch):
+    monkeypatch.setattr(run, 'CAMERA', 'reliability.soak.no_camera')
+    with pytest.raises(run.SoakError, match='the camera does not start; it says: .*no_camera'):
+        run.soak(Programme(frames=10), every_s=1)
+
+
+def test_a_picture_of_another_camera_is_told():
+    assert picture_of(EmotionArray(header=Header(frame_id='12'))) == 12
+    with pytest.raises(StrangerError, match="another camera .* 'eye' was answered"):
+        picture_of(EmotionArray(header=Header(frame_id='eye')))
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (['--minutes', '0'], '--minutes and --every must be above 0'),
+        (['--media', '/nowhere'], 'there is no folder /nowhere'),
+    ],
+)
+def test_wrong_options(capsys, arguments, words):
+    with pytest.raises(SystemExit) as ended:
+        reliability.main(['soak', *arguments])
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err

@@ -7,18 +7,18 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from std_msgs.msg import Header
 
-from emotion_msgs.msg import EmotionArray
 from reliability import __main__ as reliability
+from reliability.soak.outcome import Outcome, Sample
 from reliability.soak.plot import plot
-from reliability.soak.run import Outcome
 from reliability.soak.scenes import Painter, find_heads
 from reliability.soak.slopes import slope_an_hour
 from reliability.soak.tables import summary, table
 from reliability.soak.verdicts import record
 from reliability.soak.visits import CROWD, Programme
-from reliability.soak.watch import Sample, StrangerError, picture_of
+
+pytest.importorskip('matplotlib')
+pytest.importorskip('scipy')
 
 SAMPLE = Sample(
     time_s=0.0, picture=0, resident_mb=170.0, anonymous_mb=70.0, shared_mb=36.0, file_mb=64.0,
@@ -125,12 +125,6 @@ def test_heads_of_a_folder(tmp_path, detector, portrait):
     assert len(heads) == 3
     assert heads[2].shape[0] == heads[2].shape[1] > 100
     assert len(detector.detect(cv2.copyMakeBorder(heads[2], 90, 90, 90, 90, 0))) == 1
-
-
-def test_a_picture_of_another_camera_is_told():
-    assert picture_of(EmotionArray(header=Header(frame_id='12'))) == 12
-    with pytest.raises(StrangerError, match="another camera .* 'eye' was answered"):
-        picture_of(EmotionArray(header=Header(frame_id='eye')))
 
 
 # what grows
@@ -246,17 +240,3 @@ def test_the_parts_are_told(capsys):
     assert capsys.readouterr().err.startswith("there is no part 'sook'\n")
     assert reliability.main(['--help']) == 0
     assert 'faults' in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'words'),
-    [
-        (['--minutes', '0'], '--minutes and --every must be above 0'),
-        (['--media', '/nowhere'], 'there is no folder /nowhere'),
-    ],
-)
-def test_wrong_options(capsys, arguments, words):
-    with pytest.raises(SystemExit) as ended:
-        reliability.main(['soak', *arguments])
-    assert ended.value.code == 2
-    assert words in capsys.readouterr().err
