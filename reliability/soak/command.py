@@ -25,6 +25,8 @@ from reliability.soak.verdicts import record
 from reliability.soak.visits import Programme
 
 RATE_HZ = 30.0
+_SHAKEN = 0.6
+"""Share of the warm-up in which the node is held up again and again."""
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -67,7 +69,9 @@ def _run(args: argparse.Namespace, stream: TextIO, stopped: threading.Event) -> 
             )
             bar.update(min(sample.picture, frames) - bar.n)
 
-        return soak(programme, args.every, args.media, note, stopped.is_set)
+        return soak(
+            programme, args.every, args.media, _SHAKEN * args.warm_up * 60, note, stopped.is_set
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:

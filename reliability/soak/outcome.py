@@ -46,6 +46,11 @@ class Sample:
     latency_p99_ms: float
     latency_max_ms: float
 
+    @property
+    def own_mb(self) -> float:
+        """Memory that no other process can fill: all but the shared."""
+        return round(self.anonymous_mb + self.file_mb, 3)
+
 
 @dataclass
 class Outcome:

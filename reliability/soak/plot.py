@@ -46,6 +46,8 @@ def _memory(
 ) -> None:
     resident = [sample.resident_mb for sample in samples]
     axes.plot(minutes, resident, color=_BLUE, label='resident')
+    own = [sample.own_mb for sample in samples]
+    axes.plot(minutes, own, color=_LIGHT, label='its own')
     found = record.get('memory', {}).get('resident_mb')
     if found and found['mb_an_hour']['slope'] is not None:
         line = found['mb_an_hour']
@@ -55,4 +57,4 @@ def _memory(
         )
     # a slope of a few MB an hour cannot be seen on an axis that begins at 0
     axes.set(title="The node's memory (not from 0)", ylabel='MB')
-    axes.set(ylim=(min(resident) - _MARGIN_MB, max(resident) + _MARGIN_MB))
+    axes.set(ylim=(min(own) - _MARGIN_MB, max(resident) + _MARGIN_MB))

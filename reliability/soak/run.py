@@ -1,5 +1,7 @@
 """Camera, node and listener in processes of their own, for as long as a programme lasts."""
 
+import random
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +29,7 @@ def soak(
     programme: Programme,
     every_s: float,
     media: Path | None = None,
+    shaken_s: float = 0.0,
     note: Callable[[Sample], None] = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Outcome:
@@ -37,6 +40,8 @@ def soak(
         programme: of the people.
         every_s: time between two samples.
         media: folder of further faces.
+        shaken_s: for so long at the beginning the node is held up again and again, as a busy machine
+            does: as many images as ever are on their way then, and what memory they take is taken.
         note: is given each sample.
         stopped: tells whether to end early.
 
@@ -56,7 +61,9 @@ def soak(
         _wait(b, camera, lambda: bool(b.heard), 'the camera', stopped)
         watch = Watch(b, node, programme)
         try:
-            outcome.ended = _watch(b, watch, (node, camera), outcome, every_s, note, stopped)
+            outcome.ended = _watch(
+                b, watch, (node, camera), outcome, every_s, shaken_s, note, stopped
+            )
             if not outcome.ended:
                 # the room is empty now: wait until the node says that it follows nobody
                 watch.followed = -1
@@ -91,6 +98,7 @@ def _watch(
     processes: tuple[Process, Process],
     outcome: Outcome,
     every_s: float,
+    shaken_s: float,
     note: Callable[[Sample], None],
     stopped: Callable[[], bool],
 ) -> str:
@@ -103,7 +111,10 @@ def _watch(
     began = heard_at = time.monotonic()
     limit_s = _SLOWEST * frames / outcome.programme.rate_hz + _LEAVE_LIMIT_S
     while watch.picture < frames:
-        b.spin(every_s, over)
+        shaken = time.monotonic() - began < shaken_s
+        if shaken:
+            _hold_up(b, processes[0], random.uniform(0.1, 1.5))
+        b.spin(min(every_s, 1.0) if shaken else every_s, over)
         if ended := _trouble(stopped, *processes):
             return ended
         if (sample := watch.sample()) is not None:
@@ -115,6 +126,14 @@ def _watch(
         if time.monotonic() - began > limit_s:
             return 'this machine is too busy for the camera to keep its rate'
     return ''
+
+
+def _hold_up(b: Bench, process: Process, for_s: float) -> None:
+    process.signal(signal.SIGSTOP)
+    try:
+        b.spin(for_s)
+    finally:
+        process.signal(signal.SIGCONT)
 
 
 def _trouble(stopped: Callable[[], bool], node: Process, camera: Process) -> str:

@@ -15,12 +15,12 @@ def summary(record: dict[str, Any]) -> str:
     latency = record['latency_ms']
     return (
         f'{record["seconds"] / 60:.1f} minutes at {record["rate_hz"]:g} Hz, the first '
-        f'{record["warm_up_s"] / 60:.1f} of them to warm up: {record["sent"]} images sent, {record["processed"]} '
-        f'processed, {record["skipped"]} skipped for a newer one, {record["lost"]} '
-        'replaced or lost before they reached it; '
-        f'{record["visits"]} visits of up to {record["faces_at_once"]} people at once, {record["faces"]} faces, '
-        f'{record["ids"]} ids; {record["cpu_share"]:.0%} of a core; latency from the camera to a third process '
-        f'p50 {latency["p50"]}, p99 {latency["p99"]} ms.{ended}'
+        f'{record["warm_up_s"] / 60:.1f} of them to warm up: {record["visits"]} visits of up to '
+        f'{record["faces_at_once"]} people at once, {record["faces"]} faces, {record["ids"]} ids. After the '
+        f'warm-up {record["sent"]} images sent, {record["processed"]} processed, {record["skipped"]} skipped for '
+        f'a newer one, {record["lost"]} replaced or lost before they reached the node; '
+        f'{record["cpu_share"]:.0%} of a core; latency from the camera to a third process, medians of the '
+        f'samples, p50 {latency["p50"]}, p99 {latency["p99"]} ms.{ended}'
     )
 
 
@@ -31,13 +31,17 @@ def table(record: dict[str, Any]) -> str:
     def row(name: str, what: str, limit: str, found: str) -> None:
         rows.append(f'| {what} | {limit} | {found} | {_WORD[record["verdicts"][name]]} |')
 
+    kinds = {
+        'resident_mb': 'resident memory after warm-up',
+        'own_mb': 'of it its own (anonymous and file)',
+        'shared_mb': 'of it shared with other processes',
+    }
     for name, values in record.get('memory', {}).items():
-        what = f'{name.removesuffix("_mb")} memory after warm-up'
         found = f'{values["after_warm_up"]:.1f} to {values["at_last"]:.1f} MB; {slope(values)}'
-        if name == 'resident_mb':
-            row('memory', what, f'below {MAX_MB_AN_HOUR:g} MB an hour', found)
+        if name in record['verdicts']:
+            row(name, kinds[name], f'below {MAX_MB_AN_HOUR:g} MB an hour', found)
         else:
-            rows.append(f'| of it {what.removesuffix(" memory after warm-up")} |  | {found} |  |')
+            rows.append(f'| {kinds[name]} |  | {found} |  |')
     words = {
         'threads': 'threads',
         'handles': 'handles (file descriptors)',

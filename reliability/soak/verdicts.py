@@ -9,8 +9,9 @@ from reliability.soak.outcome import Outcome, Sample
 from reliability.soak.slopes import slope_an_hour
 
 MAX_MB_AN_HOUR = 1.0
-MEMORY = ('resident_mb', 'anonymous_mb', 'shared_mb', 'file_mb')
+MEMORY = ('resident_mb', 'own_mb', 'shared_mb')
 COUNTED = ('threads', 'handles', 'mappings', 'endpoints', 'topics')
+_JUDGED = ('resident_mb', 'own_mb')
 _MUST_NOT_GROW = ('threads', 'handles', 'endpoints', 'topics')
 
 
@@ -48,29 +49,32 @@ def record(outcome: Outcome, warm_up_s: float) -> dict[str, Any]:
         'followed_at_the_end': outcome.followed_at_the_end,
     }
     if samples:
-        figures |= _work(outcome)
+        figures |= _work(outcome, warm or samples)
     if warm:
         figures['memory'] = {name: _memory(outcome, warm, name) for name in MEMORY}
         figures['counted'] = {name: _counted(warm, name) for name in COUNTED}
     return figures | {'verdicts': _verdicts(figures)}
 
 
-def _work(outcome: Outcome) -> dict[str, Any]:
-    samples = outcome.samples
-    last = samples[-1]
+def _work(outcome: Outcome, warm: list[Sample]) -> dict[str, Any]:
+    """Return what was done in all, and what became of the images after the warm-up."""
+    first, last = warm[0], outcome.samples[-1]
+    sent, processed, skipped = (
+        getattr(last, name) - getattr(first, name) for name in ('sent', 'processed', 'skipped')
+    )
     return {
         'visits': outcome.programme.visits(last.picture + 1),
-        'sent': last.sent,
-        'processed': last.processed,
-        'skipped': last.skipped,
-        # an image that waits for its turn is counted neither way yet
-        'lost': max(last.sent - last.processed - last.skipped, 0),
         'faces': last.faces,
-        'cpu_share': round(float(np.mean([sample.cpu_share for sample in samples])), 3),
+        'sent': sent,
+        'processed': processed,
+        'skipped': skipped,
+        # an image that waits for its turn is counted neither way yet
+        'lost': max(sent - processed - skipped, 0),
+        'cpu_share': round(float(np.mean([sample.cpu_share for sample in warm])), 3),
         'latency_ms': {
-            'p50': round(float(np.median([s.latency_p50_ms for s in samples])), 1),
-            'p99': round(float(np.median([s.latency_p99_ms for s in samples])), 1),
-            'max': max(sample.latency_max_ms for sample in samples),
+            'p50': round(float(np.median([s.latency_p50_ms for s in warm])), 1),
+            'p99': round(float(np.median([s.latency_p99_ms for s in warm])), 1),
+            'max': max(sample.latency_max_ms for sample in warm),
         },
     }
 
@@ -101,12 +105,13 @@ def _counted(warm: list[Sample], name: str) -> dict[str, int]:
 
 
 def _verdicts(figures: dict[str, Any]) -> dict[str, bool | None]:
-    verdicts: dict[str, bool | None] = dict.fromkeys(('memory', *_MUST_NOT_GROW))
+    verdicts: dict[str, bool | None] = dict.fromkeys((*_JUDGED, *_MUST_NOT_GROW))
     if 'memory' in figures:
-        slope = figures['memory']['resident_mb']['mb_an_hour']
-        if slope['slope'] is not None:
-            below, above = slope['high'] < MAX_MB_AN_HOUR, slope['low'] >= MAX_MB_AN_HOUR
-            verdicts['memory'] = True if below else False if above else None
+        for name in _JUDGED:
+            slope = figures['memory'][name]['mb_an_hour']
+            if slope['slope'] is not None:
+                below, above = slope['high'] < MAX_MB_AN_HOUR, slope['low'] >= MAX_MB_AN_HOUR
+                verdicts[name] = True if below else False if above else None
         for name in _MUST_NOT_GROW:
             counted = figures['counted'][name]
             verdicts[name] = counted['at_last'] <= counted['at_first']

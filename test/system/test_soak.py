@@ -35,16 +35,17 @@ def _here_only(monkeypatch):
 def test_nothing_grows_while_people_come_and_go():
     """After a first round, with all acts in it, each thing is as it was; whoever left is forgotten."""
     programme = Programme(frames=round(ROUNDS * ROUND_S * 30), round_s=ROUND_S)
-    found = run.soak(programme, every_s=0.5)
+    found = run.soak(programme, every_s=0.5, shaken_s=ROUND_S / 2)
     if 'too busy' in found.ended and os.getloadavg()[0] > 2 * os.cpu_count():
         pytest.skip(f'other work keeps this machine busy: load {os.getloadavg()[0]:.1f}')
     assert found.ended == ''
     told = record(found, ROUND_S)
     print(json.dumps(told))
     assert {name: told['verdicts'][name] for name in ('threads', 'handles', 'endpoints', 'topics', 'ids')} == dict.fromkeys(('threads', 'handles', 'endpoints', 'topics', 'ids'), True)  # fmt: skip
-    memory = told['memory']['resident_mb']
-    assert memory['most'] - memory['after_warm_up'] < MOST_MB
-    assert memory['most'] < 250
+    # the shared is the camera's too: as many images as a busy machine lets wait
+    memory = told['memory']
+    assert memory['own_mb']['most'] - memory['own_mb']['after_warm_up'] < MOST_MB
+    assert memory['resident_mb']['most'] < 250
     # all that came was seen by the node, and every image accounted for
     assert told['visits'] == ROUNDS * 19
     assert 0 < told['processed'] <= told['sent']

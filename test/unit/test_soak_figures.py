@@ -171,12 +171,12 @@ def test_memory_that_grows(mb_an_hour, holds):
     found = record(outcome(lambda minute: {'resident_mb': 170 + mb_an_hour * minute / 60}), 300)
     slope = found['memory']['resident_mb']['mb_an_hour']
     assert slope['slope'] == pytest.approx(mb_an_hour, abs=0.01)
-    assert found['verdicts']['memory'] is holds
+    assert found['verdicts']['resident_mb'] is holds
 
 
 def test_growth_while_it_warms_up_does_not_count():
     warming = outcome(lambda minute: {'resident_mb': 170 + 4 * min(minute, 4.9)})
-    assert record(warming, 300)['verdicts']['memory'] is True
+    assert record(warming, 300)['verdicts']['resident_mb'] is True
     assert record(warming, 0)['memory']['resident_mb']['after_warm_up'] < 172
 
 
@@ -186,7 +186,7 @@ def test_a_slope_that_is_not_sure_is_no_verdict():
     found = record(shaking, 300)
     slope = found['memory']['resident_mb']['mb_an_hour']
     assert slope['low'] < 1 <= slope['high']
-    assert found['verdicts']['memory'] is None
+    assert found['verdicts']['resident_mb'] is None
     assert 'cannot be told' in table(found)
 
 
@@ -212,7 +212,7 @@ def test_an_unfinished_soak_says_so():
     found = record(outcome(minutes=6, followed=-1, ended='stopped by hand'), 300)
     assert found['verdicts']['finished'] is False
     assert found['verdicts']['ids'] is None
-    assert found['verdicts']['memory'] is None
+    assert found['verdicts']['resident_mb'] is None
     assert '**Unfinished**: stopped by hand.' in summary(found)
     assert 'too short for a slope' in table(found)
     nothing = record(outcome(minutes=0, followed=-1, ended='stopped by hand'), 300)
@@ -222,7 +222,9 @@ def test_an_unfinished_soak_says_so():
 
 def test_words_and_picture():
     found = json.loads(json.dumps(record(outcome(), 300)))
-    assert summary(found).startswith('35.0 minutes at 30 Hz, the first 5.0 of them to warm up: ')
+    assert summary(found).startswith(
+        '35.0 minutes at 30 Hz, the first 5.0 of them to warm up: 1002 visits of '
+    )
     told = table(found)
     assert '| resident memory after warm-up | below 1 MB an hour | 170.0 to 170.0 MB; +0.00 (+0.00 to +0.00) MB an hour over 46 rounds | yes |' in told  # fmt: skip
     assert '| threads | no growth | 20 at first, 20 at last, 20 at most | yes |' in told
