@@ -12,6 +12,7 @@ from emotion_training.experiments.tables import filtering_table
 from benchmarks import growth, tables
 from emotion_perception import cli
 from emotion_perception.parameters import PARAMETERS
+from reliability.soak import tables as soak_tables
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / 'docs' / 'records'
@@ -45,13 +46,19 @@ def record(name: str) -> Any:
     return json.loads((RECORDS / f'{name}.json').read_text())
 
 
-def machine() -> str:
-    """Return what the benchmark ran on, as a sentence."""
-    m = record('performance')['machine']
+def machine(name: str = 'performance') -> str:
+    """Return what the measurement of a record ran on, as a sentence."""
+    m = record(name)['machine']
     return (
         f'Measured on {m["cores"]} cores of an {m["processor"]}, Python {m["python"]}, NumPy {m["numpy"]}, '
         f'OpenCV {m["opencv"]}, LiteRT {m["litert"]}; load before it began {m["load_before"]}.'
     )
+
+
+def soak_report() -> str:
+    """Return what the soak found."""
+    found = record('soak')
+    return f'{soak_tables.summary(found)}\n\n{soak_tables.table(found)}\n\n{machine("soak")}'
 
 
 PERFORMANCE: dict[str, Callable[[], str]] = {
@@ -72,7 +79,9 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         'filtering': lambda: filtering_table(record('filtering')),
     },
     'docs/performance.md': PERFORMANCE,
-    'docs/reliability.md': {},
+    'docs/reliability.md': {
+        'soak': soak_report,
+    },
 }
 """Documents, and what makes each of their generated parts."""
 
