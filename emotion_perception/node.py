@@ -192,7 +192,7 @@ class EmotionNode(SteadyLifecycleNode):
                 'model': f'{model.name} sha256 {model.sha256[:12]}',
                 'head': self._pipeline.classifier.head,
                 'detector': self.get_parameter('detector').value,
-                'faces followed': self._pipeline.followed if self._worker is not None else 0,
+                'faces followed': len(self._pipeline.followed) if self._worker is not None else 0,
             }
         if self._worker is None:
             return Situation(self._state, self._trouble, details=details), self._statistics

@@ -135,9 +135,9 @@ class Pipeline:
         self._finder.every = value
 
     @property
-    def followed(self) -> int:
-        """How many faces are followed now; 0 without tracking."""
-        return self.tracker.followed if self.tracker else 0
+    def followed(self) -> frozenset[int]:
+        """Ids of the faces that are followed, whether the last image showed them or not; none without a tracker."""
+        return self.tracker.ids if self.tracker else frozenset()
 
     def reset(self) -> None:
         """Forget all faces, as before another camera's or recording's first image; ids go on."""

@@ -125,9 +125,9 @@ class Tracker:
         self._now_s = -math.inf
 
     @property
-    def followed(self) -> int:
-        """How many faces are followed; one that is out of sight counts until it is forgotten."""
-        return len(self._tracks)
+    def ids(self) -> frozenset[int]:
+        """Ids of the faces that are followed, whether the last image showed them or not."""
+        return frozenset(track.face_id for track in self._tracks)
 
     def reset(self) -> None:
         """Forget all faces; ids go on."""

@@ -102,11 +102,11 @@ def test_who_left_is_no_longer_followed():
     tracker = Tracker()
     for number in range(1000):
         assert ids(tracker, float(number), face(100 + number % 5 * 80, 100)) == [number + 1]
-        assert tracker.followed == 1
+        assert len(tracker.ids) == 1
     assert ids(tracker, 999.5) == []
-    assert tracker.followed == 1
+    assert len(tracker.ids) == 1
     assert ids(tracker, 999.8) == []
-    assert tracker.followed == 0
+    assert not tracker.ids
 
 
 def test_one_leaves():
