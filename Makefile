@@ -3,11 +3,12 @@
 # make bench    how fast it is here, beside the peers (ten minutes; YUNET=face_detection_yunet_2023mar.onnx adds YuNet and DeepFace)
 # make faults   processes killed, disks full, clocks that jump and the like: what is lost (twelve minutes; docs/reliability.md)
 # make fuzz     broken and forged pictures, messages and recordings for more than an hour (MINUTES=10 for less)
+# make soak     35 minutes at 30 Hz with people coming and going: does anything grow (docs/reliability.md)
 # make docs     the generated parts of the documents, from the code and from docs/records
 # make setup    only what both need: .venv, ROS 2, the built packages (then: source env.sh)
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: demo test bench faults fuzz setup docs clean
+.PHONY: demo test bench faults fuzz soak setup docs clean
 CAMERA ?= portrait
 SECONDS_TO_LISTEN ?= 6
 TESTS ?= test
@@ -41,6 +42,12 @@ fuzz:
 	@bootstrap/set_up.sh --tests
 	@source env.sh && python -m pip install --quiet --disable-pip-version-check -r bootstrap/requirements-fuzz.txt && \
 	python -m reliability.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(FUZZ)
+	@source env.sh && PYTHONPATH=.:$$PYTHONPATH python docs/update.py
+
+soak:
+	@bootstrap/set_up.sh --tests
+	@source env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST && \
+	python -m reliability soak $(if $(MEDIA),--media '$(MEDIA)') $(SOAK)
 	@source env.sh && PYTHONPATH=.:$$PYTHONPATH python docs/update.py
 
 docs:

@@ -16,6 +16,7 @@ from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.parameters import PARAMETERS
 from reliability.faults import tables as faults_tables
 from reliability.fuzz import tables as fuzz_tables
+from reliability.soak import tables as soak_tables
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / 'docs' / 'records'
@@ -69,6 +70,12 @@ def faults_report() -> str:
     return f'{faults_tables.table(trials)}\n\n{faults_tables.seeds(trials)} {machine("faults")}'
 
 
+def soak_report() -> str:
+    """Return what the soak found."""
+    found = record('soak')
+    return f'{soak_tables.summary(found)}\n\n{soak_tables.table(found)}\n\n{machine("soak")}'
+
+
 PERFORMANCE: dict[str, Callable[[], str]] = {
     'machine': machine,
     **{
@@ -101,6 +108,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         'faults': faults_report,
         'fuzz': lambda: fuzz_tables.counts(record('fuzz')),
         'fuzz sum': lambda: fuzz_tables.sentences(record('fuzz')),
+        'soak': soak_report,
     },
 }
 """Documents, and what makes each of their generated parts."""

@@ -210,13 +210,14 @@ class EmotionNode(SteadyLifecycleNode):
 
     def _look(self) -> tuple[Situation, Statistics]:
         """Return what diagnostics tell."""
-        details = {}
+        details: dict[str, Any] = {}
         if self._pipeline is not None:
             model = self._pipeline.classifier.description
             details = {
                 'model': f'{model.name} sha256 {model.sha256[:12]}',
                 'head': self._pipeline.classifier.head,
                 'detector': self.get_parameter('detector').value,
+                'faces followed': len(self._pipeline.followed) if self._worker is not None else 0,
             }
         if self._subscription is None:
             return Situation(self._state, self._trouble, details=details), self._statistics

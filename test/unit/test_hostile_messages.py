@@ -117,13 +117,17 @@ class Stage:
         self._arrived_s = 100.0
         self._server = FrameServer(
             node, image_to_bgr, Pipeline.default(detect_every=DETECT_EVERY), threading.Lock(),
-            SimpleNamespace(publish=self.published.append, publish_annotated=self._draw), self.statistics,
+            SimpleNamespace(publish=self._publish, publish_annotated=self._draw), self.statistics,
         )  # fmt: skip
 
     def _draw(self, image, faces, array):
         self.drawn.append((image.shape, len(faces)))
         if image.size < 5_000_000:
             assert annotate(image, faces).shape == image.shape
+
+    def _publish(self, array, followed):
+        assert {face.face_id for face in array.faces} <= followed
+        self.published.append(array)
 
     def serve(self, message):
         """Serve one message; check all that comes of it."""

@@ -97,6 +97,18 @@ def test_ids_are_never_used_again():
     assert ids(tracker, 0.0, face(100, 100)) == [21]
 
 
+def test_who_left_is_no_longer_followed():
+    """A thousand who came and went leave nothing behind; one out of sight counts until the gap is over."""
+    tracker = Tracker()
+    for number in range(1000):
+        assert ids(tracker, float(number), face(100 + number % 5 * 80, 100)) == [number + 1]
+        assert len(tracker.ids) == 1
+    assert ids(tracker, 999.5) == []
+    assert len(tracker.ids) == 1
+    assert ids(tracker, 999.8) == []
+    assert not tracker.ids
+
+
 def test_one_leaves():
     """The other keeps its id, and the freed place is not taken over."""
     tracker = Tracker()
