@@ -40,8 +40,7 @@ faults:
 
 fuzz:
 	@bootstrap/set_up.sh --tests
-	@source env.sh && python -m pip install --quiet --disable-pip-version-check -r bootstrap/requirements-fuzz.txt && \
-	python -m reliability.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(FUZZ)
+	@source env.sh && python -m reliability.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(FUZZ)
 	@source env.sh && PYTHONPATH=.:$$PYTHONPATH python docs/update.py
 
 soak:

@@ -66,9 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _reproduce(args)
     engines = [args.engine] if args.engine else [*ENGINES]
     if 'atheris' in engines and not has_atheris():
-        advice = (
-            'atheris is not installed: python -m pip install -r bootstrap/requirements-fuzz.txt'
-        )
+        advice = 'atheris is not installed: bootstrap/set_up.sh --tests brings it where there is a wheel of it'
         if args.engine:
             print(f'fuzz: {advice}', file=sys.stderr)
             return 2

@@ -21,6 +21,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from benchmarks.processes import free_domain
 from emotion_msgs.msg import Emotion, EmotionArray
 from emotion_msgs.srv import ClassifyFaces
 from emotion_perception.camera import portrait_path
@@ -37,7 +38,7 @@ TRANSITIONS = {
 
 @pytest.fixture(scope='session', autouse=True)
 def _own_domain():
-    os.environ['ROS_DOMAIN_ID'] = str(random.randint(10, 100))
+    os.environ['ROS_DOMAIN_ID'] = str(free_domain(range(10, 101)))
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     rclpy.init()
     yield

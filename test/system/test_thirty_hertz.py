@@ -1,7 +1,6 @@
 """A VGA camera at 30 Hz in one process, the node in another: nothing is lost, nothing waits."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import rclpy
 
+from benchmarks.processes import free_domain
 from emotion_msgs.msg import EmotionArray
 
 FRAMES = 150
@@ -67,7 +67,7 @@ def listen(context, domain):
 def answers(monkeypatch):
     """Listen, again where other work kept the processor from a frame; three times at most."""
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    domain = random.randint(101, 200)
+    domain = free_domain(range(101, 201))
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=domain)
     for _ in range(3):
