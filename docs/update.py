@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion_training import card, corruption_scores, scenes
-from emotion_training.experiments.tables import filtering_table, models_table
+from emotion_training.experiments.tables import filtering_table, models_table, study_table
 
 from benchmarks import growth, tables
 from emotion_perception import cli
@@ -93,6 +93,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     'docs/experiments.md': {
         'filtering': lambda: filtering_table(record('filtering')),
         'exports': lambda: models_table(record('exports')),
+        'study': lambda: study_table(record('study')),
     },
     'docs/performance.md': PERFORMANCE,
     'docs/MODEL_CARD.md': {

@@ -54,9 +54,9 @@ def load_keras(path: Path) -> tuple[_KerasBackend, ModelDescription]:
     """
     Load a .keras or .h5 model of one output over the seven expressions, or of one for each head.
 
-    A json beside it (same name) says the range of pixels that it wants; without one 0..1 is
-    assumed, which is what the usual ``rescale=1/255`` of Keras' generators gives. Code inside the
-    file (lambda layers) is refused.
+    A json beside it (same name) says the range of pixels that it wants; without one, a model with a
+    Rescaling layer gets 0..255, and any other 0..1, which is what the usual ``rescale=1/255`` of Keras'
+    generators gives. Code inside the file (lambda layers) is refused.
 
     Raises:
         ModelError: if TensorFlow is missing, or the file is damaged or does not fit.
@@ -81,7 +81,7 @@ def load_keras(path: Path) -> tuple[_KerasBackend, ModelDescription]:
     else:
         names = getattr(model, 'output_names', ())
         heads = tuple(name for name in HEADS if name in names) or HEADS[:1]
-        own_pixels = model.name == 'expression_net'
+        own_pixels = any(type(layer).__name__ == 'Rescaling' for layer in model.layers)
         description = ModelDescription(
             name=model.name, file=path.name, sha256='', labels=EMOTIONS, heads=heads,
             input={'side_px': 48, 'channels': model.input_shape[-1], 'range': [0, 255 if own_pixels else 1]},

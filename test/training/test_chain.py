@@ -198,6 +198,18 @@ def test_the_exported_model_is_the_trained_one(run, data, tmp_path):
     assert np.abs(by_keras - np.asarray(keras.ops.softmax(logits['crowd']))).max() < 1e-4
 
 
+@pytest.mark.parametrize('suffix', ['.keras', '.h5'])
+def test_a_model_that_scales_its_own_pixels_gets_them_as_they_are(tmp_path, suffix):
+    model = networks.study_model(filters=(4,), dense=(8,))
+    model.layers[-1].set_weights([np.random.default_rng(1).normal(0, 3, (8, 7)), np.zeros(7)])
+    path = tmp_path / f'best{suffix}'
+    model.save(path)
+    faces = np.random.default_rng(0).integers(0, 256, (3, 48, 48), dtype=np.uint8)
+    expected = keras.ops.softmax(model(faces[..., None].astype('float32'))['fer2013'])
+    found = EmotionClassifier.load(path, 'fer2013').classify(faces)
+    assert found == pytest.approx(np.asarray(expected), abs=1e-4)
+
+
 def test_a_model_of_the_old_format_is_read(tmp_path):
     model = keras.Sequential(
         [keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(7, 'softmax')],
