@@ -39,9 +39,9 @@ def open_keras(path: Path) -> Any:
         ModelError: if the file is damaged, or holds code or something else than layers.
 
     """
+    check_keras_file(path)
     import keras
 
-    check_keras_file(path)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:

@@ -172,7 +172,7 @@ class EmotionNode(SteadyLifecycleNode):
             self.destroy_subscription(self._subscription)
         if self._worker is not None:
             self._worker.stop()
-        if self._worker is not None and self._outputs is not None:
+            assert self._outputs is not None
             self._outputs.forget()
         # each of them leads to the model
         self._worker = self._subscription = None

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from emotion_training.atomic import whole_file
+from emotion_training.atomic import write_json
 
 from benchmarks.machine import machine
 from reliability.faults.counting import Count
@@ -61,8 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
             lost += not count.kept
             found[name] = count.as_record() | {'took_s': round(time.monotonic() - started, 1)}
             ordered = {each: found[each] for each in all_trials if each in found}
-            with whole_file(args.out) as stream:
-                stream.write(json.dumps(about | {'trials': ordered}, indent=1) + '\n')
+            write_json(args.out, about | {'trials': ordered})
     except KeyboardInterrupt:
         print('faults: stopped; what was through by then is in the record', file=sys.stderr)
         return 1

@@ -4,7 +4,6 @@ import argparse
 import csv
 import importlib
 import io
-import json
 import signal
 import sys
 import threading
@@ -12,7 +11,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TextIO
 
-from emotion_training.atomic import whole_file, write_whole
+from emotion_training.atomic import whole_file, write_json, write_whole
 from emotion_training.fer2013 import DatasetError
 from tqdm import tqdm
 
@@ -89,8 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
             if not outcome.samples:
                 raise SoakError(outcome.ended or 'nothing was measured')
         found: dict[str, Any] = about | record(outcome, args.warm_up * 60)
-        with whole_file(records / 'soak.json') as stream:
-            stream.write(json.dumps(found, indent=1) + '\n')
+        write_json(records / 'soak.json', found)
         drawn = io.BytesIO()
         plot(outcome, found, drawn)
         write_whole(picture, drawn.getvalue())

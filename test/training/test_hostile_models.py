@@ -4,6 +4,8 @@ import io
 import json
 import pickle
 import random
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -229,6 +231,24 @@ def test_the_command_line_says_it_in_one_line(capsys, tmp_path, suffix):
     assert cli.main(['image', 'nothing.png', '--model', str(path)]) == 2
     (line,) = [one for one in capsys.readouterr().err.splitlines() if 'emotion-perception' in one]
     assert line.startswith(f'emotion-perception image: {path} ')
+
+
+def test_a_page_under_the_name_of_a_model_is_refused_before_keras_says_anything(tmp_path):
+    page = tmp_path / 'page.keras'
+    page.write_text('<html>')
+    command = [
+        sys.executable,
+        '-m',
+        'emotion_perception.cli',
+        'image',
+        '--model',
+        str(page),
+        str(page),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    said = [line for line in done.stderr.splitlines() if 'XNNPACK' not in line]
+    assert said == [f'emotion-perception image: {page} cannot be loaded: File is not a zip file']
 
 
 def test_the_training_package_takes_no_code_either(tmp_path, data):

@@ -20,6 +20,8 @@ from emotion_training.metrics import measure, most_confident_mistakes
 MISTAKES = 40
 """Most confident mistakes that are kept of each question."""
 
+_DETAILS = ('per_class', 'confusion', 'reliability', 'risk_coverage')
+
 
 def training_digests(folder: Path) -> frozenset[str] | None:
     """
@@ -166,12 +168,20 @@ def report_data(
     }
 
 
-def publishable(data: dict[str, Any]) -> dict[str, Any]:
-    """Return what `report_data` returned without what it names of this machine and of the dataset's files."""
+def publishable(data: dict[str, Any], details: bool = True) -> dict[str, Any]:
+    """
+    Return what `report_data` returned without what it names of this machine and of the dataset's files.
+
+    Args:
+        data: what it returned.
+        details: with what the figures are drawn from, and the scores of each expression.
+
+    """
+    left_out = ('mistakes',) if details else ('mistakes', *_DETAILS)
 
     def bare(model: dict[str, Any]) -> dict[str, Any]:
         questions = {
-            name: {key: value for key, value in row.items() if key != 'mistakes'}
+            name: {key: value for key, value in row.items() if key not in left_out}
             for name, row in model['questions'].items()
         }
         return model | {'file': Path(model['file']).name, 'questions': questions}

@@ -1,12 +1,13 @@
 """Make a folder or a file whole or not at all."""
 
 import errno
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from emotion_training.fer2013 import DatasetError
 
@@ -66,6 +67,12 @@ def whole_file(path: Path) -> Iterator[TextIO]:
     """
     with _beside(path) as partial, partial.open('w', newline='', encoding='utf-8') as stream:
         yield stream
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write values as json in the same way, a line for each."""
+    with whole_file(path) as stream:
+        stream.write(json.dumps(values, indent=1) + '\n')
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -1,13 +1,12 @@
 """Everything that a model card says of a model, measured: records as json, and figures."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from emotion_training import corruption_scores, markdown, report_plots, scenes
 from emotion_training.assess import publishable, report_data
-from emotion_training.atomic import whole_file, write_whole
+from emotion_training.atomic import write_json, write_whole
 from emotion_training.dataset import load
 from emotion_training.evaluate import is_main
 from emotion_training.markdown import percent
@@ -43,9 +42,7 @@ def measure(model: Path, dataset: Path, records: Path, images: Path) -> list[Pat
         records / 'model_robustness.json': robustness,
     }
     for path, values in written.items():
-        with whole_file(path) as stream:
-            json.dump(values, stream, indent=1)
-            stream.write('\n')
+        write_json(path, values)
     images.mkdir(parents=True, exist_ok=True)
     found = scores['models'][0]['questions'][MAIN_QUESTION]
     figures = {

@@ -1,4 +1,4 @@
-"""How much a poor camera costs: a split's faces, spoilt in eight ways at rising strength, scored anew."""
+"""How much a poor camera costs: a split's faces, spoilt one way at a time at rising strength, scored anew."""
 
 import functools
 import hashlib
@@ -19,6 +19,9 @@ from emotion_training.metrics import score
 
 SEED = 1
 
+_GLASSES = ((1, 0.0), (2, 0.0), (2, 0.3), (2, 0.6), (2, 0.95))
+"""Line of the frame in pixels and tint, step by step."""
+
 _Spoil = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
 
@@ -30,8 +33,9 @@ def _turned(image: np.ndarray, yaw: float, rng: np.random.Generator) -> np.ndarr
     return degradation.turned(image, yaw * rng.choice((-1, 1)))
 
 
-def _glasses(image: np.ndarray, tint: float, rng: np.random.Generator) -> np.ndarray:
-    return degradation.glasses(image, 1 if tint == 0 else 2, max(tint - 0.01, 0))
+def _glasses(image: np.ndarray, step: float, rng: np.random.Generator) -> np.ndarray:
+    frame_px, tint = _GLASSES[int(step) - 1]
+    return degradation.glasses(image, frame_px, tint)
 
 
 CORRUPTIONS: dict[str, tuple[str, tuple[float, ...], _Spoil]] = {
@@ -54,7 +58,7 @@ CORRUPTIONS: dict[str, tuple[str, tuple[float, ...], _Spoil]] = {
         lambda image, quality, rng: degradation.jpeg(image, int(quality)),
     ),
     'side view': ('yaw, degrees', (15, 25, 35, 45, 55), _turned),
-    'glasses': ('thin, thick, then tint', (0, 0.01, 0.3, 0.6, 0.95), _glasses),
+    'glasses': ('clear, then darker', (1, 2, 3, 4, 5), _glasses),
     'occlusion': ('area covered', (0.05, 0.1, 0.2, 0.3, 0.4), degradation.covered),
 }  # fmt: skip
 """Name, what the strength is, strengths from mild to severe, and what does it."""

@@ -102,15 +102,10 @@ def test_a_message_that_unpacks_to_gigabytes(image_bag):
     assert 'a zstd frame unpacks to more than 512 MiB' in refusal(bag)
 
 
-def test_a_file_that_unpacks_to_gigabytes_on_disk(image_bag, tmp_path, monkeypatch):
-    temporary = tmp_path / 'tmp'
-    temporary.mkdir()
-    monkeypatch.setattr('tempfile.tempdir', str(temporary))
-    assert unpacking.MAX_FILE_BYTES == GIB
-    monkeypatch.setattr(unpacking, 'MAX_FILE_BYTES', GIB // 8)
-    bag = image_bag(storage='sqlite3')
+def replace_file(bag, packed):
+    """Put a compressed file in place of a recording's database."""
     (bag / 'bag.db3').unlink()
-    (bag / 'bag.db3.zstd').write_bytes(bombs.zstd_zeros(GIB))
+    (bag / 'bag.db3.zstd').write_bytes(packed)
     yaml = bag / 'metadata.yaml'
     yaml.write_text(
         yaml.read_text()
@@ -118,6 +113,16 @@ def test_a_file_that_unpacks_to_gigabytes_on_disk(image_bag, tmp_path, monkeypat
         .replace("compression_format: ''", 'compression_format: zstd')
         .replace("compression_mode: ''", 'compression_mode: FILE')
     )
+
+
+def test_a_file_that_unpacks_to_gigabytes_on_disk(image_bag, tmp_path, monkeypatch):
+    temporary = tmp_path / 'tmp'
+    temporary.mkdir()
+    monkeypatch.setattr('tempfile.tempdir', str(temporary))
+    assert unpacking.MAX_FILE_BYTES == GIB
+    monkeypatch.setattr(unpacking, 'MAX_FILE_BYTES', GIB // 8)
+    bag = image_bag(storage='sqlite3')
+    replace_file(bag, bombs.zstd_zeros(GIB))
     assert 'the compressed file unpacks to more than 128 MiB' in refusal(bag, mb=100)
     assert list(temporary.iterdir()) == []
 
@@ -132,16 +137,7 @@ def test_what_is_compressed_honestly_is_read(image_bag, storage):
 def test_a_whole_file_that_is_compressed_honestly_is_read(image_bag):
     bag = image_bag(storage='sqlite3')
     plain = read_images(bag)
-    file = bag / 'bag.db3'
-    (bag / 'bag.db3.zstd').write_bytes(zstd.compress(file.read_bytes()))
-    file.unlink()
-    yaml = bag / 'metadata.yaml'
-    yaml.write_text(
-        yaml.read_text()
-        .replace('bag.db3', 'bag.db3.zstd')
-        .replace("compression_format: ''", 'compression_format: zstd')
-        .replace("compression_mode: ''", 'compression_mode: FILE')
-    )
+    replace_file(bag, zstd.compress((bag / 'bag.db3').read_bytes()))
     assert read_images(bag) == plain
 
 

@@ -25,17 +25,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         '--record', metavar='FILE', type=Path,
-        help='also write the scores as json that names no file of the dataset',
+        help='also write the scores alone as json, which names no file of the dataset',
     )  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the subcommand."""
-    import json
-
     from emotion_training.assess import publishable, report_data
-    from emotion_training.atomic import whole_file
+    from emotion_training.atomic import write_json
     from emotion_training.compare import comparison
     from emotion_training.dataset import load
     from emotion_training.evaluate import table
@@ -47,9 +45,7 @@ def run(args: argparse.Namespace) -> None:
     several = len(args.models) > 1
     print(comparison(data['models']) if several else table(data['models'][0]['questions']))
     if args.record:
-        with whole_file(args.record) as stream:
-            json.dump(publishable(data), stream, indent=1)
-            stream.write('\n')
+        write_json(args.record, publishable(data, details=False))
         print(args.record)
     if args.out:
         from emotion_training.report import write_report

@@ -31,10 +31,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the subcommand."""
-    import json
-
     from emotion_training import corruption_scores, scenes
-    from emotion_training.atomic import whole_file
+    from emotion_training.atomic import write_json
     from emotion_training.dataset import load
 
     split = load(args.dataset, args.split)
@@ -46,9 +44,7 @@ def run(args: argparse.Namespace) -> None:
         results['scenes'] = scenes.measure(args.model, split, args.detector, args.detector_model)
         print(scenes.table(results['scenes']))
     if args.out:
-        with whole_file(args.out / 'robustness.json') as stream:
-            json.dump(results, stream, indent=1)
-            stream.write('\n')
+        write_json(args.out / 'robustness.json', results)
         print(args.out / 'robustness.json')
         if 'corruptions' in results:
             corruption_scores.draw(results['corruptions'], args.out / 'robustness.png')

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from emotion_training.answers import answers_of_all_heads
 from emotion_training.assess import training_digests
+from emotion_training.atomic import write_json
 from emotion_training.config import TrainingConfig, load_config
 from emotion_training.dataset import load
 from emotion_training.experiments.arms import ARMS, Arm, folder_of, judges
@@ -125,7 +126,7 @@ def _write_results(dataset: Path, out: Path, seeds: Sequence[int], base: Trainin
         'scores': score_arms(answers, split, learned),
     }
     path = out / RESULTS
-    path.write_text(json.dumps(results, indent=1) + '\n')
+    write_json(path, results)
     return path
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion_training.answers import answers_of_all_heads
-from emotion_training.atomic import whole_folder
+from emotion_training.atomic import whole_folder, write_json
 from emotion_training.config import load_config
 from emotion_training.dataset import load
 from emotion_training.evaluate import evaluate
@@ -96,7 +96,7 @@ def run(
         'models': {'the study, Model 3': REPORTED}
         | {name: _scores(name, out, dataset, kept) for name in MODELS},
     }
-    (out / RESULTS).write_text(json.dumps(results, indent=1) + '\n')
+    write_json(out / RESULTS, results)
     return out / RESULTS
 
 
