@@ -3,7 +3,7 @@
 import time
 
 import numpy as np
-from conftest import draw_face
+from drawn_faces import draw_face
 from emotion_training.augmentation import Augmentation
 
 from emotion_perception.emotions import EMOTIONS

@@ -8,7 +8,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from conftest import draw_face, write_fer2013
+from drawn_faces import draw_face, write_fer2013
 from emotion_training import cli, dataset
 from emotion_training.build import build
 from emotion_training.fer2013 import DatasetError, read_fer2013

@@ -13,8 +13,9 @@ from emotion_training import cli, networks
 from emotion_training.augmentation import Augmentation
 from emotion_training.config import TrainingConfig, load_config
 from emotion_training.dataset import load
+from emotion_training.epochs import best_so_far, training_record
 from emotion_training.export import answers, export
-from emotion_training.judge import Judge, best_so_far
+from emotion_training.judge import Judge
 from emotion_training.networks import expression_net
 from emotion_training.train import RunError, train
 
@@ -69,6 +70,12 @@ def test_it_learns_what_was_drawn(run):
 def test_a_run_is_not_mixed_with_another_recipe(run, data):
     with pytest.raises(RunError, match='begun with another config'):
         train(dataclasses.replace(SMALL, seed=2), data, run)
+
+
+def test_the_torch_engine_without_pytorch(data, tmp_path, monkeypatch):
+    monkeypatch.setattr('emotion_training.train.importlib.util.find_spec', lambda name: None)
+    with pytest.raises(RunError, match='needs PyTorch: install a build of torch for CPUs'):
+        train(SMALL, data, tmp_path, 'torch')
 
 
 def test_curves_and_the_best_epoch(run):
@@ -192,6 +199,7 @@ def test_the_exported_model_is_the_trained_one(run, data, tmp_path):
     assert scores['FER+ majority']['images'] == 42
     assert scores['FER+ majority']['accuracy'] > 0.6
     assert EmotionClassifier.load(path).description == description
+    assert training_record(path).read_text() == (run / 'epochs.csv').read_text()
     assert cli.main(['evaluate', str(path), str(data)]) == 0
     # the robot's other way in: the .keras file itself
     by_keras = EmotionClassifier.load(run / 'best.keras').classify(validation.images)

@@ -6,7 +6,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from conftest import draw_face
+from drawn_faces import draw_face
 from emotion_training import cli, dataset
 from emotion_training.fer2013 import DatasetError
 from emotion_training.folders import find_images, read_images

@@ -6,7 +6,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from conftest import draw_face
+from drawn_faces import draw_face
 from emotion_training import cli, predict
 from emotion_training.prediction_rows import COLUMNS
 

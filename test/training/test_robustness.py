@@ -5,7 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from conftest import draw_face
+from drawn_faces import draw_face
 from emotion_training import cli, corruption_scores, degradation, scenes
 from emotion_training.augmentation import FAULTS, Augmentation
 from emotion_training.corruption_scores import CORRUPTIONS, confident_score, spoilt

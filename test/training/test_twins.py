@@ -8,7 +8,7 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
-from conftest import write_fer2013
+from drawn_faces import write_fer2013
 from emotion_training import dataset
 from emotion_training.build import build
 from emotion_training.checks import is_flat, look_at

@@ -1,11 +1,19 @@
 """Shuffled, augmented batches of a training split."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_training.config import TrainingConfig
 from emotion_training.dataset import Dataset
+
+Values = dict[str, np.ndarray]
+Batch = tuple[np.ndarray, Values, Values]
+"""Faces, targets of each head and weights of each head."""
+Teacher = Callable[[np.ndarray], Values]
+"""From faces, float32 [N, 48, 48, 1] in 0..255, to ``{head: probabilities, float32 [N, 7]}``."""
 
 
 def targets(data: Dataset, heads: tuple[str, ...]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -26,13 +34,49 @@ def targets(data: Dataset, heads: tuple[str, ...]) -> dict[str, tuple[np.ndarray
     return {head: known[head]() for head in heads}
 
 
+def _taught(wanted, weights, answers, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return targets and weights with `share` of the teachers' answers, which always weigh 1."""
+    own = (1 - share) * weights[:, None]
+    total = own + share
+    return ((own * wanted + share * answers) / total).astype(np.float32), total[:, 0]
+
+
+def _mixed(faces, wanted, weights, share: np.float32):
+    """Return each image mixed with the one before it, `share` its own, and the same of its targets."""
+    faces = share * faces + (1 - share) * np.roll(faces, 1, axis=0)
+    targets_of, weights_of = {}, {}
+    for head, own in weights.items():
+        here, other = share * own[:, None], (1 - share) * np.roll(own, 1)[:, None]
+        total = here + other
+        both = here * wanted[head] + other * np.roll(wanted[head], 1, axis=0)
+        targets_of[head] = both / np.maximum(total, 1e-6)
+        weights_of[head] = total[:, 0]
+    return faces, targets_of, weights_of
+
+
 class AugmentedBatches(keras.utils.PyDataset):
     """Batches for `fit`; the same for the same seed and epoch, whatever was trained before."""
 
-    def __init__(self, data: Dataset, config: TrainingConfig, heads: tuple[str, ...]):
-        """Shuffle for the first epoch; work goes on in a thread beside the training."""
+    def __init__(
+        self,
+        data: Dataset,
+        config: TrainingConfig,
+        heads: tuple[str, ...],
+        teacher: Teacher | None = None,
+    ):
+        """
+        Shuffle for the first epoch; work goes on in a thread beside the training.
+
+        Args:
+            data: images and what is known of them.
+            config: the recipe.
+            heads: what the network answers.
+            teacher: is asked for each batch as the network sees it, augmented and mixed (Beyer et al.,
+                2022), and has its share in the targets.
+
+        """
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=12)
-        self._data, self._config = data, config
+        self._data, self._config, self._teacher = data, config, teacher
         self._targets = targets(data, heads)
         self.start_epoch(0)
 
@@ -46,12 +90,36 @@ class AugmentedBatches(keras.utils.PyDataset):
         """Return the number of whole batches."""
         return max(len(self._data) // self._config.batch_size, 1)
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> Batch:
         """Return faces, targets and weights of one batch."""
+        return self.taught(self.draw(index))
+
+    def draw(self, index: int) -> Batch:
+        """Return a batch before the teacher is asked."""
         size = self._config.batch_size
         rows = self._order[index * size : (index + 1) * size]
         rng = np.random.default_rng((self._config.seed, self._epoch, index))
         faces = self._config.augmentation(self._data.images[rows], rng)[..., None]
+        faces = faces.astype(np.float32)
         wanted = {head: values[rows] for head, (values, _) in self._targets.items()}
         weights = {head: values[rows] for head, (_, values) in self._targets.items()}
-        return faces.astype(np.float32), wanted, weights
+        if not self._config.mixup:
+            return faces, wanted, weights
+        share = rng.beta(self._config.mixup, self._config.mixup)
+        return _mixed(faces, wanted, weights, np.float32(max(share, 1 - share)))
+
+    def taught(self, batch: Batch) -> Batch:
+        """Return a batch with the teacher's share in its targets."""
+        if self._teacher is None:
+            return batch
+        faces, wanted, weights = batch
+        answers = self._teacher(faces)
+        both = {
+            head: _taught(wanted[head], weights[head], answers[head], self._config.teaching)
+            for head in wanted
+        }
+        return (
+            faces,
+            {head: values for head, (values, _) in both.items()},
+            {head: values for head, (_, values) in both.items()},
+        )

@@ -8,6 +8,7 @@ from emotion_training import corruption_scores, markdown, report_plots, scenes
 from emotion_training.assess import publishable, report_data
 from emotion_training.atomic import write_json, write_whole
 from emotion_training.dataset import load
+from emotion_training.epochs import draw_curves, training_record
 from emotion_training.evaluate import is_main
 from emotion_training.markdown import percent
 
@@ -53,7 +54,9 @@ def measure(model: Path, dataset: Path, records: Path, images: Path) -> list[Pat
     for name, themes in figures.items():
         write_whole(images / name, themes['light'])
     corruption_scores.draw(robustness['corruptions'], images / 'model_robustness.png')
-    return [*written, *(images / name for name in (*figures, 'model_robustness.png'))]
+    draw_curves(training_record(model), images / 'model_training.png')
+    names = (*figures, 'model_robustness.png', 'model_training.png')
+    return [*written, *(path for path in map(images.joinpath, names) if path.exists())]
 
 
 def _questions(scores: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -124,7 +127,11 @@ def facts_table(description: dict[str, Any], size: int) -> str:
         (
             'learned from',
             f'{made["train_images"]:,} images, {made["config"]["epochs"]} passes, seed {made["config"]["seed"]}, '
-            f'Keras {made["keras"]} on {made["backend"]}',
+            + (
+                f'PyTorch {made["torch"]}'
+                if made.get('torch')
+                else f'Keras {made["keras"]} on {made["backend"]}'
+            ),
         ),
     )
     return '\n'.join(markdown.table(('', ''), rows))

@@ -42,6 +42,8 @@ class TrainingConfig:
         warmup_epochs: epochs of linear warm-up before the cosine; None is no schedule.
         weight_decay: of AdamW, on kernels alone.
         ema: momentum of the averaged weights that are judged and kept; 0 is none.
+        mixup: of the beta distribution that mixes each batch with itself (Zhang et al., 2018); 0 is none.
+        teaching: share of the teachers' answers in the targets, where `train` is given teachers.
         head_weights: share of each of the network's heads in the loss; `crowd` learns the shares of the
             FER+ votes, `fer2013` the label.
         label_smoothing: of the labels; vote shares are soft already.
@@ -64,6 +66,8 @@ class TrainingConfig:
     warmup_epochs: int | None = 2
     weight_decay: float = 0.02
     ema: float = 0.998
+    mixup: float = 0.0
+    teaching: float = 0.7
     head_weights: dict = field(default_factory=lambda: {'crowd': 1.0, 'fer2013': 0.7})
     label_smoothing: float = 0.1
     plateau: Plateau | None = None

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -13,6 +14,7 @@ from emotion_perception.model_description import HEADS, ModelDescription
 from emotion_training.answers import answers
 from emotion_training.calibration import fit_temperature
 from emotion_training.dataset import Dataset
+from emotion_training.epochs import EPOCHS, training_record
 from emotion_training.evaluate import evaluate, questions
 from emotion_training.metrics import score
 
@@ -107,7 +109,7 @@ def export(
         run: folder that `train` wrote.
         train: split that it learned from, to know the twins and the range of values.
         validation: split that it is judged and calibrated on.
-        out: folder for NAME.tflite and NAME.json.
+        out: folder for NAME.tflite, NAME.json and NAME_epochs.csv.
         quantisation: one of `QUANTISATIONS`.
         mirror: the exported model asks for each face and its mirror image: twice the time.
 
@@ -161,6 +163,7 @@ def export(
         description.write(partial.with_suffix('.json'))
         partial.replace(path)
         partial.with_suffix('.json').replace(path.with_suffix('.json'))
+        shutil.copyfile(run / EPOCHS, training_record(path))
     finally:
         partial.unlink(missing_ok=True)
         partial.with_suffix('.json').unlink(missing_ok=True)

@@ -10,7 +10,13 @@ HEADS = ('crowd', 'fer2013')
 
 
 def _convolution(x, filters: int, kernel: int = 3, strides: int = 1, relu: bool = True):
-    x = layers.Conv2D(filters, kernel, strides, padding='same', use_bias=False)(x)
+    padding = 'same'
+    if (
+        strides > 1
+    ):  # 'same' would pad the right and the bottom alone, and a mirror image would differ
+        x = layers.ZeroPadding2D(kernel // 2)(x)
+        padding = 'valid'
+    x = layers.Conv2D(filters, kernel, strides, padding=padding, use_bias=False)(x)
     x = layers.BatchNormalization(momentum=0.95)(x)
     return layers.ReLU()(x) if relu else x
 

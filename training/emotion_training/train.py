@@ -2,10 +2,13 @@
 
 import dataclasses
 import hashlib
+import importlib.util
 import json
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import keras
@@ -14,7 +17,10 @@ from emotion_training import networks
 from emotion_training.batches import AugmentedBatches
 from emotion_training.config import TrainingConfig
 from emotion_training.dataset import Dataset, load
-from emotion_training.judge import Judge, best_so_far, draw_curves
+from emotion_training.engines import KERAS, TORCH
+from emotion_training.epochs import EPOCHS, best_so_far, draw_curves
+from emotion_training.judge import Judge
+from emotion_training.teachers import load_teachers
 
 
 class RunError(RuntimeError):
@@ -32,16 +38,24 @@ def _git_state() -> str:
     return done.stdout.strip()
 
 
-def _record(config: TrainingConfig, images: Dataset, validation: Dataset, parameters: int) -> dict:
+def _record(
+    config: TrainingConfig,
+    images: Dataset,
+    validation: Dataset,
+    engine: str,
+    teachers: Sequence[Path],
+) -> dict:
     """Return what somebody needs to repeat the run."""
     digest = hashlib.sha256('\n'.join([*images.digests, *validation.digests]).encode())
     return {
         'config': dataclasses.asdict(config),
-        'parameters': parameters,
         'train_images': len(images),
         'validation_images': len(validation),
         'data_sha256': digest.hexdigest(),
+        'teachers_sha256': [hashlib.sha256(path.read_bytes()).hexdigest() for path in teachers],
         'git': _git_state(),
+        'engine': engine,
+        'torch': version('torch') if engine == TORCH else None,
         'keras': keras.__version__,
         'backend': keras.backend.backend(),
         'devices': [str(device) for device in keras.distribution.list_devices()],
@@ -54,8 +68,8 @@ def _write_record(record: dict, path: Path) -> None:
     """Write run.json; a run is only gone on with by the same recipe on the same data."""
     if path.exists():
         before = json.loads(path.read_text())
-        for key in ('config', 'data_sha256'):
-            if before[key] != json.loads(json.dumps(record[key])):
+        for key in ('config', 'data_sha256', 'teachers_sha256', 'engine'):
+            if before.get(key) != json.loads(json.dumps(record[key])):
                 raise RunError(
                     f'{path.parent} was begun with another {key}; choose another folder or remove it'
                 )
@@ -83,32 +97,25 @@ def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer
     return optimizer
 
 
-def _losses(config: TrainingConfig, heads: tuple[str, ...]) -> dict[str, keras.losses.Loss]:
-    smoothing = {'crowd': 0.0, 'fer2013': config.label_smoothing}
+def _losses(smoothing: dict[str, float]) -> dict[str, keras.losses.Loss]:
     return {
-        head: keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=smoothing[head]
-        )
-        for head in heads
+        head: keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=amount)
+        for head, amount in smoothing.items()
     }
 
 
 def _callbacks(config: TrainingConfig, batches: AugmentedBatches, judge: Judge, run: Path) -> list:
-    """Return the callbacks in the order in which they must see an epoch's end."""
+    """Return the callbacks of both engines in the order in which they must see an epoch's end."""
     kit = keras.callbacks
     chosen: list[keras.callbacks.Callback] = [
-        kit.LambdaCallback(on_epoch_begin=lambda epoch, _: batches.start_epoch(epoch))
-    ]
-    if config.ema:
-        chosen.append(kit.SwapEMAWeights(swap_on_epoch=True))
-    chosen += [
+        kit.LambdaCallback(on_epoch_begin=lambda epoch, _: batches.start_epoch(epoch)),
         judge,
         kit.ModelCheckpoint(
             run / 'best.keras',
             'val_accuracy',
             mode='max',
             save_best_only=True,
-            initial_value_threshold=best_so_far(run / 'epochs.csv'),
+            initial_value_threshold=best_so_far(run / EPOCHS),
         ),
     ]
     if config.plateau:
@@ -122,7 +129,40 @@ def _callbacks(config: TrainingConfig, batches: AugmentedBatches, judge: Judge, 
                 'val_loss', patience=config.early_stopping, restore_best_weights=True
             )
         )
-    return [*chosen, kit.BackupAndRestore(run / 'backup'), kit.TerminateOnNaN()]
+    return chosen
+
+
+def _fit_keras(
+    model: keras.Model,
+    batches: AugmentedBatches,
+    config: TrainingConfig,
+    callbacks: list,
+    run: Path,
+) -> None:
+    kit = keras.callbacks
+    averaging = [kit.SwapEMAWeights(swap_on_epoch=True)] if config.ema else []
+    model.fit(
+        batches,
+        epochs=config.epochs,
+        verbose=1 if sys.stdout.isatty() else 2,
+        callbacks=[
+            *averaging, *callbacks, kit.BackupAndRestore(run / 'backup'), kit.TerminateOnNaN(),
+        ],
+    )  # fmt: skip
+
+
+def check_engine(engine: str) -> None:
+    """
+    Look whether an engine can be used here.
+
+    Raises:
+        RunError: if it needs a library that is missing.
+
+    """
+    if engine == TORCH and importlib.util.find_spec('torch') is None:
+        raise RunError(
+            'the engine "torch" needs PyTorch: install a build of torch for CPUs, or leave out --engine'
+        )
 
 
 def _use_all_devices() -> None:
@@ -132,45 +172,65 @@ def _use_all_devices() -> None:
         keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
 
 
-def train(config: TrainingConfig, dataset: Path, run: Path) -> Path:
+def train(
+    config: TrainingConfig,
+    dataset: Path,
+    run: Path,
+    engine: str = KERAS,
+    teachers: Sequence[Path] = (),
+) -> Path:
     """
     Train `config` on ``dataset/train``, judge on ``dataset/validation``, write to the folder `run`.
 
     Started again on the same `run` it goes on after the last whole epoch. The folder holds
     best.keras, last.keras, epochs.csv, curves.png and run.json.
 
+    Args:
+        config: the recipe.
+        dataset: folder that `build` made.
+        run: folder to write to.
+        engine: one of `ENGINES`.
+        teachers: .keras files whose answers are learned too, ``config.teaching`` of each target.
+
     Returns:
         The path of the best model by validation accuracy.
 
     Raises:
         DatasetError: if the dataset is not what the recipe needs.
-        RunError: if `run` was begun with another recipe or other data.
+        ModelError: if a teacher cannot be loaded.
+        RunError: if `run` was begun with something else, or the engine is not installed.
+        TwinError: if the engine does not know a layer of the network.
 
     """
+    check_engine(engine)
     images, validation = load(dataset, 'train'), load(dataset, 'validation')
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)
+    keras.config.set_dtype_policy(config.precision if engine == KERAS else 'float32')
     _use_all_devices()
     model = getattr(networks, config.network)(**config.network_args)
     heads = tuple(model.output_names)
-    batches = AugmentedBatches(images, config, heads)
+    teacher = load_teachers(teachers, engine, config.precision)
+    batches = AugmentedBatches(images, config, heads, teacher)
     judge = Judge(validation, heads, run)
+    record = _record(config, images, validation, engine, teachers)
     run.mkdir(parents=True, exist_ok=True)
-    _write_record(_record(config, images, validation, model.count_params()), run / 'run.json')
+    _write_record(record | {'parameters': model.count_params()}, run / 'run.json')
+    smoothing = {head: config.label_smoothing if head == 'fer2013' else 0.0 for head in heads}
     model.compile(
         _optimizer(config, len(batches)),
-        loss=_losses(config, heads),
+        loss=_losses(smoothing),
         loss_weights={head: config.head_weights.get(head, 1.0) for head in heads},
         metrics={head: ['accuracy'] for head in heads},
     )
+    callbacks = _callbacks(config, batches, judge, run)
     try:
-        model.fit(
-            batches,
-            epochs=config.epochs,
-            verbose=1 if sys.stdout.isatty() else 2,
-            callbacks=_callbacks(config, batches, judge, run),
-        )
+        if engine == TORCH:
+            from emotion_training import torch_fit
+
+            torch_fit.fit(model, batches, config, smoothing, callbacks, run)
+        else:
+            _fit_keras(model, batches, config, callbacks, run)
     finally:
-        draw_curves(run / 'epochs.csv', run / 'curves.png')
+        draw_curves(run / EPOCHS, run / 'curves.png')
     model.save(run / 'last.keras')
     return run / 'best.keras'

@@ -36,11 +36,11 @@ from emotion_training.answers import answers_of_all_heads
 from emotion_training.compare import mcnemar
 from emotion_training.config import load_config
 from emotion_training.dataset import load
+from emotion_training.epochs import read_epochs
 from emotion_training.evaluate import evaluate, table
 from emotion_training.filter import filter_dataset
 from emotion_training.filter import table as filter_table
 from emotion_training.filtering import votes
-from emotion_training.judge import read_epochs
 from emotion_training.metrics import measure
 from emotion_training.train import train
 

@@ -14,11 +14,11 @@ from emotion_training.answers import answers_of_all_heads
 from emotion_training.atomic import whole_folder, write_json
 from emotion_training.config import load_config
 from emotion_training.dataset import load
+from emotion_training.epochs import read_epochs
 from emotion_training.evaluate import evaluate
 from emotion_training.experiments.filtering import LAST
 from emotion_training.filter import carry_over
 from emotion_training.filtering import deepface_agreement
-from emotion_training.judge import read_epochs
 
 RESULTS = 'study.json'
 MODELS = ('study_model_1', 'study_model_2', 'study_model_3')

@@ -1,0 +1,148 @@
+"""Training in PyTorch: the twin is the same network, and the run is the same kind of run."""
+
+import csv
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+from emotion_training.augmentation import Augmentation
+from emotion_training.batches import AugmentedBatches
+from emotion_training.config import TrainingConfig
+from emotion_training.dataset import load
+from emotion_training.networks import expression_net, study_model
+from emotion_training.train import train
+
+torch = pytest.importorskip('torch', reason='PyTorch is not installed; see bootstrap/set_up.sh')
+
+SMALL = TrainingConfig(
+    name='drawn', network='expression_net', network_args={'stem': 8, 'widths': (16, 32), 'depths': (1, 1)},
+    epochs=12, batch_size=20, warmup_epochs=1, ema=0.8, learning_rate=5e-3, mixup=0.2,
+    augmentation=Augmentation(5, 0.05, 1, 0.5, 0.1, 5, 0, 0),
+)  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def network():
+    """Return a small network whose statistics are not those it begins with."""
+    keras.utils.set_random_seed(3)
+    model = expression_net(8, (16, 24), (2, 1))
+    rng = np.random.default_rng(3)
+    for variable in model.weights:
+        if variable.path.endswith(('moving_mean', 'beta', 'bias')):
+            variable.assign(rng.normal(0, 0.3, variable.shape))
+        if variable.path.endswith(('moving_variance', 'gamma')):
+            variable.assign(rng.uniform(0.5, 2, variable.shape))
+    return model
+
+
+def _faces(count):
+    return np.random.default_rng(1).integers(0, 256, (count, 48, 48, 1)).astype(np.float32)
+
+
+def test_the_twin_answers_as_the_network_does(network):
+    from emotion_training.torch_twin import mean_answers
+
+    faces = _faces(9)
+    expected = {
+        head: keras.ops.convert_to_numpy(keras.ops.softmax(value))
+        for head, value in network(faces, training=False).items()
+    }
+    answers = mean_answers([network])(faces)
+    assert set(answers) == {'crowd', 'fer2013'}
+    for head, value in answers.items():
+        np.testing.assert_allclose(value, expected[head], atol=1e-5)
+        assert value.std() > 0.01
+
+
+def test_weights_come_back_from_the_twin(network):
+    from emotion_training.torch_twin import Twin
+
+    twin = Twin(network)
+    before = [
+        keras.ops.convert_to_numpy(variable).copy() for variable in network.trainable_weights
+    ]
+    with torch.no_grad():
+        for value in twin.parameters():
+            value.add_(1)
+    twin.write()
+    for old, variable in zip(before, network.trainable_weights, strict=True):
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(variable), old + 1, atol=1e-6)
+    with torch.no_grad():
+        for value in twin.parameters():
+            value.sub_(1)
+    twin.write()
+
+
+def test_teachers_answer_with_their_mean(network):
+    from emotion_training.torch_twin import mean_answers
+
+    faces = _faces(5)
+    other = expression_net(8, (16,), (1,))
+    both = mean_answers([network, other])(faces)['crowd']
+    each = [mean_answers([model])(faces)['crowd'] for model in (network, other)]
+    np.testing.assert_allclose(both, np.mean(each, axis=0), atol=1e-6)
+
+
+def test_a_network_without_a_twin_is_named(tmp_path, data):
+    from emotion_training.torch_twin import Twin, TwinError
+
+    with pytest.raises(TwinError, match='activation.*--engine keras'):
+        Twin(study_model((4,), (8,), normalise=False))
+
+
+class _PowerCut(Exception):
+    pass
+
+
+def _rows(run):
+    with (run / 'epochs.csv').open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_run_goes_on_and_ends_as_if_nothing_had_been(data, tmp_path, monkeypatch):
+    from emotion_training import torch_fit
+
+    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+    train(SMALL, data, whole, 'torch')
+    save = torch_fit._Training.save
+
+    def cut_power(self, path, epoch):
+        if epoch == 5:
+            raise _PowerCut
+        save(self, path, epoch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch_fit._Training, 'save', cut_power)
+        with pytest.raises(_PowerCut):
+            train(SMALL, data, cut, 'torch')
+    train(SMALL, data, cut, 'torch')
+    rows, again = _rows(whole), _rows(cut)
+    assert [int(row['epoch']) for row in again] == list(range(12))
+    for key in ('learning_rate', 'loss', 'val_crowd_loss', 'val_fer2013_loss'):
+        np.testing.assert_allclose(
+            [float(row[key]) for row in again], [float(row[key]) for row in rows], rtol=1e-3
+        )
+    assert max(float(row['val_crowd_accuracy']) for row in rows) > 0.6  # chance is 0.14
+    assert sorted(path.name for path in cut.iterdir()) == [
+        'best.keras', 'curves.png', 'epochs.csv', 'last.keras', 'run.json',
+    ]  # fmt: skip
+    record = json.loads((cut / 'run.json').read_text())
+    assert (record['engine'], record['torch']) == ('torch', torch.__version__)
+
+
+def test_a_teacher_is_part_of_the_run(data, tmp_path, network):
+    path = tmp_path / 'teacher.keras'
+    network.save(path)
+    config = dataclasses.replace(SMALL, epochs=1)
+    train(config, data, tmp_path / 'run', 'torch', [path])
+    record = json.loads((tmp_path / 'run' / 'run.json').read_text())
+    assert len(record['teachers_sha256']) == 1
+    images = load(data, 'train')
+    from emotion_training.teachers import load_teachers
+
+    asked = [load_teachers([path], engine, 'float32') for engine in ('keras', 'torch')]
+    batches = [AugmentedBatches(images, config, ('crowd', 'fer2013'), each) for each in asked]
+    for head in ('crowd', 'fer2013'):
+        np.testing.assert_allclose(batches[0][0][1][head], batches[1][0][1][head], atol=1e-5)

@@ -1,0 +1,57 @@
+"""The rows that a training run leaves, one for each epoch, and their curves."""
+
+import csv
+from pathlib import Path
+
+EPOCHS = 'epochs.csv'
+"""File of a run with a row for each epoch."""
+
+
+def training_record(model: Path) -> Path:
+    """Return where the rows of the training of an exported model lie: beside it."""
+    return model.with_name(f'{model.stem}_{EPOCHS}')
+
+
+def read_epochs(path: Path) -> list[dict[str, float]]:
+    """Return the rows of an epochs.csv; none where there is no such file."""
+    if not path.exists():
+        return []
+    with path.open(newline='') as stream:
+        return [
+            {key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)
+        ]
+
+
+def best_so_far(epochs: Path) -> float | None:
+    """Return the best validation accuracy, mean over the heads, in an epochs.csv; None without rows."""
+    rows = read_epochs(epochs)
+    if not rows:
+        return None
+    keys = [key for key in rows[0] if key.startswith('val_') and key.endswith('_accuracy')]
+    return max(sum(row[key] for key in keys) / len(keys) for row in rows)
+
+
+def draw_curves(epochs: Path, out: Path) -> None:
+    """Draw loss and accuracy over the epochs of an epochs.csv to a png."""
+    from matplotlib.figure import Figure
+
+    rows = read_epochs(epochs)
+    if not rows:
+        return
+    figure = Figure((11, 4.2), layout='constrained')
+    left, right = figure.subplots(1, 2)
+    at = [row['epoch'] + 1 for row in rows]
+    left.plot(at, [row['loss'] for row in rows], 'k--', label='training, all heads')
+    for key in rows[0]:
+        if key.startswith('val_') and key.endswith('_loss'):
+            left.plot(at, [row[key] for row in rows], label=f'validation, {key[4:-5]}')
+        elif key.endswith('_accuracy'):
+            style = '-' if key.startswith('val_') else '--'
+            name = f'validation, {key[4:-9]}' if style == '-' else f'training, {key[:-9]}'
+            right.plot(at, [row[key] for row in rows], style, label=name)
+    left.set(title='Loss', xlabel='epoch')
+    right.set(title='Accuracy', xlabel='epoch', ylim=(None, 1))
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(out, dpi=110)

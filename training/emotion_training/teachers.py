@@ -1,0 +1,46 @@
+"""Networks that were trained before, asked together for what another one should learn."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from emotion_perception.keras_backend import open_keras
+from emotion_training.batches import Teacher, Values
+from emotion_training.engines import TORCH
+
+
+def load_teachers(paths: Sequence[Path], engine: str, precision: str) -> Teacher | None:
+    """
+    Return what asks all of these .keras files and answers with the mean of their probabilities.
+
+    Args:
+        paths: of models with the heads of the network that learns; none give None.
+        engine: that computes their answers.
+        precision: Keras' dtype policy of the recipe.
+
+    Raises:
+        ModelError: if one cannot be loaded.
+        TwinError: if one has no twin in PyTorch and the engine needs it.
+
+    """
+    if not paths:
+        return None
+    models = [open_keras(path) for path in paths]
+    if engine == TORCH:
+        from emotion_training.torch_twin import mean_answers
+
+        return mean_answers(models, low=precision == 'mixed_bfloat16')
+
+    def ask(faces: np.ndarray) -> Values:
+        answers = [model(faces, training=False) for model in models]
+        return {
+            head: np.mean(
+                [keras.ops.convert_to_numpy(keras.ops.softmax(each[head])) for each in answers],
+                axis=0,
+            )
+            for head in models[0].output_names
+        }
+
+    return ask
