@@ -34,7 +34,7 @@ class Judge(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Score, and append a row."""
         logs = {} if logs is None else logs
-        answers = self._ask()
+        answers = self.ask(self._faces)
         row = {'epoch': epoch, 'learning_rate': float(self.model.optimizer.learning_rate)}
         row['loss'] = float(logs.get('loss', np.nan))
         losses, accuracies = [], []
@@ -52,11 +52,15 @@ class Judge(keras.callbacks.Callback):
         logs.update(val_loss=float(np.mean(losses)), val_accuracy=float(np.mean(accuracies)))
         self._write({key: round(value, 6) for key, value in row.items()})
 
-    def _ask(self) -> dict[str, np.ndarray]:
-        """Return the logits of each head; not with `predict`, whose jax version gives the buffers away."""
+    def ask(self, faces: np.ndarray) -> dict[str, np.ndarray]:
+        """
+        Return the logits of each head for float32 [N, 48, 48, 1]; an engine may put its own in this place.
+
+        Not with `predict`, whose jax version gives the buffers away.
+        """
         parts = [
-            self.model(self._faces[at : at + _AT_ONCE], training=False)
-            for at in range(0, len(self._faces), _AT_ONCE)
+            self.model(faces[at : at + _AT_ONCE], training=False)
+            for at in range(0, len(faces), _AT_ONCE)
         ]
         return {
             head: np.concatenate([keras.ops.convert_to_numpy(part[head]) for part in parts])

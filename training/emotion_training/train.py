@@ -227,7 +227,7 @@ def train(
         if engine == TORCH:
             from emotion_training import torch_fit
 
-            torch_fit.fit(model, batches, config, smoothing, callbacks, run)
+            torch_fit.fit(model, batches, config, smoothing, judge, callbacks, run)
         else:
             _fit_keras(model, batches, config, callbacks, run)
     finally:
