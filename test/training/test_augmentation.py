@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+import pytest
 from drawn_faces import draw_face
 from emotion_training.augmentation import Augmentation
 
@@ -39,6 +40,18 @@ def test_a_shift_is_no_larger_than_asked():
     for moved in (rows, columns):
         assert 3.5 < np.abs(moved).max() < 4.7
         assert abs(moved.mean()) < 0.5
+
+
+def test_as_many_faces_as_asked_are_shown_in_loose_crops():
+    faces = np.concatenate([FACES] * 8)[..., None].astype(np.float32)
+    some = Augmentation(loose=0.25).loosen(faces, np.random.default_rng(0))
+    changed = (some != faces).any((1, 2, 3))
+    assert changed.mean() == pytest.approx(0.25, abs=0.05)
+    assert np.array_equal(some, Augmentation(loose=0.25).loosen(faces, np.random.default_rng(0)))
+    assert some.dtype == np.float32
+    assert not np.array_equal(
+        some, Augmentation(loose=0.25).loosen(faces, np.random.default_rng(1))
+    )
 
 
 def test_feeds_three_thousand_images_a_second():

@@ -75,6 +75,22 @@ def test_a_teacher_sees_what_the_network_sees_and_has_its_share(images):
         np.testing.assert_allclose(wanted[head], both / total[:, None], atol=1e-5)
 
 
+def test_a_teacher_is_asked_before_faces_are_shown_in_loose_crops(images):
+    seen = []
+
+    def teacher(faces):
+        seen.append(faces)
+        return dict.fromkeys(HEADS, np.full((len(faces), 7), 1 / 7, np.float32))
+
+    loose = dataclasses.replace(
+        PLAIN, augmentation=dataclasses.replace(PLAIN.augmentation, loose=1.0)
+    )
+    shown, _, _ = AugmentedBatches(images, loose, HEADS, teacher)[2]
+    tight, _, _ = AugmentedBatches(images, PLAIN, HEADS)[2]
+    np.testing.assert_array_equal(seen[0], tight)
+    assert (shown != tight).any((1, 2, 3)).all()
+
+
 def test_the_same_batch_whatever_was_drawn_before(images):
     config = dataclasses.replace(PLAIN, mixup=0.3, augmentation=Augmentation())
     first, second = (AugmentedBatches(images, config, HEADS) for _ in range(2))

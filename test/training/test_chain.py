@@ -17,7 +17,8 @@ from emotion_training.epochs import best_so_far, training_record
 from emotion_training.export import answers, export
 from emotion_training.judge import Judge
 from emotion_training.networks import expression_net
-from emotion_training.train import RunError, train
+from emotion_training.run_record import RunError
+from emotion_training.train import train
 
 from emotion_perception.classification import EmotionClassifier
 

@@ -58,6 +58,19 @@ def test_glasses_lie_on_the_eyes():
     assert (thin[30:] == 120).all()
 
 
+def test_a_loose_crop_shows_the_face_smaller_and_something_round_it():
+    seen = degradation.loose(FACE, 24, 6, 18, cv2.BORDER_CONSTANT, 77)
+    small = cv2.resize(FACE, (24, 24), interpolation=cv2.INTER_AREA)
+    assert np.array_equal(seen[6:30, 18:42], small)
+    seen[6:30, 18:42] = 77
+    assert (seen == 77).all()
+    for surroundings in degradation.SURROUNDINGS:
+        assert np.array_equal(degradation.loose(FACE, 48, 0, 0, surroundings), FACE)
+    mixed = degradation.loose(FACE.astype(np.float32) / 2, 24, 0, 0, cv2.BORDER_REPLICATE)
+    assert mixed.dtype == np.float32
+    assert mixed[:, 40:].std(1).max() == 0  # the right edge, drawn out
+
+
 def test_a_turned_head_squeezes_the_far_side_and_keeps_the_middle():
     face = np.full((48, 48), 100, np.uint8)
     face[:, 14:17], face[:, 31:34], face[:, 23:25] = 200, 200, 250

@@ -11,11 +11,17 @@ from emotion_training.augmentation import Augmentation
 from emotion_training.batches import AugmentedBatches
 from emotion_training.config import TrainingConfig
 from emotion_training.dataset import load
+from emotion_training.engines import ENGINES, Diverged
 from emotion_training.networks import expression_net, study_model
+from emotion_training.run_record import RunError
+from emotion_training.teachers import load_teachers
 from emotion_training.train import train
+
+from emotion_perception.litert import ModelError
 
 torch = pytest.importorskip('torch', reason='PyTorch is not installed; see bootstrap/set_up.sh')
 
+HEADS = ('crowd', 'fer2013')
 SMALL = TrainingConfig(
     name='drawn', network='expression_net', network_args={'stem': 8, 'widths': (16, 32), 'depths': (1, 1)},
     epochs=12, batch_size=20, warmup_epochs=1, ema=0.8, learning_rate=5e-3, mixup=0.2,
@@ -49,8 +55,8 @@ def test_the_twin_answers_as_the_network_does(network):
         head: keras.ops.convert_to_numpy(keras.ops.softmax(value))
         for head, value in network(faces, training=False).items()
     }
-    answers = mean_answers([network])(faces)
-    assert set(answers) == {'crowd', 'fer2013'}
+    answers = mean_answers([network], HEADS)(faces)
+    assert tuple(answers) == HEADS
     for head, value in answers.items():
         np.testing.assert_allclose(value, expected[head], atol=1e-5)
         assert value.std() > 0.01
@@ -80,8 +86,8 @@ def test_teachers_answer_with_their_mean(network):
 
     faces = _faces(5)
     other = expression_net(8, (16,), (1,))
-    both = mean_answers([network, other])(faces)['crowd']
-    each = [mean_answers([model])(faces)['crowd'] for model in (network, other)]
+    both = mean_answers([network, other], HEADS)(faces)['crowd']
+    each = [mean_answers([model], HEADS)(faces)['crowd'] for model in (network, other)]
     np.testing.assert_allclose(both, np.mean(each, axis=0), atol=1e-6)
 
 
@@ -125,11 +131,27 @@ def test_a_run_goes_on_and_ends_as_if_nothing_had_been(data, tmp_path, monkeypat
             [float(row[key]) for row in again], [float(row[key]) for row in rows], rtol=1e-3
         )
     assert max(float(row['val_crowd_accuracy']) for row in rows) > 0.6  # chance is 0.14
+    train(SMALL, data, cut, 'torch')  # finished: nothing more is done
+    assert _rows(cut) == again
     assert sorted(path.name for path in cut.iterdir()) == [
         'best.keras', 'curves.png', 'epochs.csv', 'last.keras', 'run.json',
     ]  # fmt: skip
     record = json.loads((cut / 'run.json').read_text())
     assert (record['engine'], record['torch']) == ('torch', torch.__version__)
+
+
+def test_both_engines_take_the_same_first_steps(data, tmp_path):
+    """The same weights, batches and schedule: after an epoch the losses differ by rounding and dropout alone."""
+    config = dataclasses.replace(
+        SMALL, epochs=2, network_args=SMALL.network_args | {'dropout': 0.0}, ema=0.0
+    )
+    for engine in ('keras', 'torch'):
+        train(config, data, tmp_path / engine, engine)
+    first, second = (_rows(tmp_path / engine) for engine in ('keras', 'torch'))
+    for key in ('learning_rate', 'loss', 'val_crowd_loss', 'val_fer2013_loss'):
+        np.testing.assert_allclose(
+            [float(row[key]) for row in first], [float(row[key]) for row in second], rtol=0.02
+        )
 
 
 def test_a_teacher_is_part_of_the_run(data, tmp_path, network):
@@ -140,9 +162,46 @@ def test_a_teacher_is_part_of_the_run(data, tmp_path, network):
     record = json.loads((tmp_path / 'run' / 'run.json').read_text())
     assert len(record['teachers_sha256']) == 1
     images = load(data, 'train')
-    from emotion_training.teachers import load_teachers
-
-    asked = [load_teachers([path], engine, 'float32') for engine in ('keras', 'torch')]
-    batches = [AugmentedBatches(images, config, ('crowd', 'fer2013'), each) for each in asked]
-    for head in ('crowd', 'fer2013'):
+    asked = [load_teachers([path], HEADS, engine, 'float32') for engine in ('keras', 'torch')]
+    batches = [AugmentedBatches(images, config, HEADS, each) for each in asked]
+    for head in HEADS:
         np.testing.assert_allclose(batches[0][0][1][head], batches[1][0][1][head], atol=1e-5)
+
+
+def test_a_run_may_begin_with_the_weights_of_another(data, tmp_path, network):
+    first, path = tmp_path / 'first', tmp_path / 'other.keras'
+    network.save(path)
+    train(dataclasses.replace(SMALL, epochs=2), data, first, 'torch')
+    still = dataclasses.replace(SMALL, epochs=1, learning_rate=0.0, warmup_epochs=None, ema=0.0)
+    for engine in ENGINES:
+        run = tmp_path / engine
+        train(still, data, run, engine, initial_weights=first / 'last.keras')
+        first_net, again = (
+            keras.saving.load_model(each / 'last.keras', compile=False) for each in (first, run)
+        )
+        for old, new in zip(first_net.trainable_weights, again.trainable_weights, strict=True):
+            np.testing.assert_allclose(old.numpy(), new.numpy(), atol=1e-6)
+        with pytest.raises(RunError, match='another initial_weights_sha256'):
+            train(still, data, run, engine)
+    with pytest.raises(
+        ModelError, match=r'other\.keras is another network than the recipe trains'
+    ):
+        train(still, data, tmp_path / 'none', 'torch', initial_weights=path)
+
+
+def test_a_teacher_that_was_asked_something_else(tmp_path):
+    path = tmp_path / 'study.keras'
+    study_model((4,), (8,)).save(path)
+    with pytest.raises(
+        ModelError, match=r'study\.keras cannot teach: it answers fer2013, and what'
+    ):
+        load_teachers([path], HEADS, 'torch', 'float32')
+
+
+def test_a_training_that_leads_nowhere_says_so(data, tmp_path):
+    config = dataclasses.replace(
+        SMALL, optimizer='sgd', learning_rate=1e30, warmup_epochs=None, epochs=3
+    )
+    with pytest.raises(Diverged, match='the loss of epoch 1 is not a number any more'):
+        train(config, data, tmp_path, 'torch')
+    assert not (tmp_path / 'last.keras').exists()

@@ -23,6 +23,7 @@ class Augmentation:
         erase: probability of a blank rectangle (Zhong et al., 2020).
         degrade: probability of one of the `faults`, drawn evenly.
         faults: names in `FAULTS`.
+        loose: probability that `loosen` shows a face in a crop that is too large for it.
 
     """
 
@@ -37,6 +38,7 @@ class Augmentation:
     faults: tuple[str, ...] = (
         'fewer pixels', 'defocus', 'motion blur', 'noise', 'jpeg', 'low light',
     )  # fmt: skip
+    loose: float = 0.0
 
     def __call__(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return changed copies of `images`, uint8 [N, 48, 48], drawn from `rng`."""
@@ -69,9 +71,32 @@ class Augmentation:
             out[top : top + height, left : left + width] = rng.integers(256)
         return out
 
+    def loosen(self, faces: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """
+        Return copies of which some show the face smaller, as whole heads or careless crops do.
+
+        Apart from the other changes, because teachers are asked before: they know only tight crops.
+
+        Args:
+            faces: float32 [N, 48, 48, 1].
+            rng: what to draw from.
+
+        """
+        faces = faces.copy()
+        for at in np.flatnonzero(rng.random(len(faces)) < self.loose):
+            faces[at, ..., 0] = _loose(faces[at, ..., 0], rng)
+        return faces
+
 
 GENERATOR = Augmentation(15.0, 0.1, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0)
 """Rotation, scaling and flip: what the founding study's ImageDataGenerator did."""
+
+
+def _loose(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    side_px = int(rng.integers(image.shape[0] // 2, image.shape[0]))
+    top, left = rng.integers(0, image.shape[0] - side_px + 1, 2)
+    surroundings, grey = int(rng.choice(degradation.SURROUNDINGS)), int(rng.integers(256))
+    return degradation.loose(image, side_px, int(top), int(left), surroundings, grey)
 
 
 def _fewer_pixels(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Shuffled, augmented batches of a training split."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -14,6 +15,15 @@ Batch = tuple[np.ndarray, Values, Values]
 """Faces, targets of each head and weights of each head."""
 Teacher = Callable[[np.ndarray], Values]
 """From faces, float32 [N, 48, 48, 1] in 0..255, to ``{head: probabilities, float32 [N, 7]}``."""
+
+
+class Drawn(NamedTuple):
+    """A batch before the teacher is asked: faces for the network and, the same or tighter, for the teacher."""
+
+    faces: np.ndarray
+    tight: np.ndarray
+    wanted: Values
+    weights: Values
 
 
 def targets(data: Dataset, heads: tuple[str, ...]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -72,7 +82,7 @@ class AugmentedBatches(keras.utils.PyDataset):
             config: the recipe.
             heads: what the network answers.
             teacher: is asked for each batch as the network sees it, augmented and mixed (Beyer et al.,
-                2022), and has its share in the targets.
+                2022), but before faces are shown in loose crops; has its share in the targets.
 
         """
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=12)
@@ -94,7 +104,7 @@ class AugmentedBatches(keras.utils.PyDataset):
         """Return faces, targets and weights of one batch."""
         return self.taught(self.draw(index))
 
-    def draw(self, index: int) -> Batch:
+    def draw(self, index: int) -> Drawn:
         """Return a batch before the teacher is asked."""
         size = self._config.batch_size
         rows = self._order[index * size : (index + 1) * size]
@@ -103,17 +113,20 @@ class AugmentedBatches(keras.utils.PyDataset):
         faces = faces.astype(np.float32)
         wanted = {head: values[rows] for head, (values, _) in self._targets.items()}
         weights = {head: values[rows] for head, (_, values) in self._targets.items()}
-        if not self._config.mixup:
-            return faces, wanted, weights
-        share = rng.beta(self._config.mixup, self._config.mixup)
-        return _mixed(faces, wanted, weights, np.float32(max(share, 1 - share)))
+        if self._config.mixup:
+            share = rng.beta(self._config.mixup, self._config.mixup)
+            larger = np.float32(max(share, 1 - share))
+            faces, wanted, weights = _mixed(faces, wanted, weights, larger)
+        augmentation = self._config.augmentation
+        loose = augmentation.loosen(faces, rng) if augmentation.loose else faces
+        return Drawn(loose, faces, wanted, weights)
 
-    def taught(self, batch: Batch) -> Batch:
+    def taught(self, drawn: Drawn) -> Batch:
         """Return a batch with the teacher's share in its targets."""
+        faces, tight, wanted, weights = drawn
         if self._teacher is None:
-            return batch
-        faces, wanted, weights = batch
-        answers = self._teacher(faces)
+            return faces, wanted, weights
+        answers = self._teacher(tight)
         both = {
             head: _taught(wanted[head], weights[head], answers[head], self._config.teaching)
             for head in wanted

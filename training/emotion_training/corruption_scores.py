@@ -38,6 +38,12 @@ def _glasses(image: np.ndarray, step: float, rng: np.random.Generator) -> np.nda
     return degradation.glasses(image, frame_px, tint)
 
 
+def _loose(image: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    side_px = round(share * image.shape[0])
+    margin = (image.shape[0] - side_px) // 2
+    return degradation.loose(image, side_px, margin, margin, rng.choice(degradation.SURROUNDINGS))
+
+
 CORRUPTIONS: dict[str, tuple[str, tuple[float, ...], _Spoil]] = {
     'low light': (
         'light left', (0.5, 0.3, 0.2, 0.12, 0.07),
@@ -60,6 +66,7 @@ CORRUPTIONS: dict[str, tuple[str, tuple[float, ...], _Spoil]] = {
     'side view': ('yaw, degrees', (15, 25, 35, 45, 55), _turned),
     'glasses': ('clear, then darker', (1, 2, 3, 4, 5), _glasses),
     'occlusion': ('area covered', (0.05, 0.1, 0.2, 0.3, 0.4), degradation.covered),
+    'loose crop': ('face, share of the crop', (0.9, 0.8, 0.7, 0.6, 0.5), _loose),
 }  # fmt: skip
 """Name, what the strength is, strengths from mild to severe, and what does it."""
 

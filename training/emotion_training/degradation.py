@@ -2,7 +2,7 @@
 What spoils a face in a camera's image, as functions of 48x48 grey faces and a strength.
 
 Training draws from them (`augmentation`), and `corruption_scores` asks how much each one costs. All take and
-return uint8 [48, 48].
+return uint8 [48, 48], or float32 in 0..255 where training has mixed two.
 """
 
 import cv2
@@ -106,3 +106,29 @@ def covered(image: np.ndarray, share: float, rng: np.random.Generator) -> np.nda
     out = image.copy()
     out[top : top + height, left : left + width] = rng.integers(256)
     return out
+
+
+SURROUNDINGS = (cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101)
+"""What `loose` may show round the face: one grey, its edges drawn out, or its mirror image."""
+
+
+def loose(
+    image: np.ndarray, side_px: int, top: int, left: int, surroundings: int, grey: int = 128
+) -> np.ndarray:
+    """
+    Return the picture that a crop too large for the face gives: the face is `side_px` wide in it.
+
+    Args:
+        image: the face.
+        side_px: of the face, at most the image's own side.
+        top: row where the face begins.
+        left: column where it begins.
+        surroundings: one of `SURROUNDINGS`.
+        grey: of ``cv2.BORDER_CONSTANT``.
+
+    """
+    small = cv2.resize(image, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    free = image.shape[0] - side_px
+    return cv2.copyMakeBorder(
+        small, top, free - top, left, free - left, surroundings, value=float(grey)
+    )

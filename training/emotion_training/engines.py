@@ -5,3 +5,7 @@ KERAS = 'keras'
 TORCH = 'torch'
 """A twin of the network in PyTorch: on x86-64 cores more than twice as fast, see `emotion_training.torch_fit`."""
 ENGINES = (KERAS, TORCH)
+
+
+class Diverged(RuntimeError):
+    """A training that leads nowhere; the message says since when."""

@@ -1,7 +1,6 @@
 """From a trained .keras file to what the robot loads: a LiteRT file and its json."""
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from emotion_training.dataset import Dataset
 from emotion_training.epochs import EPOCHS, training_record
 from emotion_training.evaluate import evaluate, questions
 from emotion_training.metrics import score
+from emotion_training.run_record import read_record
 
 QUANTISATIONS = ('int8', 'float16', 'float32')
 _LARGEST_DIFFERENCE = {'float32': 1e-3, 'float16': 1e-2, 'int8': 0.4}
@@ -117,7 +117,7 @@ def export(
         ExportError: if the exported model answers differently from the trained one.
 
     """
-    record = json.loads((run / 'run.json').read_text())
+    record = read_record(run)
     model = open_keras(run / 'best.keras')
     heads = tuple(head for head in HEADS if head in model.output_names)
     faces = validation.images[..., None].astype(np.float32)

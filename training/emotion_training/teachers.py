@@ -7,31 +7,41 @@ import keras
 import numpy as np
 
 from emotion_perception.keras_backend import open_keras
+from emotion_perception.litert import ModelError
 from emotion_training.batches import Teacher, Values
 from emotion_training.engines import TORCH
 
 
-def load_teachers(paths: Sequence[Path], engine: str, precision: str) -> Teacher | None:
+def load_teachers(
+    paths: Sequence[Path], heads: tuple[str, ...], engine: str, precision: str
+) -> Teacher | None:
     """
     Return what asks all of these .keras files and answers with the mean of their probabilities.
 
     Args:
-        paths: of models with the heads of the network that learns; none give None.
+        paths: of the models; none give None.
+        heads: of the network that learns; each teacher has them all.
         engine: that computes their answers.
         precision: Keras' dtype policy of the recipe.
 
     Raises:
-        ModelError: if one cannot be loaded.
+        ModelError: if one cannot be loaded or was not asked the same questions.
         TwinError: if one has no twin in PyTorch and the engine needs it.
 
     """
     if not paths:
         return None
     models = [open_keras(path) for path in paths]
+    for path, model in zip(paths, models, strict=True):
+        if not {*heads} <= {*model.output_names}:
+            raise ModelError(
+                f'{path} cannot teach: it answers {", ".join(model.output_names)}, and what learns '
+                f'is asked {", ".join(heads)}'
+            )
     if engine == TORCH:
         from emotion_training.torch_twin import mean_answers
 
-        return mean_answers(models, low=precision == 'mixed_bfloat16')
+        return mean_answers(models, heads, low=precision == 'mixed_bfloat16')
 
     def ask(faces: np.ndarray) -> Values:
         answers = [model(faces, training=False) for model in models]
@@ -40,7 +50,7 @@ def load_teachers(paths: Sequence[Path], engine: str, precision: str) -> Teacher
                 [keras.ops.convert_to_numpy(keras.ops.softmax(each[head])) for each in answers],
                 axis=0,
             )
-            for head in models[0].output_names
+            for head in heads
         }
 
     return ask

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -114,7 +115,8 @@ class Twin(nn.Module):
             for name, tensor in zip(model.output_names, model.outputs, strict=True)
         }
         self.read()
-        self.to(memory_format=torch.channels_last)
+        to: Any = self.to  # torch's stubs do not know this way to call it
+        to(memory_format=torch.channels_last)
 
     def forward(self, faces: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the logits of each head."""
@@ -165,13 +167,14 @@ def compiled(function: Callable) -> Callable:
 
 
 def mean_answers(
-    models: list[keras.Model], low: bool = False
+    models: list[keras.Model], heads: tuple[str, ...], low: bool = False
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """
     Return what asks the twins of models and answers with the mean of their probabilities.
 
     Args:
-        models: with the same heads.
+        models: with these heads at least.
+        heads: which are asked.
         low: compute in bfloat16.
 
     """
@@ -182,7 +185,7 @@ def mean_answers(
             each = [twin(x) for twin in twins]
         return {
             head: torch.stack([logits[head].softmax(1) for logits in each]).mean(0)
-            for head in models[0].output_names
+            for head in heads
         }
 
     fast = compiled(answer)

@@ -1,79 +1,24 @@
 """Train one recipe on a built dataset; resumable, with everything needed to repeat it beside it."""
 
-import dataclasses
-import hashlib
 import importlib.util
-import json
-import platform
-import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import keras
 
+from emotion_perception.keras_backend import open_keras
+from emotion_perception.litert import ModelError
 from emotion_training import networks
+from emotion_training.atomic import write_json
 from emotion_training.batches import AugmentedBatches
 from emotion_training.config import TrainingConfig
-from emotion_training.dataset import Dataset, load
+from emotion_training.dataset import load
 from emotion_training.engines import KERAS, TORCH
 from emotion_training.epochs import EPOCHS, best_so_far, draw_curves
 from emotion_training.judge import Judge
+from emotion_training.run_record import RECORD, RunError, check_same, run_record
 from emotion_training.teachers import load_teachers
-
-
-class RunError(RuntimeError):
-    """A run that cannot be begun or gone on with; the message says what to do."""
-
-
-def _git_state() -> str:
-    try:
-        done = subprocess.run(
-            ['git', 'describe', '--always', '--dirty'], capture_output=True, text=True, check=True,
-            cwd=Path(__file__).parent,
-        )  # fmt: skip
-    except (OSError, subprocess.CalledProcessError):
-        return 'unknown'
-    return done.stdout.strip()
-
-
-def _record(
-    config: TrainingConfig,
-    images: Dataset,
-    validation: Dataset,
-    engine: str,
-    teachers: Sequence[Path],
-) -> dict:
-    """Return what somebody needs to repeat the run."""
-    digest = hashlib.sha256('\n'.join([*images.digests, *validation.digests]).encode())
-    return {
-        'config': dataclasses.asdict(config),
-        'train_images': len(images),
-        'validation_images': len(validation),
-        'data_sha256': digest.hexdigest(),
-        'teachers_sha256': [hashlib.sha256(path.read_bytes()).hexdigest() for path in teachers],
-        'git': _git_state(),
-        'engine': engine,
-        'torch': version('torch') if engine == TORCH else None,
-        'keras': keras.__version__,
-        'backend': keras.backend.backend(),
-        'devices': [str(device) for device in keras.distribution.list_devices()],
-        'python': platform.python_version(),
-        'machine': platform.machine(),
-    }
-
-
-def _write_record(record: dict, path: Path) -> None:
-    """Write run.json; a run is only gone on with by the same recipe on the same data."""
-    if path.exists():
-        before = json.loads(path.read_text())
-        for key in ('config', 'data_sha256', 'teachers_sha256', 'engine'):
-            if before.get(key) != json.loads(json.dumps(record[key])):
-                raise RunError(
-                    f'{path.parent} was begun with another {key}; choose another folder or remove it'
-                )
-    path.write_text(json.dumps(record, indent=2) + '\n')
 
 
 def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
@@ -95,6 +40,14 @@ def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer
     optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, **averaging)
     optimizer.exclude_from_weight_decay(var_names=['gamma', 'beta', 'bias'])
     return optimizer
+
+
+def _set_weights(model: keras.Model, path: Path) -> None:
+    """Give `model` the weights of a .keras file."""
+    try:
+        model.set_weights(open_keras(path).get_weights())
+    except ValueError as e:
+        raise ModelError(f'{path} is another network than the recipe trains: {e}') from e
 
 
 def _losses(smoothing: dict[str, float]) -> dict[str, keras.losses.Loss]:
@@ -178,12 +131,13 @@ def train(
     run: Path,
     engine: str = KERAS,
     teachers: Sequence[Path] = (),
+    initial_weights: Path | None = None,
 ) -> Path:
     """
     Train `config` on ``dataset/train``, judge on ``dataset/validation``, write to the folder `run`.
 
-    Started again on the same `run` it goes on after the last whole epoch. The folder holds
-    best.keras, last.keras, epochs.csv, curves.png and run.json.
+    Started again on the same `run` it goes on after the last whole epoch; a finished one is left as it
+    is. The folder holds best.keras, last.keras, epochs.csv, curves.png and run.json.
 
     Args:
         config: the recipe.
@@ -191,13 +145,15 @@ def train(
         run: folder to write to.
         engine: one of `ENGINES`.
         teachers: .keras files whose answers are learned too, ``config.teaching`` of each target.
+        initial_weights: .keras file of the same network, to begin with its weights.
 
     Returns:
         The path of the best model by validation accuracy.
 
     Raises:
         DatasetError: if the dataset is not what the recipe needs.
-        ModelError: if a teacher cannot be loaded.
+        Diverged: if the loss is not a number any more.
+        ModelError: if a teacher or the initial weights cannot be loaded.
         RunError: if `run` was begun with something else, or the engine is not installed.
         TwinError: if the engine does not know a layer of the network.
 
@@ -208,13 +164,20 @@ def train(
     keras.config.set_dtype_policy(config.precision if engine == KERAS else 'float32')
     _use_all_devices()
     model = getattr(networks, config.network)(**config.network_args)
+    if initial_weights:
+        _set_weights(model, initial_weights)
     heads = tuple(model.output_names)
-    teacher = load_teachers(teachers, engine, config.precision)
+    teacher = load_teachers(teachers, heads, engine, config.precision)
     batches = AugmentedBatches(images, config, heads, teacher)
     judge = Judge(validation, heads, run)
-    record = _record(config, images, validation, engine, teachers)
+    record = run_record(config, images, validation, engine, teachers, initial_weights)
+    check_same(record, run)
+    best, last = run / 'best.keras', run / 'last.keras'
+    if last.exists():
+        print(f'{run} is finished; remove it to train anew')
+        return best
     run.mkdir(parents=True, exist_ok=True)
-    _write_record(record | {'parameters': model.count_params()}, run / 'run.json')
+    write_json(run / RECORD, record | {'parameters': model.count_params()})
     smoothing = {head: config.label_smoothing if head == 'fer2013' else 0.0 for head in heads}
     model.compile(
         _optimizer(config, len(batches)),
@@ -232,5 +195,5 @@ def train(
             _fit_keras(model, batches, config, callbacks, run)
     finally:
         draw_curves(run / EPOCHS, run / 'curves.png')
-    model.save(run / 'last.keras')
-    return run / 'best.keras'
+    model.save(last)
+    return best

@@ -33,6 +33,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar='MODEL.keras',
         help='learn from the answers of this model too; may be given more than once',
     )
+    parser.add_argument(
+        '--initial-weights',
+        type=Path,
+        metavar='MODEL.keras',
+        help='begin with the weights of this model, which the same network has; by chance otherwise',
+    )
     parser.set_defaults(run=run)
 
 
@@ -46,4 +52,4 @@ def run(args: argparse.Namespace) -> None:
         load_config(args.config),
         **{name: value for name, value in changes.items() if value is not None},
     )
-    print(train(config, args.dataset, args.out, args.engine, args.teacher))
+    print(train(config, args.dataset, args.out, args.engine, args.teacher, args.initial_weights))

@@ -1,26 +1,24 @@
 """
-The model that the package ships: expression_net, 2.7 M parameters, taught by expression_teacher.
+The model that the package ships: expression_net, 2.7 M parameters, the third of three trainings.
 
     emotion-training train expression_teacher DATASET --out runs/expression_teacher --engine torch
-    emotion-training train expression_net DATASET --out runs/expression_net --engine torch \
+    emotion-training train expression_taught DATASET --out runs/expression_taught --engine torch \
         --teacher runs/expression_teacher/best.keras
+    emotion-training train expression_net DATASET --out runs/expression_net --engine torch \
+        --teacher runs/expression_taught/best.keras --initial-weights runs/expression_taught/best.keras
 
 What it reached, and what training and running it cost, stands in docs/MODEL_CARD.md.
 """
 
-from emotion_training.augmentation import FAULTS, Augmentation
-from emotion_training.config import TrainingConfig
+import dataclasses
 
-config = TrainingConfig(
+from emotion_training.configs import expression_taught
+
+config = dataclasses.replace(
+    expression_taught.config,
     name='expression_net',
-    network='expression_net',
-    network_args={'stem': 24, 'widths': (64, 128, 224, 320), 'dropout': 0.3},
-    epochs=76,
-    weight_decay=0.05,
-    ema=0.999,
-    mixup=0.3,
-    teaching=0.6,
-    label_smoothing=0.0,
-    augmentation=Augmentation(degrade=0.3, faults=tuple(FAULTS)),
-    precision='mixed_bfloat16',
+    epochs=60,
+    learning_rate=1.5e-3,
+    head_weights={'crowd': 1.0, 'fer2013': 1.0},
+    augmentation=dataclasses.replace(expression_taught.config.augmentation, loose=0.25),
 )

@@ -20,6 +20,7 @@ from emotion_training.experiments.arms import ARMS, Arm, folder_of, judges
 from emotion_training.experiments.scoring import score_arms
 from emotion_training.fer2013 import DatasetError
 from emotion_training.filter import RECORD
+from emotion_training.run_record import read_record
 
 RESULTS = 'filtering.json'
 LAST = 'last.keras'
@@ -115,9 +116,7 @@ def _write_results(dataset: Path, out: Path, seeds: Sequence[int], base: Trainin
         answers[arm.name] = [
             answers_of_all_heads(where / LAST, split.images)['crowd'] for where in runs
         ]
-        facts[arm.name] = _facts(
-            arm, out, [json.loads((w / 'run.json').read_text()) for w in runs]
-        )
+        facts[arm.name] = _facts(arm, out, [read_record(each) for each in runs])
     results = {
         'network': {'recipe': base.name, 'parameters': facts['raw'].pop('parameters')},
         'steps': base.epochs * (len(load(dataset, 'train')) // base.batch_size),

@@ -6,7 +6,6 @@ from such labels agrees with the label. The same models are scored on the untouc
 """
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from emotion_training.evaluate import evaluate
 from emotion_training.experiments.filtering import LAST
 from emotion_training.filter import carry_over
 from emotion_training.filtering import deepface_agreement
+from emotion_training.run_record import read_record
 
 RESULTS = 'study.json'
 MODELS = ('study_model_1', 'study_model_2', 'study_model_3')
@@ -109,7 +109,7 @@ def _scores(name: str, out: Path, dataset: Path, kept: Path) -> dict[str, Any]:
     told = evaluate(answers_of_all_heads(where / 'best.keras', whole.images), whole, train)
     own = load(kept, 'validation')
     agreed = evaluate(answers_of_all_heads(where / 'best.keras', own.images), own)
-    record = json.loads((where / 'run.json').read_text())
+    record = read_record(where)
     return {
         'epochs': len(rows),
         'precision': record['config']['precision'],
