@@ -1,0 +1,53 @@
+"""config/foxglove_layout.json shows topics and fields that exist; the app itself is not opened."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from sensor_msgs.msg import Image
+
+from emotion_msgs.msg import Emotion, EmotionArray
+from emotion_perception.emotions import EMOTIONS
+
+LAYOUT = json.loads((Path(__file__).parents[2] / 'config' / 'foxglove_layout.json').read_text())
+PANELS = LAYOUT['configById']
+TOPICS = {
+    '/emotion': Emotion,
+    '/emotion/faces': EmotionArray,
+    '/emotion/image': Image,
+    '/diagnostics': DiagnosticArray,
+}
+
+
+def _panels(place):
+    if isinstance(place, str):
+        return [place]
+    return _panels(place['first']) + _panels(place['second'])
+
+
+def test_each_panel_has_its_place():
+    assert sorted(_panels(LAYOUT['layout'])) == sorted(PANELS)
+
+
+@pytest.mark.parametrize('panel', [name for name in PANELS if name.startswith('Plot')])
+def test_plots_ask_for_fields_that_exist(panel):
+    for path in PANELS[panel]['paths']:
+        topic, field, *deeper = path['value'].split('.')
+        value = getattr(TOPICS[topic](), field.removesuffix('[0]'))
+        if not deeper:
+            assert isinstance(value, float)
+            continue
+        part, index = re.fullmatch(r'(\w+)\[(\d)\]', deeper[0]).groups()
+        assert len(getattr(Emotion(), part)) == len(EMOTIONS)
+        assert path['label'] == EMOTIONS[int(index)]
+
+
+def test_the_other_panels_show_topics_of_the_node():
+    topics = {
+        PANELS['Image!annotated']['imageMode']['imageTopic'],
+        PANELS['RawMessages!emotion']['topicPath'],
+        PANELS['DiagnosticSummary!node']['topicToRender'],
+    }
+    assert topics < set(TOPICS)
