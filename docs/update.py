@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion_training import card, corruption_scores, scenes
+from emotion_training.epochs import read_epochs, training_record
 from emotion_training.experiments.tables import filtering_table, models_table, study_table
 
 from benchmarks import growth, tables
@@ -55,6 +56,24 @@ def description() -> dict[str, Any]:
     return json.loads(DEFAULT_MODEL.with_suffix('.json').read_text())
 
 
+def training_cost() -> str:
+    """Return how long each of the three trainings of the packaged model took."""
+    told = {
+        path.stem.removesuffix('_epochs'): read_epochs(path)
+        for path in (
+            RECORDS / 'expression_teacher_epochs.csv',
+            RECORDS / 'expression_taught_epochs.csv',
+            training_record(DEFAULT_MODEL),
+        )
+    }
+    minutes = {name: rows[-1]['elapsed_s'] / 60 for name, rows in told.items()}
+    parts = [f'`{name}` {len(told[name])} passes in {minutes[name]:.0f} minutes' for name in told]
+    return (
+        f'Training took two x86-64 cores and no GPU, with a little other work beside it: {", ".join(parts)}; '
+        f'together {sum(minutes.values()) / 60:.1f} hours.'
+    )
+
+
 def machine(name: str = 'performance') -> str:
     """Return what the measurement of a record ran on, as a sentence."""
     m = record(name)['machine']
@@ -92,6 +111,14 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     },
     'docs/experiments.md': {
         'filtering': lambda: filtering_table(record('filtering')),
+        'tried': lambda: models_table(record('tried')),
+        'loose': lambda: corruption_scores.comparison(
+            {
+                'taught': record('taught_robustness')['corruptions'],
+                'net': record('model_robustness')['corruptions'],
+            },
+            'loose crop',
+        ),
         'exports': lambda: models_table(record('exports')),
         'study': lambda: study_table(record('study')),
     },
@@ -103,6 +130,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         'calibration': lambda: card.calibration_table(description()),
         'coverage': lambda: card.coverage_table(record('model_scores')),
         'corruptions': lambda: corruption_scores.table(record('model_robustness')['corruptions']),
+        'training': training_cost,
         'scenes': lambda: scenes.table(record('model_robustness')['scenes']),
     },
     'docs/reliability.md': {

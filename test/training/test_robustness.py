@@ -101,6 +101,31 @@ def test_corruptions_are_the_same_each_time_and_rise():
         assert change[0] < change[1], name
 
 
+def test_every_corruption_is_drawn(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    step = {'accuracy': 0.9, 'macro_recall': 0.8, 'answered': 0.7, 'accuracy_of_answered': 0.95}
+    result = {
+        'question': 'FER+ majority',
+        'clean': step | {'images': 3},
+        'corruptions': {
+            name: {'strength_is': what, 'at': [step | {'strength': each} for each in strengths]}
+            for name, (what, strengths, _) in CORRUPTIONS.items()
+        },
+    }
+    titles = []
+    save = Figure.savefig
+
+    def savefig(figure, *args, **kwargs):
+        titles.extend(axes.get_title() for axes in figure.axes if axes.get_visible())
+        save(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, 'savefig', savefig)
+    corruption_scores.draw(result, tmp_path / 'drawn.png')
+    assert titles == list(CORRUPTIONS)
+    assert cv2.imread(str(tmp_path / 'drawn.png')).shape[1] > 1000
+
+
 def test_augmentation_draws_every_fault_it_is_told():
     faces = np.stack([FACE] * 60)
     for name in FAULTS:
@@ -167,3 +192,26 @@ def test_the_table_says_what_was_measured():
     ]
     missing = {'sizes': [{'side_px': 40, 'found': 0.0, 'other_detections': 0}]}
     assert scenes.table(missing).splitlines()[-1] == '| 40 | 0.0 |  |  |  |'
+
+
+def test_models_are_compared_step_by_step():
+    def result(first, second):
+        return {
+            'clean': {'accuracy': 0.9, 'macro_recall': 0.8},
+            'corruptions': {
+                'noise': {
+                    'at': [
+                        {'strength': 5, 'accuracy': first, 'macro_recall': 0.5},
+                        {'strength': 0.7, 'accuracy': second, 'macro_recall': 0.456},
+                    ]
+                }
+            },
+        }
+
+    results = {'old': result(0.81, 0.7), 'new': result(0.85, 0.75)}
+    assert corruption_scores.comparison(results, 'noise').splitlines() == [
+        '|  | none | 5 | 0.7 |',
+        '|---|---|---|---|',
+        '| old | 90.0 (80) | 81.0 (50) | 70.0 (46) |',
+        '| new | 90.0 (80) | 85.0 (50) | 75.0 (46) |',
+    ]

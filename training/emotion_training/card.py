@@ -118,22 +118,29 @@ def _at_threshold(curve: dict[str, Sequence[float]], threshold: float) -> tuple[
 def facts_table(description: dict[str, Any], size: int) -> str:
     """Return a table about the file itself, from its json and its size in bytes."""
     made = description['provenance']
-    rows = (
+    parameters, recipe = description['parameters'], made['config']
+    by = (
+        f'PyTorch {made["torch"]}'
+        if made.get('torch')
+        else f'Keras {made["keras"]} on {made["backend"]}'
+    )
+    rows = [
         (
             'size',
-            f'{description["parameters"]:,} parameters; a file of {size / 1e6:.1f} MB, {made["quantisation"]}',
+            f'{parameters:,} parameters; a file of {size / 1e6:.1f} MB, {made["quantisation"]}',
         ),
         ('sha256', f'`{description["sha256"]}`'),
         (
             'learned from',
-            f'{made["train_images"]:,} images, {made["config"]["epochs"]} passes, seed {made["config"]["seed"]}, '
-            + (
-                f'PyTorch {made["torch"]}'
-                if made.get('torch')
-                else f'Keras {made["keras"]} on {made["backend"]}'
-            ),
+            f'{made["train_images"]:,} images, {recipe["epochs"]} passes, seed {recipe["seed"]}, {by}',
         ),
-    )
+    ]
+    before = [('taught by', digest) for digest in made.get('teachers_sha256') or []]
+    if made.get('initial_weights_sha256'):
+        before.append(('began with', made['initial_weights_sha256']))
+    rows += [
+        (heading, f'the .keras file with the sha256 `{digest}`') for heading, digest in before
+    ]
     return '\n'.join(markdown.table(('', ''), rows))
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from emotion_training.markdown import percent
 from emotion_training.metrics import score
 
 SEED = 1
+_ACROSS = 5
+"""Panels side by side."""
 
 _GLASSES = ((1, 0.0), (2, 0.0), (2, 0.3), (2, 0.6), (2, 0.95))
 """Line of the frame in pixels and tint, step by step."""
@@ -162,6 +165,26 @@ def table(result: dict[str, Any]) -> str:
     )  # fmt: skip
 
 
+def comparison(results: dict[str, dict[str, Any]], name: str) -> str:
+    """Return what one of `CORRUPTIONS` costs several models, as a Markdown table, per cent."""
+    steps = next(iter(results.values()))['corruptions'][name]['at']
+    return '\n'.join(
+        markdown.table(
+            ('', 'none', *(f'{step["strength"]:g}' for step in steps)),
+            [
+                (
+                    model,
+                    *(
+                        f'{percent(at["accuracy"])} ({percent(at["macro_recall"], 0)})'
+                        for at in (result['clean'], *result['corruptions'][name]['at'])
+                    ),
+                )
+                for model, result in results.items()
+            ],
+        )
+    )
+
+
 def _strengths(row: dict[str, Any]) -> str:
     return f'{row["strength_is"]}: ' + ', '.join(f'{at["strength"]:g}' for at in row['at'])
 
@@ -171,8 +194,10 @@ def draw(result: dict[str, Any], out: Path) -> None:
     from matplotlib.figure import Figure
 
     names = list(result['corruptions'])
-    figure = Figure((11, 8.5), layout='constrained')
-    for axes, name in zip(figure.subplots(3, 3, sharey=True).flat, names, strict=False):
+    rows = math.ceil(len(names) / _ACROSS)
+    figure = Figure((3 * _ACROSS, 3.4 * rows), layout='constrained')
+    for place, name in enumerate(names, 1):
+        axes = figure.add_subplot(rows, _ACROSS, place)
         row = result['corruptions'][name]
         at = [result['clean'], *row['at']]
         ticks = ['none', *(f'{step["strength"]:g}' for step in row['at'])]
