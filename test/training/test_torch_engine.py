@@ -29,6 +29,19 @@ SMALL = TrainingConfig(
 )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def uncompiled(request, monkeypatch):
+    """Leave out torch.compile, which takes longer than these trainings, but where a test asks for it."""
+    if 'compiled' not in request.fixturenames:
+        for module in ('torch_fit', 'torch_twin'):
+            monkeypatch.setattr(f'emotion_training.{module}.compiled', lambda function: function)
+
+
+@pytest.fixture
+def compiled():
+    """Ask for torch.compile."""
+
+
 @pytest.fixture(scope='module')
 def network():
     """Return a small network whose statistics are not those it begins with."""
@@ -140,7 +153,7 @@ def test_a_run_goes_on_and_ends_as_if_nothing_had_been(data, tmp_path, monkeypat
     assert (record['engine'], record['torch']) == ('torch', torch.__version__)
 
 
-def test_both_engines_take_the_same_first_steps(data, tmp_path):
+def test_both_engines_take_the_same_first_steps(data, tmp_path, compiled):
     """The same weights, batches and schedule: after an epoch the losses differ by rounding and dropout alone."""
     config = dataclasses.replace(
         SMALL, epochs=2, network_args=SMALL.network_args | {'dropout': 0.0}, ema=0.0
@@ -154,7 +167,7 @@ def test_both_engines_take_the_same_first_steps(data, tmp_path):
         )
 
 
-def test_a_teacher_is_part_of_the_run(data, tmp_path, network):
+def test_a_teacher_is_part_of_the_run(data, tmp_path, network, compiled):
     path = tmp_path / 'teacher.keras'
     network.save(path)
     config = dataclasses.replace(SMALL, epochs=1)
