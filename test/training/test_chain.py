@@ -56,9 +56,8 @@ def test_training_goes_on_where_it_stopped(run):
     with (run / 'epochs.csv').open() as stream:
         rows = list(csv.DictReader(stream))
     assert [int(row['epoch']) for row in rows] == list(range(24))
-    # the clock of the second go began anew: with the epoch that was cut, not with the first
     elapsed = [float(row['elapsed_s']) for row in rows]
-    assert [i for i in range(1, 24) if elapsed[i] < elapsed[i - 1]] == [5]
+    assert elapsed == sorted(elapsed)  # the clock goes on too
 
 
 def test_it_learns_what_was_drawn(run):

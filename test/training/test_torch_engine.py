@@ -153,6 +153,42 @@ def test_a_run_goes_on_and_ends_as_if_nothing_had_been(data, tmp_path, monkeypat
     assert (record['engine'], record['torch']) == ('torch', torch.__version__)
 
 
+def test_power_cut_after_the_last_epoch_loses_nothing(data, tmp_path, monkeypatch):
+    config, run = dataclasses.replace(SMALL, epochs=2), tmp_path / 'run'
+
+    def cut_power(*_):
+        raise _PowerCut
+
+    with monkeypatch.context() as patch:
+        patch.setattr('emotion_training.train.draw_curves', cut_power)
+        with pytest.raises(_PowerCut):
+            train(config, data, run, 'torch')
+    assert not (run / 'last.keras').exists()
+    train(config, data, run, 'torch')
+    train(config, data, tmp_path / 'whole', 'torch')
+    assert len(_rows(run)) == 2
+    ends = [
+        keras.saving.load_model(each / 'last.keras', compile=False)
+        for each in (run, tmp_path / 'whole')
+    ]
+    for one, other in zip(*(end.trainable_weights for end in ends), strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-4)
+    assert not (run / 'backup.pt').exists()
+
+
+@pytest.mark.parametrize('activation', ['softmax', 'sigmoid'])
+def test_a_layer_that_does_more_than_its_twin_is_refused(activation):
+    from emotion_training.torch_twin import Twin, TwinError
+
+    face = keras.Input((48, 48, 1))
+    flat = keras.layers.GlobalAveragePooling2D()(face)
+    outputs = {
+        head: keras.layers.Dense(7, activation=activation, name=head)(flat) for head in HEADS
+    }
+    with pytest.raises(TwinError, match='no faithful twin in PyTorch here: crowd differs'):
+        Twin(keras.Model(face, outputs))
+
+
 def test_both_engines_take_the_same_first_steps(data, tmp_path, compiled):
     """The same weights, batches and schedule: after an epoch the losses differ by rounding and dropout alone."""
     config = dataclasses.replace(
@@ -170,8 +206,25 @@ def test_both_engines_take_the_same_first_steps(data, tmp_path, compiled):
 def test_a_teacher_is_part_of_the_run(data, tmp_path, network, compiled):
     path = tmp_path / 'teacher.keras'
     network.save(path)
-    config = dataclasses.replace(SMALL, epochs=1)
+    config = dataclasses.replace(SMALL, epochs=1, teaching=0.7, precision='mixed_bfloat16')
     train(config, data, tmp_path / 'run', 'torch', [path])
+    untaught = dataclasses.replace(config, teaching=0.0)
+    train(untaught, data, tmp_path / 'untaught', 'torch')
+    taught, alone = (float(_rows(tmp_path / each)[0]['loss']) for each in ('run', 'untaught'))
+    assert abs(taught - alone) > 0.01
+    with pytest.raises(RunError, match='drawn learns from a teacher: name one with --teacher'):
+        train(config, data, tmp_path / 'none', 'torch')
+    with pytest.raises(RunError, match='drawn has no place for a teacher'):
+        train(untaught, data, tmp_path / 'none', 'torch', [path])
+    with pytest.raises(
+        RunError, match='computes in float32 or mixed_bfloat16, not in mixed_float16'
+    ):
+        train(
+            dataclasses.replace(untaught, precision='mixed_float16'),
+            data,
+            tmp_path / 'none',
+            'torch',
+        )
     record = json.loads((tmp_path / 'run' / 'run.json').read_text())
     assert len(record['teachers_sha256']) == 1
     images = load(data, 'train')
@@ -211,10 +264,11 @@ def test_a_teacher_that_was_asked_something_else(tmp_path):
         load_teachers([path], HEADS, 'torch', 'float32')
 
 
-def test_a_training_that_leads_nowhere_says_so(data, tmp_path):
+@pytest.mark.parametrize('engine', ENGINES)
+def test_a_training_that_leads_nowhere_says_so(data, tmp_path, engine):
     config = dataclasses.replace(
         SMALL, optimizer='sgd', learning_rate=1e30, warmup_epochs=None, epochs=3
     )
-    with pytest.raises(Diverged, match='the loss of epoch 1 is not a number any more'):
-        train(config, data, tmp_path, 'torch')
+    with pytest.raises(Diverged, match='the loss of (epoch|step) \\d+ is not a number any more'):
+        train(config, data, tmp_path, engine)
     assert not (tmp_path / 'last.keras').exists()

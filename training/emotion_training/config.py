@@ -41,9 +41,10 @@ class TrainingConfig:
         learning_rate: with `warmup_epochs` the peak of a cosine schedule, else constant.
         warmup_epochs: epochs of linear warm-up before the cosine; None is no schedule.
         weight_decay: of AdamW, on kernels alone.
-        ema: momentum of the averaged weights that are judged and kept; 0 is none.
+        ema: momentum of the averaged weights that are judged and kept; 0 is none. The engine torch averages
+            over fewer steps at the start, and the statistics of the normalisation too.
         mixup: of the beta distribution that mixes each batch with itself (Zhang et al., 2018); 0 is none.
-        teaching: share of the teachers' answers in the targets, where `train` is given teachers.
+        teaching: share of the teachers' answers in the targets; more than 0 needs teachers.
         head_weights: share of each of the network's heads in the loss; `crowd` learns the shares of the
             FER+ votes, `fer2013` the label.
         label_smoothing: of the labels; vote shares are soft already.
@@ -67,7 +68,7 @@ class TrainingConfig:
     weight_decay: float = 0.02
     ema: float = 0.998
     mixup: float = 0.0
-    teaching: float = 0.7
+    teaching: float = 0.0
     head_weights: dict = field(default_factory=lambda: {'crowd': 1.0, 'fer2013': 0.7})
     label_smoothing: float = 0.1
     plateau: Plateau | None = None

@@ -2,7 +2,7 @@
 What spoils a face in a camera's image, as functions of 48x48 grey faces and a strength.
 
 Training draws from them (`augmentation`), and `corruption_scores` asks how much each one costs. All take and
-return uint8 [48, 48], or float32 in 0..255 where training has mixed two.
+return uint8 [48, 48]; `loose` takes float32 as well, since training mixes two faces before.
 """
 
 import cv2

@@ -3,8 +3,14 @@
 KERAS = 'keras'
 """Keras' own `fit`, on the backend that KERAS_BACKEND names: any network, any accelerator."""
 TORCH = 'torch'
-"""A twin of the network in PyTorch: on x86-64 cores more than twice as fast, see `emotion_training.torch_fit`."""
+"""A twin of the network in PyTorch, faster on x86-64 cores: see `emotion_training.torch_fit`."""
 ENGINES = (KERAS, TORCH)
+BACKUP = 'backup.pt'
+"""What `TORCH` keeps in a run's folder until the run has ended."""
+
+
+TORCH_PRECISIONS = ('float32', 'mixed_bfloat16')
+LOWER_RATE = 'the learning rate is too high, or the precision too low'
 
 
 class Diverged(RuntimeError):

@@ -1,4 +1,4 @@
-"""Score a model after each epoch: a row of epochs.csv, the curves, and the values others wait for."""
+"""Score a model after each epoch: a row of epochs.csv, and the values others wait for."""
 
 import csv
 import time
@@ -7,11 +7,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from emotion_training.atomic import whole_file
 from emotion_training.batches import targets
 from emotion_training.dataset import Dataset
 from emotion_training.epochs import EPOCHS, read_epochs
 
 _AT_ONCE = 512
+_DIGITS = 6
+"""In epochs.csv; the best epoch is chosen by what stands there, so that a restart chooses alike."""
 
 
 class Judge(keras.callbacks.Callback):
@@ -29,10 +32,12 @@ class Judge(keras.callbacks.Callback):
         self._faces = data.images[..., None].astype(np.float32)
         self._targets = targets(data, heads)
         self._labels = {'crowd': data.majority, 'fer2013': data.labels}
-        self._started = time.monotonic()
+        self._row: dict[str, float] = {}
+        before = read_epochs(run / EPOCHS)
+        self._started = time.monotonic() - (before[-1]['elapsed_s'] if before else 0.0)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Score, and append a row."""
+        """Score; `write_row` keeps what was found."""
         logs = {} if logs is None else logs
         answers = self.ask(self._faces)
         row = {'epoch': epoch, 'learning_rate': float(self.model.optimizer.learning_rate)}
@@ -49,8 +54,11 @@ class Judge(keras.callbacks.Callback):
             accuracies.append(float((shares.argmax(1) == self._labels[head])[asked].mean()))
             row[f'val_{head}_loss'], row[f'val_{head}_accuracy'] = losses[-1], accuracies[-1]
         row['elapsed_s'] = round(time.monotonic() - self._started, 1)
-        logs.update(val_loss=float(np.mean(losses)), val_accuracy=float(np.mean(accuracies)))
-        self._write({key: round(value, 6) for key, value in row.items()})
+        self._row = {key: round(value, _DIGITS) for key, value in row.items()}
+        logs.update(
+            val_loss=float(np.mean(losses)),
+            val_accuracy=float(np.mean([round(value, _DIGITS) for value in accuracies])),
+        )
 
     def ask(self, faces: np.ndarray) -> dict[str, np.ndarray]:
         """
@@ -67,11 +75,11 @@ class Judge(keras.callbacks.Callback):
             for head in self._heads
         }
 
-    def _write(self, row: dict) -> None:
-        """Append a row; those of epochs that are trained again after an interruption go."""
-        path = self._run / EPOCHS
+    def write_row(self) -> None:
+        """Append the row of this epoch; those of epochs that are trained again after an interruption go."""
+        path, row = self._run / EPOCHS, self._row
         rows = [old for old in read_epochs(path) if old['epoch'] < row['epoch']]
-        with path.open('w', newline='') as stream:
+        with whole_file(path) as stream:
             writer = csv.DictWriter(stream, list(row))
             writer.writeheader()
             writer.writerows({**each, 'epoch': int(each['epoch'])} for each in [*rows, row])

@@ -1,4 +1,4 @@
-"""`fit` for networks that have a twin in PyTorch: on two x86-64 cores more than twice as fast as Keras' own."""
+"""`fit` for networks that have a twin in PyTorch, which is faster on x86-64 cores than Keras' own."""
 
 import math
 import sys
@@ -14,11 +14,10 @@ from tqdm import tqdm
 
 from emotion_training.batches import AugmentedBatches
 from emotion_training.config import TrainingConfig
-from emotion_training.engines import Diverged
+from emotion_training.engines import BACKUP, LOWER_RATE, Diverged
 from emotion_training.judge import Judge
 from emotion_training.torch_twin import Twin, compiled, images_first
 
-BACKUP = 'backup.pt'
 _AHEAD = 8
 _AT_ONCE = 256
 _ADAM_EPSILON = 1e-7
@@ -145,8 +144,7 @@ class _Training:
             sums['loss'] += total.item()
             if not math.isfinite(sums['loss']):
                 raise Diverged(
-                    f'the loss of epoch {number + 1} is not a number any more: the learning rate is '
-                    'too high'
+                    f'the loss of epoch {number + 1} is not a number any more: {LOWER_RATE}'
                 )
             for head, value in hits.items():
                 key = f'{head}_accuracy'
@@ -196,7 +194,7 @@ def fit(
     """
     Train a compiled Keras model in its twin.
 
-    Goes on after the last whole epoch where `run` holds a backup.
+    Goes on after the last whole epoch where `run` holds a backup; who calls removes it when the result is kept.
 
     Args:
         model: its optimizer says the learning rate of each step. After each epoch, and so for the
@@ -217,7 +215,13 @@ def fit(
     judge.ask = training.ask  # type: ignore[method-assign]
     kit = keras.callbacks.CallbackList(callbacks, model=model)
     backup = run / BACKUP
-    first = training.restore(backup) if backup.exists() else 0
+    first = 0
+    if backup.exists():
+        first = training.restore(backup)
+        # the model has what was judged last, should no epoch be left to train
+        training.average.swap()
+        training.twin.write()
+        training.average.swap()
     model.stop_training = False
     kit.on_train_begin()
     for epoch in range(first, config.epochs):
@@ -233,4 +237,3 @@ def fit(
         if model.stop_training:
             break
     kit.on_train_end()
-    backup.unlink(missing_ok=True)

@@ -71,6 +71,8 @@ _TWINS: dict[type, Callable[..., nn.Module]] = {
     keras.layers.Dropout: lambda layer: nn.Dropout(layer.rate),
     keras.layers.Dense: lambda layer: nn.Linear(*layer.kernel.shape),
 }
+_CLOSE, _CLOSE_LOW = 1e-3, 5e-2
+"""How far answers may differ, as a share of the largest; the second where Keras computes in fewer bits."""
 _TO_TORCH = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
 _TO_KERAS = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}
 """Axes of a weight by its rank: convolutions are [height, width, in, out] in Keras, [out, in, height, width] here."""
@@ -97,7 +99,7 @@ class Twin(nn.Module):
         Build it with the weights of `model`.
 
         Raises:
-            TwinError: if `model` has a layer that is not known here.
+            TwinError: if `model` has a layer that is not known here, or one that does more than its twin.
 
         """
         super().__init__()
@@ -115,6 +117,7 @@ class Twin(nn.Module):
             for name, tensor in zip(model.output_names, model.outputs, strict=True)
         }
         self.read()
+        self._check(model)
         to: Any = self.to  # torch's stubs do not know this way to call it
         to(memory_format=torch.channels_last)
 
@@ -124,6 +127,24 @@ class Twin(nn.Module):
         for part, parents in zip(self.parts, self._parents, strict=True):
             values.append(part(*[values[parent] for parent in parents] or [faces]))
         return {head: values[index].float() for head, index in self._heads.items()}
+
+    @torch.no_grad()
+    def _check(self, model: keras.Model) -> None:
+        """Ask both about the same faces."""
+        faces = np.random.default_rng(0).uniform(0, 255, (4, *model.inputs[0].shape[1:]))
+        faces = faces.astype(np.float32)
+        self.eval()
+        told, expected = self(images_first(faces)), model(faces, training=False)
+        self.train()
+        low = any(layer.compute_dtype != 'float32' for layer in self._layers)
+        for head, value in told.items():
+            right = keras.ops.convert_to_numpy(keras.ops.cast(expected[head], 'float32'))
+            furthest = np.abs(value.numpy() - right).max() / max(np.abs(right).max(), 1.0)
+            if not furthest < (_CLOSE_LOW if low else _CLOSE):
+                raise TwinError(
+                    f'{model.name} has no faithful twin in PyTorch here: {head} differs by '
+                    f'{furthest:.1%}; train it with --engine keras'
+                )
 
     def _pairs(self):
         """Yield each variable of the Keras model with the tensor that stands for it."""
@@ -162,7 +183,7 @@ def images_first(faces: np.ndarray) -> torch.Tensor:
 
 
 def compiled(function: Callable) -> Callable:
-    """Return it compiled, where there is a C++ compiler; it is about a fifth faster then."""
+    """Return it compiled, and faster, where there is a C++ compiler."""
     return torch.compile(function) if shutil.which('c++') else function
 
 

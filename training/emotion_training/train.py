@@ -1,6 +1,7 @@
 """Train one recipe on a built dataset; resumable, with everything needed to repeat it beside it."""
 
 import importlib.util
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,14 @@ from emotion_training.atomic import write_json
 from emotion_training.batches import AugmentedBatches
 from emotion_training.config import TrainingConfig
 from emotion_training.dataset import load
-from emotion_training.engines import KERAS, TORCH
+from emotion_training.engines import (
+    BACKUP,
+    KERAS,
+    LOWER_RATE,
+    TORCH,
+    TORCH_PRECISIONS,
+    Diverged,
+)  # fmt: skip
 from emotion_training.epochs import EPOCHS, best_so_far, draw_curves
 from emotion_training.judge import Judge
 from emotion_training.run_record import RECORD, RunError, check_same, run_record
@@ -70,6 +78,8 @@ def _callbacks(config: TrainingConfig, batches: AugmentedBatches, judge: Judge, 
             save_best_only=True,
             initial_value_threshold=best_so_far(run / EPOCHS),
         ),
+        # after best.keras: a row says that its epoch is done with
+        kit.LambdaCallback(on_epoch_end=lambda *_: judge.write_row()),
     ]
     if config.plateau:
         rule = config.plateau
@@ -99,9 +109,15 @@ def _fit_keras(
         epochs=config.epochs,
         verbose=1 if sys.stdout.isatty() else 2,
         callbacks=[
-            *averaging, *callbacks, kit.BackupAndRestore(run / 'backup'), kit.TerminateOnNaN(),
+            kit.LambdaCallback(on_train_batch_end=_stop_where_nothing_is_learned),
+            *averaging, *callbacks, kit.BackupAndRestore(run / 'backup'),
         ],
     )  # fmt: skip
+
+
+def _stop_where_nothing_is_learned(step: int, logs: dict) -> None:
+    if not math.isfinite(logs['loss']):
+        raise Diverged(f'the loss of step {step + 1} is not a number any more: {LOWER_RATE}')
 
 
 def check_engine(engine: str) -> None:
@@ -115,6 +131,30 @@ def check_engine(engine: str) -> None:
     if engine == TORCH and importlib.util.find_spec('torch') is None:
         raise RunError(
             'the engine "torch" needs PyTorch: install a build of torch for CPUs, or leave out --engine'
+        )
+
+
+def _check_recipe(config: TrainingConfig, engine: str, teachers: Sequence[Path]) -> None:
+    """
+    Look whether a recipe can be followed.
+
+    Raises:
+        RunError: if it lacks its teacher, was not made for one, or the engine does not know its precision.
+
+    """
+    if config.teaching and not teachers:
+        raise RunError(
+            f'the recipe {config.name} learns from a teacher: name one with --teacher '
+            '(docs/training.md says which)'
+        )
+    if teachers and not config.teaching:
+        raise RunError(
+            f'the recipe {config.name} has no place for a teacher: leave out --teacher, or give it a '
+            'share with `teaching`'
+        )
+    if engine == TORCH and config.precision not in TORCH_PRECISIONS:
+        raise RunError(
+            f'the engine "torch" computes in {" or ".join(TORCH_PRECISIONS)}, not in {config.precision}'
         )
 
 
@@ -159,6 +199,7 @@ def train(
 
     """
     check_engine(engine)
+    _check_recipe(config, engine, teachers)
     images, validation = load(dataset, 'train'), load(dataset, 'validation')
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision if engine == KERAS else 'float32')
@@ -196,4 +237,5 @@ def train(
     finally:
         draw_curves(run / EPOCHS, run / 'curves.png')
     model.save(last)
+    (run / BACKUP).unlink(missing_ok=True)
     return best

@@ -11,7 +11,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument('run_folder', metavar='run', type=Path, help='folder that train wrote')
     parser.add_argument('dataset', type=Path, help='folder that build made')
-    parser.add_argument('--out', type=Path, required=True, help='folder for the two files')
+    parser.add_argument(
+        '--out', type=Path, required=True, help='folder for the file, its json and the epochs'
+    )
     parser.add_argument(
         '--quantisation',
         default='int8',
@@ -22,7 +24,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '--no-mirror',
         dest='mirror',
         action='store_false',
-        help='ask for the face alone, not for its mirror image too: half the time, less accurate',
+        help='ask for the face alone, not for its mirror image too: half the time; docs/experiments.md says what it costs',
     )
     parser.set_defaults(run=run)
 

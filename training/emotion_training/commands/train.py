@@ -22,8 +22,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '--engine',
         choices=ENGINES,
         default=KERAS,
-        help='torch trains a twin of expression_net more than twice as fast on x86-64 cores, and '
-        'needs PyTorch (default: %(default)s)',
+        help='torch trains a twin of the network, faster on x86-64 cores, and needs PyTorch '
+        '(default: %(default)s)',
     )
     parser.add_argument(
         '--teacher',
@@ -31,13 +31,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action='append',
         default=[],
         metavar='MODEL.keras',
-        help='learn from the answers of this model too; may be given more than once',
+        help='learn from the answers of this model too, which expression_taught and expression_net '
+        'need; may be given more than once',
     )
     parser.add_argument(
         '--initial-weights',
         type=Path,
         metavar='MODEL.keras',
-        help='begin with the weights of this model, which the same network has; by chance otherwise',
+        help='begin with the weights of this model, the same network; without it they are random',
     )
     parser.set_defaults(run=run)
 
