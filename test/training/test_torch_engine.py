@@ -189,6 +189,17 @@ def test_a_layer_that_does_more_than_its_twin_is_refused(activation):
         Twin(keras.Model(face, outputs))
 
 
+@pytest.mark.parametrize('keyed', [True, False])
+def test_a_network_may_name_its_answers_as_it_likes(keyed):
+    from emotion_training.torch_twin import Twin
+
+    face = keras.Input((48, 48, 1))
+    flat = keras.layers.GlobalAveragePooling2D()(face)
+    layers = [keras.layers.Dense(7, name=f'{head}_logits')(flat) for head in HEADS]
+    model = keras.Model(face, dict(zip(HEADS, layers, strict=True)) if keyed else layers)
+    assert set(Twin(model)(torch.zeros(1, 1, 48, 48))) == set(model.output_names)
+
+
 def test_both_engines_take_the_same_first_steps(data, tmp_path, compiled):
     """The same weights, batches and schedule: after an epoch the losses differ by rounding and dropout alone."""
     config = dataclasses.replace(
