@@ -143,9 +143,12 @@ def test_tables_and_fits_say_what_was_measured(tmp_path):
         in told
     )
     assert '| 33 ms; all | 6.0 ms; 240 of 240 |' in told
+    assert '| 1 ms | 0.17 to 0.50 ms |' in told
     assert '| 1.5 s | 0.40 to 0.60 s |' in told
     assert '| first emotion after start |  | 0.50 to 0.90 s |' in told
     assert '| 10 | node: 15.0 (12.0 to 20.0) |' in told
     assert '| 200 MB | 170 MB |' in told
+    nothing = {'way': 'none', 'width': 9, 'height': 5, 'arrived': 0, 'sent': 3, 'latency': {}}
+    assert tables.transport({'transport': [nothing]}).endswith('\n| none | 9x5 | 0 of 3 |  |  |')
     growth.plot(results, tmp_path / 'plot.png')
     assert (tmp_path / 'plot.png').stat().st_size > 10_000
