@@ -72,6 +72,12 @@ def test_a_run_is_not_mixed_with_another_recipe(run, data):
         train(dataclasses.replace(SMALL, seed=2), data, run)
 
 
+def test_a_folder_that_is_no_training_is_not_exported(data, tmp_path, capsys):
+    assert cli.main(['export', str(tmp_path), str(data), '--out', str(tmp_path / 'out')]) == 2
+    assert 'is not the folder of a training, which holds a run.json' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+
+
 def test_the_torch_engine_without_pytorch(data, tmp_path, monkeypatch):
     monkeypatch.setattr('emotion_training.train.importlib.util.find_spec', lambda name: None)
     with pytest.raises(RunError, match='needs PyTorch: install a build of torch for CPUs'):

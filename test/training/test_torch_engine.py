@@ -14,7 +14,7 @@ from emotion_training.dataset import load
 from emotion_training.engines import ENGINES, Diverged
 from emotion_training.networks import expression_net, study_model
 from emotion_training.run_record import RunError
-from emotion_training.teachers import load_teachers
+from emotion_training.teachers import load_teachers, trained_network
 from emotion_training.train import train
 
 from emotion_perception.litert import ModelError
@@ -273,6 +273,24 @@ def test_a_teacher_that_was_asked_something_else(tmp_path):
         ModelError, match=r'study\.keras cannot teach: it answers fer2013, and what'
     ):
         load_teachers([path], HEADS, 'torch', 'float32')
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'told'),
+    [
+        ('t.keras', b'hello', r't\.keras is not a \.keras file: it starts with'),
+        ('t.tflite', b'\0\0\0\0TFL3', r't\.tflite is a file for the robot; name the best\.keras'),
+        ('t.keras', None, r'there is no model file .*t\.keras'),
+    ],
+)
+def test_what_cannot_teach_or_begin_a_training_is_named(tmp_path, name, content, told):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ModelError, match=told):
+        load_teachers([path], HEADS, 'torch', 'float32')
+    with pytest.raises(ModelError, match=told):
+        trained_network(path)
 
 
 @pytest.mark.parametrize('engine', ENGINES)

@@ -67,7 +67,18 @@ def run_record(
 
 
 def read_record(run: Path) -> dict:
-    """Return the record of a run that was begun."""
+    """
+    Return the record of a run that was begun.
+
+    Raises:
+        RunError: if the folder holds none.
+
+    """
+    if not (run / RECORD).is_file():
+        raise RunError(
+            f'{run} is not the folder of a training, which holds a {RECORD}: name what was '
+            '--out of `emotion-training train`'
+        )
     return json.loads((run / RECORD).read_text())
 
 

@@ -8,8 +8,25 @@ import numpy as np
 
 from emotion_perception.keras_backend import open_keras
 from emotion_perception.litert import ModelError
+from emotion_training.answers import check_kind
 from emotion_training.batches import Teacher, Values
 from emotion_training.engines import TORCH
+
+
+def trained_network(path: Path) -> keras.Model:
+    """
+    Return the network in a .keras or .h5 file.
+
+    Raises:
+        ModelError: if it cannot be loaded, or is a file for the robot, whose weights are rounded.
+
+    """
+    check_kind(path)
+    if path.suffix == '.tflite':
+        raise ModelError(
+            f'{path} is a file for the robot; name the best.keras of the training that it was exported from'
+        )
+    return open_keras(path)
 
 
 def load_teachers(
@@ -31,7 +48,7 @@ def load_teachers(
     """
     if not paths:
         return None
-    models = [open_keras(path) for path in paths]
+    models = [trained_network(path) for path in paths]
     for path, model in zip(paths, models, strict=True):
         if not {*heads} <= {*model.output_names}:
             raise ModelError(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import keras
 
-from emotion_perception.keras_backend import open_keras
 from emotion_perception.litert import ModelError
 from emotion_training import networks
 from emotion_training.atomic import write_json
@@ -26,7 +25,7 @@ from emotion_training.engines import (
 from emotion_training.epochs import EPOCHS, best_so_far, draw_curves
 from emotion_training.judge import Judge
 from emotion_training.run_record import RECORD, RunError, check_same, run_record
-from emotion_training.teachers import load_teachers
+from emotion_training.teachers import load_teachers, trained_network
 
 
 def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
@@ -53,7 +52,7 @@ def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer
 def _set_weights(model: keras.Model, path: Path) -> None:
     """Give `model` the weights of a .keras file."""
     try:
-        model.set_weights(open_keras(path).get_weights())
+        model.set_weights(trained_network(path).get_weights())
     except ValueError as e:
         raise ModelError(f'{path} is another network than the recipe trains: {e}') from e
 
