@@ -62,6 +62,7 @@ class EmotionClassifier:
         self._backend = backend
         self._row = description.heads.index(head)
         self._temperature = float(description.temperature[head])
+        self._offset = np.array(description.offset.get(head, [0.0] * len(EMOTIONS)), np.float32)
         self.description = description
         self.head = head
 
@@ -123,4 +124,5 @@ class EmotionClassifier:
             )
         if not len(faces):
             return np.zeros((0, len(EMOTIONS)), np.float32)
-        return _softmax(self._backend.logits(faces)[:, self._row] / self._temperature)
+        logits = self._backend.logits(faces)[:, self._row] + self._offset
+        return _softmax(logits / self._temperature)

@@ -14,6 +14,7 @@ HEADS = ('crowd', 'fer2013')
 """Questions a model can answer: what people say they see (FER+ votes); FER2013's own label."""
 
 _MAX_BYTES = 2**24
+_LARGEST_OFFSET = 100.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class ModelDescription:
         input: ``side_px``, ``channels`` and ``range`` of the pixels it wants.
         temperature: what each head's logits are divided by before the softmax (Guo et al., 2017).
         parameters: number of weights.
+        offset: seven numbers for each head, added to its logits before they are divided: answers that
+            its training images seldom ask for become less rare (Menon et al., 2021). None are zeros.
         scores: results on the validation split, as `emotion-training evaluate` prints them.
         provenance: recipe, data hash, versions and seeds of the run that made it.
 
@@ -43,6 +46,7 @@ class ModelDescription:
     input: dict[str, Any]
     temperature: dict[str, float]
     parameters: int
+    offset: dict[str, list[float]] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -71,6 +75,7 @@ def read_description(path: Path) -> ModelDescription:
         values['labels'], values['heads'] = tuple(values['labels']), tuple(values['heads'])
         description = ModelDescription(**values)
         temperatures = {head: float(t) for head, t in description.temperature.items()}
+        offsets = [[float(value) for value in each] for each in description.offset.values()]
         int(description.input['side_px'])
     except (
         AttributeError,
@@ -93,6 +98,13 @@ def read_description(path: Path) -> ModelDescription:
         raise ModelError(f'{path}: each of the heads {description.heads} needs a temperature')
     if not all(0 < value < math.inf for value in temperatures.values()):
         raise ModelError(f'{path}: a temperature must be above 0 and finite')
+    if any(
+        len(offset) != len(EMOTIONS) or not all(abs(value) < _LARGEST_OFFSET for value in offset)
+        for offset in offsets
+    ):
+        raise ModelError(
+            f'{path}: an offset must be {len(EMOTIONS)} numbers within {_LARGEST_OFFSET:g}'
+        )
     return description
 
 

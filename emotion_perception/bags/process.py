@@ -179,7 +179,13 @@ def _key(pipeline: Pipeline, identity: str) -> dict[str, Any]:
     return {
         'code': journal.code_digest(),
         'packages': journal.installed(),
-        'model': [model.name, model.sha256, pipeline.classifier.head, model.temperature],
+        'model': [
+            model.name,
+            model.sha256,
+            pipeline.classifier.head,
+            model.temperature,
+            model.offset,
+        ],
         'detector': [type(detector).__name__, detector.min_score, detector.min_face_px],
         'every': pipeline.detect_every,
         'tracking': asdict(pipeline.settings) if pipeline.tracker else None,

@@ -178,6 +178,27 @@ def test_a_face_and_its_mirror_image_get_one_answer_unless_told_otherwise(run, d
     assert [len(few.classify(faces[:n])) for n in (3, 1, 5)] == [3, 1, 5]
 
 
+def test_what_people_seldom_see_is_answered_more_often_when_balanced(run, data, tmp_path):
+    splits = load(data, 'train'), load(data, 'validation')
+    majority = splits[0].majority
+    seen = np.bincount(majority[majority >= 0], minlength=7) + 1
+    half, whole, none = (
+        export(run, *splits, tmp_path / f'{balance}', 'float32', balance=balance)
+        for balance in (0.5, 1.0, 0.0)
+    )
+    assert none.offset == {'crowd': [0] * 7, 'fer2013': [0] * 7}
+    assert whole.offset['fer2013'] == [0] * 7
+    assert whole.provenance['balance'] == 1.0
+    offsets = np.array(whole.offset['crowd'])
+    assert offsets - offsets[0] == pytest.approx(
+        -none.temperature['crowd'] * np.log(seen / seen[0]), abs=2e-4
+    )
+    assert half.offset['crowd'] == pytest.approx(list(offsets / 2), abs=2e-4)
+    assert export(run, *splits, tmp_path / 'usual').provenance['balance'] == 0.5
+    with pytest.raises(ValueError, match='the balance is from 0 to 1, not 2'):
+        export(run, *splits, tmp_path / 'more', balance=2)
+
+
 def test_the_record_repeats_the_run(run, data):
     record = json.loads((run / 'run.json').read_text())
     assert record['config']['epochs'] == 24
@@ -199,7 +220,8 @@ def test_the_exported_model_is_the_trained_one(run, data, tmp_path):
     mirrored = model.predict(faces[:, :, ::-1], verbose=0)
     for head in ('crowd', 'fer2013'):
         both = (logits[head] + mirrored[head]) / 2
-        trained = np.asarray(keras.ops.softmax(both / description.temperature[head]))
+        adjusted = (both + description.offset[head]) / description.temperature[head]
+        trained = np.asarray(keras.ops.softmax(adjusted))
         assert np.abs(answers(path, head, validation.images) - trained).max() < 0.01
     scores = description.scores
     assert scores['FER+ majority']['images'] == 42

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 from emotion_training import metrics
-from emotion_training.calibration import expected_calibration_error, fit_temperature, reliability
+from emotion_training.calibration import (
+    expected_calibration_error,
+    fit_balanced,
+    fit_temperature,
+    reliability,
+)
 from emotion_training.dataset import Dataset
 from emotion_training.evaluate import evaluate, questions, score, table
 from emotion_training.fer2013 import VOTE_COLUMNS
@@ -165,3 +170,17 @@ def test_the_temperature_that_made_the_labels_is_found(temperature):
     shares /= shares.sum(1, keepdims=True)
     labels = (shares.cumsum(1) < rng.random((len(shares), 1))).sum(1)
     assert fit_temperature(logits, labels) == pytest.approx(temperature, rel=0.04)
+
+
+@pytest.mark.parametrize('balance', [0.0, 0.5, 1.0])
+def test_balanced_answers_forget_how_often_each_expression_was_shown(balance):
+    rng = np.random.default_rng(0)
+    evidence = rng.normal(0, 3, (20000, 7))
+    shares = np.array([0.3, 0.02, 0.08, 0.2, 0.25, 0.05, 0.1])
+    learned = evidence + np.log(shares)
+    odds = np.exp(learned)
+    labels = ((odds / odds.sum(1, keepdims=True)).cumsum(1) < rng.random((20000, 1))).sum(1)
+    offset, temperature = fit_balanced(learned, labels, shares, balance)
+    wanted = -balance * np.log(shares)
+    assert offset == pytest.approx(wanted - wanted.mean(), abs=0.04)
+    assert temperature == fit_temperature(learned + offset, labels)

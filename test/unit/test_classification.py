@@ -179,6 +179,17 @@ def test_temperature(model, faces, head):
         assert answers.sum(axis=1) == pytest.approx(np.ones(4), abs=1e-5)
 
 
+@pytest.mark.parametrize('head', HEADS)
+def test_offset(model, faces, head):
+    """What the json adds to the logits of the chosen head is added before the temperature divides them."""
+    offset = np.array([0.5, -0.25, 0, 0, 1, -1, -0.25])
+    describe(model, temperature=dict.fromkeys(HEADS, 2.0), offset={})
+    plain = log_odds(EmotionClassifier.load(model, head).classify(faces))
+    describe(model, offset={head: list(offset), 'another': [50.0] * 7})
+    answers = EmotionClassifier.load(model, head).classify(faces)
+    assert log_odds(answers) == pytest.approx(plain + offset / 2, abs=0.02)
+
+
 def test_high_temperature_is_unsure(model, faces):
     """At a very high temperature every answer is equally probable."""
     describe(model, temperature={'crowd': 1e6, 'fer2013': 1e6})

@@ -65,3 +65,28 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         return float((norm - scaled[np.arange(len(labels)), labels]).mean())
 
     return float(min(_TEMPERATURES, key=loss))
+
+
+def fit_balanced(
+    logits: np.ndarray, labels: np.ndarray, shares: np.ndarray, balance: float
+) -> tuple[np.ndarray, float]:
+    """
+    Return what to add to logits, and the temperature to divide the sums by.
+
+    A network answers as often with each expression as its training images did, and passes over rare
+    ones. Taking the logarithm of their shares off makes all equally likely (logit adjustment after
+    training; Menon et al., 2021); taking off a part of it lies between.
+
+    Args:
+        logits: float [N, 7].
+        labels: int [N].
+        shares: of the expressions among what was learned from, float [7] above 0.
+        balance: which part is taken off, 0 (none: the offset is 0) to 1.
+
+    Returns:
+        The offset, float [7] with a mean of 0, and the temperature.
+
+    """
+    logarithms = np.log(shares)
+    offset = balance * fit_temperature(logits, labels) * (logarithms.mean() - logarithms)
+    return offset, fit_temperature(logits + offset, labels)

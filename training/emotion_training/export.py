@@ -11,7 +11,7 @@ from emotion_perception.emotions import EMOTIONS
 from emotion_perception.keras_backend import open_keras
 from emotion_perception.model_description import HEADS, ModelDescription
 from emotion_training.answers import answers
-from emotion_training.calibration import fit_temperature
+from emotion_training.calibration import fit_balanced
 from emotion_training.dataset import Dataset
 from emotion_training.epochs import EPOCHS, training_record
 from emotion_training.evaluate import evaluate, questions
@@ -21,6 +21,8 @@ from emotion_training.run_record import read_record
 QUANTISATIONS = ('int8', 'float16', 'float32')
 _LARGEST_DIFFERENCE = {'float32': 1e-3, 'float16': 1e-2, 'int8': 0.4}
 """Largest accepted difference of a probability between the trained and the exported model."""
+BALANCE = 0.5
+"""Half way between how often people name each expression and all alike: one over the roots of their shares."""
 _CALIBRATION_IMAGES = 500
 _AT_ONCE = 512
 _FOLDS = 5
@@ -65,17 +67,25 @@ def _convert(model: keras.Model, quantisation: str, images: np.ndarray) -> bytes
     return converter.convert()
 
 
-def _calibrate(head: str, logits: np.ndarray, split: Dataset) -> tuple[float, dict]:
+def _shares(train: Dataset) -> np.ndarray:
+    """Return the share of each expression among what most people see, float [7] above 0."""
+    seen = np.bincount(train.majority[train.majority >= 0], minlength=len(EMOTIONS)) + 1
+    return seen / seen.sum()
+
+
+def _calibrate(
+    head: str, logits: np.ndarray, split: Dataset, shares: np.ndarray, balance: float
+) -> tuple[np.ndarray, float, dict]:
     """
-    Fit a head's temperature on a split: the crowd's on what most people say, the other on the label.
+    Fit a head's offset and temperature on a split: the crowd's on what most people say, the other on the label.
 
     Where people are of two minds the most frequent answer is nearly a matter of chance, and a
     temperature fitted on all faces is too careful on clear ones; fitted on clear ones alone, it is too
     sure of the others. So the faces with a majority count twice.
 
     Returns:
-        The temperature, and as evidence the temperatures of five folds with the ECE of each question
-        when every face gets that of the folds without it.
+        The offset, the temperature, and as evidence the temperatures of five folds with the ECE of each
+        question when every face gets offset and temperature of the folds without it.
 
     """
     asked = {q.name: q for q in questions(split, None) if q.head == head}
@@ -86,12 +96,14 @@ def _calibrate(head: str, logits: np.ndarray, split: Dataset) -> tuple[float, di
     calibrated = np.empty_like(logits)
     for fold in range(_FOLDS):
         others = fold_of[rows] != fold
-        fitted.append(fit_temperature(logits[rows[others]], labels[others]))
+        offset, temperature = fit_balanced(logits[rows[others]], labels[others], shares, balance)
+        fitted.append(temperature)
         own = fold_of == fold
-        calibrated[own] = keras.ops.softmax(logits[own] / fitted[-1])
+        calibrated[own] = keras.ops.softmax((logits[own] + offset) / temperature)
     ece = {name: score(calibrated[q.rows], q.labels[q.rows])['ece'] for name, q in asked.items()}
     evidence = {'folds': [round(value, 4) for value in fitted], 'ece': ece}
-    return round(fit_temperature(logits[rows], labels), 4), evidence
+    offset, temperature = fit_balanced(logits[rows], labels, shares, balance)
+    return offset.round(4), round(temperature, 4), evidence
 
 
 def export(
@@ -101,6 +113,7 @@ def export(
     out: Path,
     quantisation: str = QUANTISATIONS[0],
     mirror: bool = True,
+    balance: float = BALANCE,
 ) -> ModelDescription:
     """
     Export the best model of a run, with temperatures fitted on `validation`.
@@ -112,11 +125,17 @@ def export(
         out: folder for NAME.tflite, NAME.json and NAME_epochs.csv.
         quantisation: one of `QUANTISATIONS`.
         mirror: the exported model asks for each face and its mirror image: twice the time.
+        balance: of the crowd's answers, 0..1, see `calibration.fit_balanced`. The other head is left
+            alone: it is there to be compared with the literature.
 
     Raises:
         ExportError: if the exported model answers differently from the trained one.
+        RunError: if `run` is not the folder of a training.
+        ValueError: if `balance` is not in 0..1.
 
     """
+    if not 0 <= balance <= 1:
+        raise ValueError(f'the balance is from 0 to 1, not {balance}')
     record = read_record(run)
     model = open_keras(run / 'best.keras')
     heads = tuple(head for head in HEADS if head in model.output_names)
@@ -126,7 +145,13 @@ def export(
         [np.asarray(asked(faces[at : at + _AT_ONCE])) for at in range(0, len(faces), _AT_ONCE)]
     )
     logits = {head: predicted[:, k] for k, head in enumerate(heads)}
-    calibrated = {head: _calibrate(head, logits[head], validation) for head in heads}
+    shares = _shares(train)
+    calibrated = {
+        head: _calibrate(
+            head, logits[head], validation, shares, balance if head == HEADS[0] else 0.0
+        )
+        for head in heads
+    }
     sample = np.random.default_rng(0).permutation(len(train))[:_CALIBRATION_IMAGES]
     blob = _convert(asked, quantisation, train.images[sample])
     out.mkdir(parents=True, exist_ok=True)
@@ -139,13 +164,15 @@ def export(
         labels=EMOTIONS,
         heads=heads,
         input={'side_px': 48, 'channels': 1, 'range': [0, 255]},
-        temperature={head: temperature for head, (temperature, _) in calibrated.items()},
+        temperature={head: temperature for head, (_, temperature, _) in calibrated.items()},
         parameters=int(model.count_params()),
+        offset={head: offset.tolist() for head, (offset, _, _) in calibrated.items()},
         provenance=record
         | {
             'quantisation': quantisation,
             'mirror': mirror,
-            'calibration': {head: evidence for head, (_, evidence) in calibrated.items()},
+            'balance': balance,
+            'calibration': {head: evidence for head, (_, _, evidence) in calibrated.items()},
         },
     )
     try:
@@ -153,7 +180,8 @@ def export(
         description.write(partial.with_suffix('.json'))
         probabilities = {head: answers(partial, head, validation.images) for head in heads}
         for head in heads:
-            trained = np.asarray(keras.ops.softmax(logits[head] / description.temperature[head]))
+            adjusted = (logits[head] + description.offset[head]) / description.temperature[head]
+            trained = np.asarray(keras.ops.softmax(adjusted))
             worst = float(np.abs(trained - probabilities[head]).max())
             if worst > _LARGEST_DIFFERENCE[quantisation]:
                 raise ExportError(

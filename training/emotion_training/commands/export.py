@@ -26,6 +26,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action='store_false',
         help='ask for the face alone, not for its mirror image too: half the time; docs/experiments.md says what it costs',
     )
+    parser.add_argument(
+        '--balance',
+        type=float,
+        default=0.5,
+        help='of what people see: 0 answers as often with each expression as they do in the training images, '
+        '1 as if all were as frequent, and 0.5 (default) lies half way; docs/experiments.md says what each costs',
+    )
     parser.set_defaults(run=run)
 
 
@@ -42,6 +49,7 @@ def run(args: argparse.Namespace) -> None:
         args.out,
         args.quantisation,
         args.mirror,
+        args.balance,
     )
     print(table(done.scores))
     print(f'{args.out / done.file}  {done.parameters} parameters  sha256 {done.sha256}')
