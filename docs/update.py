@@ -21,6 +21,8 @@ from reliability.soak import tables as soak_tables
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / 'docs' / 'records'
+BEFORE = ('teacher', 'taught', 'loose', 'large')
+"""Trainings that came before the packaged model's own."""
 
 
 def parameter_table() -> str:
@@ -57,12 +59,11 @@ def description() -> dict[str, Any]:
 
 
 def training_cost() -> str:
-    """Return how long each of the three trainings of the packaged model took."""
+    """Return how long each of the trainings behind the packaged model took."""
     told = {
         path.stem.removesuffix('_epochs'): read_epochs(path)
         for path in (
-            RECORDS / 'expression_teacher_epochs.csv',
-            RECORDS / 'expression_taught_epochs.csv',
+            *(RECORDS / f'expression_{name}_epochs.csv' for name in BEFORE),
             training_record(DEFAULT_MODEL),
         )
     }
@@ -115,11 +116,12 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         'loose': lambda: corruption_scores.comparison(
             {
                 'taught': record('taught_robustness')['corruptions'],
-                'net': record('model_robustness')['corruptions'],
+                'net': record('net_robustness')['corruptions'],
             },
             'loose crop',
         ),
         'exports': lambda: models_table(record('exports')),
+        'balance': lambda: models_table(record('balance'), ('FER+ majority', 'FER+ all faces')),
         'study': lambda: study_table(record('study')),
     },
     'docs/performance.md': PERFORMANCE,

@@ -130,6 +130,7 @@ def facts_table(description: dict[str, Any], size: int) -> str:
             f'{parameters:,} parameters; a file of {size / 1e6:.1f} MB, {made["quantisation"]}',
         ),
         ('sha256', f'`{description["sha256"]}`'),
+        ('balance of the crowd', f'{made["balance"]:g}'),
         (
             'learned from',
             f'{made["train_images"]:,} images, {recipe["epochs"]} passes, seed {recipe["seed"]}, {by}',

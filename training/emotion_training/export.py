@@ -103,7 +103,7 @@ def _calibrate(
     ece = {name: score(calibrated[q.rows], q.labels[q.rows])['ece'] for name, q in asked.items()}
     evidence = {'folds': [round(value, 4) for value in fitted], 'ece': ece}
     offset, temperature = fit_balanced(logits[rows], labels, shares, balance)
-    return offset.round(4), round(temperature, 4), evidence
+    return offset.round(4) + 0.0, round(temperature, 4), evidence
 
 
 def export(

@@ -31,8 +31,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action='append',
         default=[],
         metavar='MODEL.keras',
-        help='learn from the answers of this model too, which expression_taught and expression_net '
-        'need; may be given more than once',
+        help='learn from the answers of this model too, which docs/training.md says of each recipe that '
+        'needs one; may be given more than once',
     )
     parser.add_argument(
         '--initial-weights',
