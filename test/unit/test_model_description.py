@@ -29,6 +29,7 @@ def values():
         'input': {'side_px': 48, 'channels': 1, 'range': [0, 255]},
         'temperature': {'crowd': 1.5, 'fer2013': 2},
         'parameters': 123,
+        'offset': {'crowd': [0.5, 0, 0, 0, 0, -0.5, 0]},
         'scores': {'FER+ majority': 0.85},
         'provenance': {'seed': 1},
     }
@@ -48,6 +49,7 @@ def test_good_description(tmp_path, values):
     assert description.heads == ('crowd', 'fer2013')
     assert description.temperature == {'crowd': 1.5, 'fer2013': 2}
     assert description.parameters == 123
+    assert description.offset == {'crowd': [0.5, 0, 0, 0, 0, -0.5, 0]}
     assert description.input['side_px'] == 48
     assert description.scores == {'FER+ majority': 0.85}
     assert description.provenance == {'seed': 1}
@@ -63,10 +65,10 @@ def test_written_and_read_again(tmp_path, values):
 
 
 def test_optional_fields(tmp_path, values):
-    """Scores and provenance may be missing."""
-    del values['scores'], values['provenance']
+    """Offsets, scores and provenance may be missing."""
+    del values['offset'], values['scores'], values['provenance']
     description = read(tmp_path, values)
-    assert (description.scores, description.provenance) == ({}, {})
+    assert (description.offset, description.scores, description.provenance) == ({}, {}, {})
 
 
 def test_description_cannot_be_changed(tmp_path, values):
