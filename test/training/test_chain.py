@@ -178,7 +178,7 @@ def test_a_face_and_its_mirror_image_get_one_answer_unless_told_otherwise(run, d
     assert [len(few.classify(faces[:n])) for n in (3, 1, 5)] == [3, 1, 5]
 
 
-def test_what_people_seldom_see_is_answered_more_often_when_balanced(run, data, tmp_path):
+def test_the_balance_is_an_offset_of_the_crowd_by_the_shares_it_learned(run, data, tmp_path):
     splits = load(data, 'train'), load(data, 'validation')
     majority = splits[0].majority
     seen = np.bincount(majority[majority >= 0], minlength=7) + 1

@@ -7,10 +7,10 @@ TORCH = 'torch'
 ENGINES = (KERAS, TORCH)
 BACKUP = 'backup.pt'
 """What `TORCH` keeps in a run's folder until the run has ended."""
-
-
 TORCH_PRECISIONS = ('float32', 'mixed_bfloat16')
+"""Keras' dtype policies that `TORCH` follows."""
 LOWER_RATE = 'the learning rate is too high, or the precision too low'
+"""Why a loss stops being a number, in the words of both engines."""
 
 
 class Diverged(RuntimeError):
