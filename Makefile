@@ -20,7 +20,7 @@ setup:
 
 demo: setup
 	@source env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST && \
-	python -m emotion_perception.demo --camera '$(CAMERA)' --seconds $(SECONDS_TO_LISTEN) --out demo
+	python -m emotion_perception.ros.demo --camera '$(CAMERA)' --seconds $(SECONDS_TO_LISTEN) --out demo
 
 test:
 	@bootstrap/set_up.sh --tests
@@ -35,23 +35,23 @@ bench: setup
 faults:
 	@bootstrap/set_up.sh --tests
 	@source env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST && \
-	python -m reliability.faults $(FAULTS)
-	@source env.sh && PYTHONPATH=.:$$PYTHONPATH python docs/update.py
+	PYTHONPATH=test:$$PYTHONPATH python -m stress.faults $(FAULTS)
+	@source env.sh && PYTHONPATH=.:test:$$PYTHONPATH python docs/update.py
 
 fuzz:
 	@bootstrap/set_up.sh --tests
-	@source env.sh && python -m reliability.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(FUZZ)
-	@source env.sh && PYTHONPATH=.:$$PYTHONPATH python docs/update.py
+	@source env.sh && PYTHONPATH=test:$$PYTHONPATH python -m fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(FUZZ)
+	@source env.sh && PYTHONPATH=.:test:$$PYTHONPATH python docs/update.py
 
 soak:
 	@bootstrap/set_up.sh --tests
 	@source env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST && \
-	python -m reliability soak $(if $(MEDIA),--media '$(MEDIA)') $(SOAK)
-	@source env.sh && PYTHONPATH=.:$$PYTHONPATH python docs/update.py
+	PYTHONPATH=test:$$PYTHONPATH python -m stress.soak $(if $(MEDIA),--media '$(MEDIA)') $(SOAK)
+	@source env.sh && PYTHONPATH=.:test:$$PYTHONPATH python docs/update.py
 
 docs:
 	@bootstrap/set_up.sh --tests
-	@source env.sh && PYTHONPATH=.:$$PYTHONPATH python docs/update.py
+	@source env.sh && PYTHONPATH=.:test:$$PYTHONPATH python docs/update.py
 
 clean:
 	rm -rf .venv .venv-peers build install log demo fuzz benchmarks/out

@@ -11,7 +11,7 @@ setup(
     version='0.1.0',
     packages=find_packages(include=[package_name, f'{package_name}.*']),
     package_data={
-        package_name: ['bags/*.html', 'models/*.tflite', 'models/*.json', 'models/*.csv']
+        package_name: ['bag/*.html', 'models/*.tflite', 'models/*.json', 'models/*.csv']
     },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
@@ -29,11 +29,11 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
-            'behaviour_node = emotion_perception.behaviour_node:main',
-            'camera_node = emotion_perception.camera_node:main',
-            'demo = emotion_perception.demo:main',
+            'behavior_node = emotion_perception.ros.behavior_node:main',
+            'camera_node = emotion_perception.ros.camera_node:main',
+            'emotion_demo = emotion_perception.ros.demo:main',
             'emotion-perception = emotion_perception.command_line:main',
-            'emotion_node = emotion_perception.node:main',
+            'emotion_node = emotion_perception.ros.emotion_node:main',
         ],
     },
 )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emotion_perception.pipeline import Box, FaceEmotion, Pipeline
+from emotion_perception.pipeline import Pipeline
+from emotion_perception.types import Box, FaceEmotion
 
 SAME_FACE = 0.4
 """Two boxes of one image show the same face from this intersection over union on."""

@@ -8,13 +8,13 @@ from rclpy.parameter import Parameter
 
 from benchmarks.figures import percentiles_ms
 from benchmarks.processes import CAMERA, NODE, bench, picture
-from emotion_perception.node import EmotionNode
-from emotion_perception.session import ros_session
+from emotion_perception.ros.emotion_node import EmotionNode
+from emotion_perception.ros.node_main import ros_context
 
 
 def together(count: int) -> None:
     """Run so many nodes in this process, in the namespaces camera0, camera1 and so on."""
-    with ros_session([]):
+    with ros_context([]):
         executor = SingleThreadedExecutor()
         autostart = [Parameter('autostart', value=True)]
         nodes = [

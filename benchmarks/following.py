@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from benchmarks.agreement import compare, run
-from emotion_perception.camera import CameraError, open_source
+from emotion_perception.errors import SourceError
+from emotion_perception.imaging.sources import open_source
 from emotion_perception.pipeline import Pipeline
 
 _LONGEST = 120
@@ -49,7 +50,7 @@ def measure(
         say(f'following: {Path(source).name}')
         try:
             images = _images(source)
-        except CameraError as error:
+        except SourceError as error:
             say(f'{source} is left out: {error}')
             continue
         used.append(Path(source).name)

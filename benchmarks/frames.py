@@ -5,7 +5,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from emotion_perception.camera import portrait_path
+from emotion_perception.imaging.sources import portrait_path
 
 SIZES = ((320, 240), (640, 480), (1280, 720), (1920, 1080))
 FACES = (0, 1, 3, 10)

@@ -23,7 +23,7 @@ def _ours(folder):
 
 def _as_the_node(folder):
     from emotion_perception import Pipeline
-    from emotion_perception.finding import DETECT_EVERY
+    from emotion_perception.detection.keyframes import DETECT_EVERY
 
     pipeline = Pipeline.default(detect_every=DETECT_EVERY)
     return _on_camera_time(pipeline), 'as the node runs'
@@ -44,7 +44,8 @@ def _deepface(folder):
     os.environ['DEEPFACE_BACKEND_ENGINE'] = 'tensorflow'
     sys.path.append(str(Path(__file__).parents[1] / 'training'))
     import tf_keras
-    from emotion_training.deepface_network import network
+
+    from emotion_training.filtering.deepface_network import network
 
     network(tf_keras).save_weights(str(weights / 'facial_expression_model_weights.h5'))
     from deepface import DeepFace

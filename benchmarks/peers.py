@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 
 from benchmarks.figures import interleaved, of_rounds, ratio
-from emotion_perception.camera import open_source
+from emotion_perception.imaging.sources import open_source
 
 HERE = Path(__file__).parent
 ENVIRONMENT = HERE.parent / '.venv-peers'

@@ -21,7 +21,7 @@ from rclpy.executors import SingleThreadedExecutor
 from benchmarks.figures import percentiles_ms
 from benchmarks.frames import frame
 from emotion_msgs.msg import EmotionArray
-from emotion_perception.messages import seconds
+from emotion_perception.ros.conversions import seconds
 
 _TICKS = os.sysconf('SC_CLK_TCK')
 DOMAINS = range(101, 201)
@@ -190,7 +190,7 @@ def bench(domains: Sequence[int] = DOMAINS) -> Iterator[Bench]:
         made.close()
 
 
-NODE, CAMERA = 'emotion_perception.node', 'emotion_perception.camera_node'
+NODE, CAMERA = 'emotion_perception.ros.emotion_node', 'emotion_perception.ros.camera_node'
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 import time
 from typing import Any
 
-from emotion_perception import node, pipeline
+from emotion_perception import pipeline
+from emotion_perception.ros import emotion_node
 
 SLOW_S = 0.1
 
@@ -21,6 +22,6 @@ class SlowPipeline(pipeline.Pipeline):
 
 
 if __name__ == '__main__':
-    module: Any = node
+    module: Any = emotion_node
     module.Pipeline = SlowPipeline
-    node.main()
+    emotion_node.main()

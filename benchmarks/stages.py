@@ -15,10 +15,10 @@ from std_msgs.msg import Header
 from benchmarks.figures import interleaved, of_rounds
 from benchmarks.frames import FACES, SIZES, sequence
 from emotion_perception import pipeline as pipeline_module
-from emotion_perception.detection import DetectorError
-from emotion_perception.finding import DETECT_EVERY
-from emotion_perception.messages import bgr_to_image, image_to_bgr, to_emotion_array
+from emotion_perception.detection.keyframes import DETECT_EVERY
+from emotion_perception.errors import DetectorError
 from emotion_perception.pipeline import Pipeline
+from emotion_perception.ros.conversions import bgr_to_image, image_to_bgr, to_emotion_array
 
 _LONGEST_ROUND_S = 1.5
 STAGES = ('convert', 'detect', 'align', 'classify', 'track', 'message')

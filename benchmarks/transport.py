@@ -11,7 +11,7 @@ from sensor_msgs.msg import Image
 
 from benchmarks.figures import percentiles_ms
 from benchmarks.processes import CAMERA, bench
-from emotion_perception.messages import seconds
+from emotion_perception.ros.conversions import seconds
 
 PROFILE = Path(__file__).parents[1] / 'config' / 'fastdds_images.xml'
 _VARIABLES = (

@@ -7,17 +7,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from emotion_training import card, corruption_scores, scenes
-from emotion_training.epochs import read_epochs, training_record
-from emotion_training.experiments.tables import filtering_table, models_table, study_table
-
 from benchmarks import growth, tables
 from emotion_perception import cli
 from emotion_perception.classification import DEFAULT_MODEL
-from emotion_perception.parameters import PARAMETERS
-from reliability.faults import tables as faults_tables
-from reliability.fuzz import tables as fuzz_tables
-from reliability.soak import tables as soak_tables
+from emotion_perception.ros.parameters import PARAMETERS
+from emotion_training.evaluate import corruption_scores, model_card, scene_scores
+from emotion_training.experiments.experiment_tables import (
+    filtering_table,
+    models_table,
+    study_table,
+)
+from emotion_training.train.epoch_log import read_epochs, training_record
+from fuzz import tables as fuzz_tables
+from stress.faults import tables as faults_tables
+from stress.soak import tables as soak_tables
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / 'docs' / 'records'
@@ -126,14 +129,14 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     },
     'docs/performance.md': PERFORMANCE,
     'docs/MODEL_CARD.md': {
-        'facts': lambda: card.facts_table(description(), DEFAULT_MODEL.stat().st_size),
-        'scores': lambda: card.scores_table(record('model_scores')),
-        'classes': lambda: card.class_table(record('model_scores')),
-        'calibration': lambda: card.calibration_table(description()),
-        'coverage': lambda: card.coverage_table(record('model_scores')),
+        'facts': lambda: model_card.facts_table(description(), DEFAULT_MODEL.stat().st_size),
+        'scores': lambda: model_card.scores_table(record('model_scores')),
+        'classes': lambda: model_card.class_table(record('model_scores')),
+        'calibration': lambda: model_card.calibration_table(description()),
+        'coverage': lambda: model_card.coverage_table(record('model_scores')),
         'corruptions': lambda: corruption_scores.table(record('model_robustness')['corruptions']),
         'training': training_cost,
-        'scenes': lambda: scenes.table(record('model_robustness')['scenes']),
+        'scenes': lambda: scene_scores.table(record('model_robustness')['scenes']),
     },
     'docs/reliability.md': {
         'faults': faults_report,

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
 
 if TYPE_CHECKING:
-    from emotion_perception.pipeline import FaceEmotion, Pipeline
+    from emotion_perception.pipeline import Pipeline
+    from emotion_perception.types import FaceEmotion
 
 __all__ = ['EMOTIONS', 'UNCERTAIN', 'FaceEmotion', 'Pipeline']
 

@@ -3,8 +3,9 @@
 import cv2
 import numpy as np
 
-from emotion_perception.detection import Detection
-from emotion_perception.scaling import halved, halvings
+from emotion_perception.geometry import similarity_transform
+from emotion_perception.imaging.resizing import halve, halving_count
+from emotion_perception.types import Detection
 
 FACE_SIDE_PX = 48
 """Side of a cut-out face."""
@@ -17,31 +18,10 @@ Medians over FER2013's training images, evened out between left and right: `emot
 """
 
 
-def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """
-    Return the turn, scale and shift that bring `source` closest to `target` (least squares).
-
-    Umeyama's (1991) solution without reflection, which for points of the plane is one complex division.
-
-    Args:
-        source: float [N, 2], at least two different points.
-        target: float [N, 2].
-
-    Returns:
-        float64 [2, 3], to be applied to (x, y, 1).
-
-    """
-    z, w = (points[:, 0] + 1j * points[:, 1] for points in (source, target))
-    spread = z - z.mean()
-    turn = np.vdot(spread, w - w.mean()) / np.vdot(spread, spread).real
-    shift = w.mean() - turn * z.mean()
-    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
-
-
 def crop_matrix(face: Detection) -> np.ndarray:
     """Return the transform from image to cut-out coordinates, float64 [2, 3]."""
     if face.landmarks is not None and np.ptp(face.landmarks, axis=0).max() >= 2:
-        return similarity(face.landmarks.astype(np.float64), FER2013_LANDMARKS)
+        return similarity_transform(face.landmarks.astype(np.float64), FER2013_LANDMARKS)
     # without landmarks: FER2013's images are about the square that a cascade's box is
     x, y, w, h = face.box
     side = max(w, h, 1.0)
@@ -73,8 +53,8 @@ def crop_face(image: np.ndarray, face: Detection) -> np.ndarray:
 
 
 def _shrink_first(image: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cut the face's surroundings out of `image`, gray and shrunk so that the warp does not alias."""
-    times = halvings(image, float(np.hypot(matrix[0, 0], matrix[1, 0])))
+    """Cut the face's surroundings out of `image`, gray and downscale so that the warp does not alias."""
+    times = halving_count(image, float(np.hypot(matrix[0, 0], matrix[1, 0])))
     unit = 2**times
     inverse = cv2.invertAffineTransform(matrix)
     side = FACE_SIDE_PX
@@ -90,4 +70,4 @@ def _shrink_first(image: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np
     right, bottom = max(min(right, width), left + unit), max(min(bottom, height), top + unit)
     patch = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2GRAY)
     moved = matrix[:, :2] @ (left, top) + matrix[:, 2]
-    return halved(patch, times), np.column_stack((matrix[:, :2] * unit, moved))
+    return halve(patch, times), np.column_stack((matrix[:, :2] * unit, moved))

@@ -6,13 +6,9 @@ from typing import Protocol
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_perception.litert import ModelError, Network, check_signature, read_model
-from emotion_perception.model_description import (
-    HEADS,
-    ModelDescription,
-    check_hash,
-    read_description,
-)
+from emotion_perception.errors import ModelError
+from emotion_perception.runtime.litert import Network, check_signature, read_model
+from emotion_perception.runtime.metadata import HEADS, ModelMetadata, read_metadata, verify_sha256
 
 DEFAULT_MODEL = Path(__file__).with_name('models') / 'expression_net.tflite'
 _KERAS_SUFFIXES = ('.keras', '.h5')
@@ -27,15 +23,15 @@ class _Backend(Protocol):
 class _LiteRTBackend:
     """The usual backend; a batch of another size costs one new layout of the network."""
 
-    def __init__(self, path: Path, model: bytes, description: ModelDescription, threads: int):
-        check_hash(description, model, path)
+    def __init__(self, path: Path, model: bytes, metadata: ModelMetadata, threads: int):
+        verify_sha256(metadata, model, path)
         self._network = Network(model, str(path), threads)
-        side = int(description.input['side_px'])
+        side = int(metadata.input['side_px'])
         if self._network.input_shape[1:] != (side, side, 1) or side != 48:
             raise ModelError(
                 f'{path} takes input of shape {self._network.input_shape}, expected (N, 48, 48, 1)'
             )
-        expected = (len(description.heads), len(EMOTIONS))
+        expected = (len(metadata.heads), len(EMOTIONS))
         if self._network.output_shapes[0][1:] != expected:
             raise ModelError(
                 f'{path} answers in shape {self._network.output_shapes[0]}, expected (N, {expected[0]}, 7)'
@@ -57,13 +53,13 @@ class EmotionClassifier:
 
     labels = EMOTIONS
 
-    def __init__(self, backend: _Backend, description: ModelDescription, head: str):
+    def __init__(self, backend: _Backend, metadata: ModelMetadata, head: str):
         """Use `load` instead."""
         self._backend = backend
-        self._row = description.heads.index(head)
-        self._temperature = float(description.temperature[head])
-        self._offset = np.array(description.offset.get(head, [0.0] * len(EMOTIONS)), np.float32)
-        self.description = description
+        self._row = metadata.heads.index(head)
+        self._temperature = float(metadata.temperature[head])
+        self._offset = np.array(metadata.offset.get(head, [0.0] * len(EMOTIONS)), np.float32)
+        self.metadata = metadata
         self.head = head
 
     @classmethod
@@ -81,28 +77,28 @@ class EmotionClassifier:
             threads: of the LiteRT interpreter.
 
         Raises:
-            ModelError: if the file is missing, damaged or does not fit its description.
+            ModelError: if the file is missing, damaged or does not fit its metadata.
             ValueError: if the model has no such head.
 
         """
         path = DEFAULT_MODEL if path is None or not str(path) else Path(path)
         backend: _Backend
         if path.suffix in _KERAS_SUFFIXES:
-            from emotion_perception.keras_backend import load_keras
+            from emotion_perception.runtime.keras import load_keras
 
-            backend, description = load_keras(path)
+            backend, metadata = load_keras(path)
         elif not path.is_file():
             raise ModelError(f'there is no model file {path}')
         else:
             model = read_model(path)
             check_signature(model, str(path))
-            description = read_description(path.with_suffix('.json'))
-            backend = _LiteRTBackend(path, model, description, threads)
-        if len(description.heads) == 1:
-            head = description.heads[0]
-        if head not in description.heads:
-            raise ValueError(f'{path} has no head {head!r}; it has {", ".join(description.heads)}')
-        return cls(backend, description, head)
+            metadata = read_metadata(path.with_suffix('.json'))
+            backend = _LiteRTBackend(path, model, metadata, threads)
+        if len(metadata.heads) == 1:
+            head = metadata.heads[0]
+        if head not in metadata.heads:
+            raise ValueError(f'{path} has no head {head!r}; it has {", ".join(metadata.heads)}')
+        return cls(backend, metadata, head)
 
     def classify(self, faces: np.ndarray) -> np.ndarray:
         """

@@ -9,20 +9,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emotion_perception.annotation import annotate
-from emotion_perception.bags import command as bag_command
-from emotion_perception.bags.errors import BagError
-from emotion_perception.camera import CameraError, MovingStill, open_source
+from emotion_perception.bag import cli as bag_command
 from emotion_perception.classification import DEFAULT_MODEL
-from emotion_perception.detection import DETECTORS, DetectorError
-from emotion_perception.doctor import command as doctor_command
+from emotion_perception.detection import DETECTORS
+from emotion_perception.detection.keyframes import DETECT_EVERY
+from emotion_perception.doctor import cli as doctor_command
 from emotion_perception.emotions import EMOTIONS
-from emotion_perception.finding import DETECT_EVERY
-from emotion_perception.image_conversion import ImageError
-from emotion_perception.litert import ModelError
-from emotion_perception.model_description import read_description
-from emotion_perception.pictures import find_pictures, read_picture
-from emotion_perception.pipeline import FaceEmotion, Pipeline
+from emotion_perception.errors import BagError, DetectorError, ImageError, ModelError, SourceError
+from emotion_perception.imaging.codecs import find_images, read_image
+from emotion_perception.imaging.sources import MovingImageSource, open_source
+from emotion_perception.pipeline import Pipeline
+from emotion_perception.runtime.metadata import read_metadata
+from emotion_perception.types import FaceEmotion
+from emotion_perception.visualization import annotate
 
 
 def _record(source: str, time_s: float | None, face: FaceEmotion) -> dict:
@@ -71,9 +70,9 @@ def _image(args: argparse.Namespace) -> int:
     pipeline = _pipeline(args, tracking=False)
     unread = 0
     taken: set[Path] = set()
-    for path in find_pictures(args.files):
+    for path in find_images(args.files):
         try:
-            image = read_picture(path)
+            image = read_image(path)
         except (ImageError, OSError) as error:
             print(f'{path}: {error}', file=sys.stderr)
             unread += 1
@@ -88,8 +87,8 @@ def _image(args: argparse.Namespace) -> int:
 def _video(args: argparse.Namespace) -> int:
     pipeline = _pipeline(args, tracking=True)
     source = open_source(str(args.source), loop=False)
-    if isinstance(source, MovingStill):
-        raise CameraError(f'{args.source} is a picture; use `emotion-perception image`')
+    if isinstance(source, MovingImageSource):
+        raise SourceError(f'{args.source} is a picture; use `emotion-perception image`')
     writer, count = None, 0
     try:
         while (frame := source.read()) is not None:
@@ -103,7 +102,7 @@ def _video(args: argparse.Namespace) -> int:
                     size = frame.shape[1], frame.shape[0]
                     writer = cv2.VideoWriter(str(args.out), code, source.rate_hz, size)
                     if not writer.isOpened():
-                        raise CameraError(
+                        raise SourceError(
                             f'{args.out} cannot be written; choose a path that ends in .mp4'
                         )
                 writer.write(annotate(frame, faces))
@@ -113,13 +112,13 @@ def _video(args: argparse.Namespace) -> int:
         if writer is not None:
             writer.release()
     if not count:
-        raise CameraError(f'{args.source} holds no picture that can be read')
+        raise SourceError(f'{args.source} holds no picture that can be read')
     return 0
 
 
 def _models(args: argparse.Namespace) -> int:
     for path in sorted(DEFAULT_MODEL.parent.glob('*.json')):
-        model = read_description(path)
+        model = read_metadata(path)
         size = (path.parent / model.file).stat().st_size
         print(
             f'{model.name}  {model.parameters} parameters, {size / 1e6:.1f} MB, heads {", ".join(model.heads)}'
@@ -140,7 +139,7 @@ def _pipeline(args: argparse.Namespace, tracking: bool) -> Pipeline:
         args.detector,
         args.detector_model,
         args.model,
-        min_score=args.min_score,
+        min_detection_score=args.min_detection_score,
         detect_every=DETECT_EVERY,
     )
 
@@ -173,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parts.add_argument('--model', help='another classifier: .tflite with its json, .keras or .h5')
     parts.add_argument(
-        '--min-score', type=_share, default=0.5, help='lowest detection score (0.5)'
+        '--min-detection-score', type=_share, default=0.5, help='lowest detection score (0.5)'
     )
     common = argparse.ArgumentParser(add_help=False, parents=[parts])
     common.add_argument('--json', action='store_true', help='one json object a face and line')
@@ -217,7 +216,7 @@ def main(arguments: list[str] | None = None) -> int:
         # whoever read our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (BagError, CameraError, DetectorError, ModelError, OSError) as error:
+    except (BagError, SourceError, DetectorError, ModelError, OSError) as error:
         print(f'emotion-perception {args.command}: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:

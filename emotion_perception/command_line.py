@@ -7,9 +7,9 @@ def main() -> int:
     """Run one subcommand and return its exit code."""
     arguments = sys.argv[1:]
     if arguments[:1] == ['doctor']:
-        from emotion_perception.doctor import command
+        from emotion_perception.doctor import cli
 
-        return command.main(arguments[1:])
+        return cli.main(arguments[1:])
     try:
         from emotion_perception import cli
     except ImportError as error:

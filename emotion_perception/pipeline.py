@@ -1,58 +1,17 @@
 """From one image to what each face in it shows. No ROS, no globals: one call a frame."""
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from emotion_perception.alignment import crop_face
 from emotion_perception.classification import EmotionClassifier
-from emotion_perception.detection import DETECTORS, Detection, Detector, make_detector
-from emotion_perception.finding import FaceFinder
+from emotion_perception.detection import DETECTORS, Detector, make_detector
+from emotion_perception.detection.keyframes import KeyframeDetector
+from emotion_perception.geometry import clip_box
 from emotion_perception.tracking import SmoothedExpression, Tracker, TrackingSettings
-
-
-class Box(NamedTuple):
-    """A box in whole pixels, clipped to the image."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    @property
-    def area(self) -> int:
-        """Pixels inside."""
-        return self.width * self.height
-
-
-@dataclass(frozen=True)
-class FaceEmotion:
-    """
-    What one face shows in one image.
-
-    Attributes:
-        face_id: stable while the face is followed, from 1; 0 without tracking.
-        box: where the face is.
-        detection_score: how sure the detector is, 0..1.
-        probabilities: float32 [7] in the order of EMOTIONS, of this image alone; sums to 1.
-        smoothed: the same, smoothed over the track.
-        label: the smoothed expression with hysteresis, or ``'uncertain'``.
-        confidence: smoothed probability of the leading expression, 0..1.
-        tracked_for_s: seconds since the face was first seen.
-
-    """
-
-    face_id: int
-    box: Box
-    detection_score: float
-    probabilities: np.ndarray
-    smoothed: np.ndarray
-    label: str
-    confidence: float
-    tracked_for_s: float
+from emotion_perception.types import Box, Detection, FaceEmotion
 
 
 class Pipeline:
@@ -73,14 +32,14 @@ class Pipeline:
             classifier: tells what they show.
             tracker: follows them; None treats each image by itself.
             detect_every: n, to detect in every n-th image only and follow known faces in between
-                (see `FaceFinder`); without a tracker each image is searched.
+                (see `KeyframeDetector`); without a tracker each image is searched.
 
         """
         self.detector = detector
         self.classifier = classifier
         self.tracker = tracker
         self._settings = tracker.settings if tracker else TrackingSettings()
-        self._finder = FaceFinder(detector, detect_every)
+        self._finder = KeyframeDetector(detector, detect_every)
         self._size: tuple[int, ...] = ()
 
     @classmethod
@@ -91,7 +50,7 @@ class Pipeline:
         detector_model: str | Path = '',
         model: str | Path | None = None,
         head: str = 'crowd',
-        min_score: float = 0.5,
+        min_detection_score: float = 0.5,
         min_face_px: int = 20,
         threads: int = 1,
         settings: TrackingSettings | None = None,
@@ -106,7 +65,7 @@ class Pipeline:
             detector_model: the detector's own model file, where it needs one.
             model: the classifier's file; None is this package's.
             head: which question the classifier answers.
-            min_score: lowest detection score, 0..1.
+            min_detection_score: lowest detection score, 0..1.
             min_face_px: narrowest face.
             threads: of each network.
             settings: smoothing and thresholds.
@@ -117,7 +76,7 @@ class Pipeline:
 
         """
         pipeline = cls(
-            make_detector(detector, detector_model, min_score, min_face_px, threads),
+            make_detector(detector, detector_model, min_detection_score, min_face_px, threads),
             EmotionClassifier.load(model, head, threads),
             Tracker() if tracking else None,
             detect_every,
@@ -135,7 +94,7 @@ class Pipeline:
         self._finder.every = value
 
     @property
-    def followed(self) -> frozenset[int]:
+    def tracked_ids(self) -> frozenset[int]:
         """Ids of the faces that are followed, whether the last image showed them or not; none without a tracker."""
         return self.tracker.ids if self.tracker else frozenset()
 
@@ -222,16 +181,6 @@ class Pipeline:
         for track, row in zip(tracks, probabilities, strict=True):
             track.expression.update(row, track.elapsed_s, self._settings)
         return [(track.face_id, stamp - track.first_seen_s, track.expression) for track in tracks]
-
-
-def clip_box(box: tuple[float, float, float, float], width: int, height: int) -> Box:
-    """Return `box` in whole pixels inside an image of that size; at least one pixel large."""
-    left, top = (
-        min(max(round(v), 0), size - 1) for v, size in zip(box[:2], (width, height), strict=True)
-    )
-    right = min(max(round(box[0] + box[2]), left + 1), width)
-    bottom = min(max(round(box[1] + box[3]), top + 1), height)
-    return Box(left, top, right - left, bottom - top)
 
 
 def _answer(

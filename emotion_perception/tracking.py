@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from emotion_perception.detection import Detection
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
+from emotion_perception.types import Detection
 
 
 @dataclass
@@ -92,7 +92,7 @@ class Track:
     face_id: int
     first_seen_s: float
     last_seen_s: float
-    centre: np.ndarray
+    center: np.ndarray
     side: float
     elapsed_s: float = 0.0  # between the last two times the face was seen
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
@@ -103,7 +103,7 @@ class Tracker:
     """
     Give each face an id that stays for as long as it is followed.
 
-    Nearest predicted centre first, with constant velocity: SORT (Bewley et al., 2016) without its
+    Nearest predicted center first, with constant velocity: SORT (Bewley et al., 2016) without its
     Kalman filter, and with distance relative to the face's size in place of overlap, which still
     tells where a small face jumped by more than its width. Ids start at 1 and are never used again.
     """
@@ -168,11 +168,11 @@ class Tracker:
     def _candidates(self, faces: list[Detection], stamp_s: float) -> list[tuple[float, int, int]]:
         pairs = []
         for track_index, track in enumerate(self._tracks):
-            expected = track.centre + track.velocity * (stamp_s - track.last_seen_s)
+            expected = track.center + track.velocity * (stamp_s - track.last_seen_s)
             for face_index, face in enumerate(faces):
-                centre, side = _centre_and_side(face)
+                center, side = _centre_and_side(face)
                 larger, smaller = max(side, track.side), max(min(side, track.side), 1e-6)
-                distance = float(np.hypot(*(centre - expected))) / larger
+                distance = float(np.hypot(*(center - expected))) / larger
                 if distance <= self.MAX_STEP and larger / smaller <= self.MAX_GROWTH:
                     pairs.append(
                         (distance + 0.5 * math.log(larger / smaller), face_index, track_index)
@@ -180,21 +180,21 @@ class Tracker:
         return pairs
 
     def _begin(self, face: Detection, stamp_s: float) -> Track:
-        centre, side = _centre_and_side(face)
-        track = Track(self._next_id, stamp_s, stamp_s, centre, side)
+        center, side = _centre_and_side(face)
+        track = Track(self._next_id, stamp_s, stamp_s, center, side)
         self._next_id += 1
         self._tracks.append(track)
         return track
 
     def _move(self, track: Track, face: Detection, stamp_s: float) -> Track:
-        centre, side = _centre_and_side(face)
+        center, side = _centre_and_side(face)
         track.elapsed_s = stamp_s - track.last_seen_s
         if track.elapsed_s > 0:
             # over time and not over frames: two images a millisecond apart say little of speed
             weight = 1 - math.exp(-track.elapsed_s / self.VELOCITY_S)
-            speed = (centre - track.centre) / track.elapsed_s
+            speed = (center - track.center) / track.elapsed_s
             track.velocity += weight * (speed - track.velocity)
-        track.centre, track.side, track.last_seen_s = centre, side, stamp_s
+        track.center, track.side, track.last_seen_s = center, side, stamp_s
         return track
 
 

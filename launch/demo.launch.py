@@ -1,4 +1,4 @@
-"""Start a camera, the node and the example behaviour."""
+"""Start a camera, the node and the example behavior."""
 
 import os
 
@@ -46,8 +46,8 @@ def generate_launch_description() -> LaunchDescription:
             ),
             Node(
                 package='emotion_perception',
-                executable='behaviour_node',
-                name='behaviour',
+                executable='behavior_node',
+                name='behavior',
                 namespace=LaunchConfiguration('namespace'),
                 output='screen',
             ),

@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import pytest
 
-from emotion_perception.camera import portrait_path
 from emotion_perception.classification import EmotionClassifier
 from emotion_perception.detection import make_detector
+from emotion_perception.imaging.sources import portrait_path
 
 
 @pytest.fixture(scope='session')

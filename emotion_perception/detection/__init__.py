@@ -1,11 +1,47 @@
 """Face detectors behind one interface: `Detector.detect(image) -> list[Detection]`."""
 
-from emotion_perception.detection.interface import (
-    Detection,
-    Detector,
-    DetectorError,
-    SecondLook,
-)
-from emotion_perception.detection.registry import DETECTORS, make_detector
+from pathlib import Path
 
-__all__ = ['DETECTORS', 'Detection', 'Detector', 'DetectorError', 'SecondLook', 'make_detector']
+from emotion_perception.detection.base import Detector, RegionDetector
+
+__all__ = ['DETECTORS', 'Detector', 'RegionDetector', 'make_detector']
+
+DETECTORS = ('blazeface', 'yunet', 'haar')
+"""Names that `make_detector` accepts; the first is the default."""
+
+
+def make_detector(
+    name: str = DETECTORS[0],
+    model_path: str | Path = '',
+    min_detection_score: float = 0.5,
+    min_face_px: int = 20,
+    threads: int = 1,
+) -> Detector:
+    """
+    Return the detector called `name`.
+
+    Args:
+        name: one of `DETECTORS`.
+        model_path: the network's file: needed by yunet; blazeface and haar bring or find theirs.
+        min_detection_score: faces below this score are not reported, 0..1.
+        min_face_px: faces narrower than this are not reported.
+        threads: of the network's interpreter.
+
+    Raises:
+        ValueError: if there is no such detector.
+        DetectorError: if it cannot be made on this machine.
+
+    """
+    if name == 'blazeface':
+        from emotion_perception.detection.blazeface import BlazeFaceDetector
+
+        return BlazeFaceDetector(model_path or None, min_detection_score, min_face_px, threads)
+    if name == 'yunet':
+        from emotion_perception.detection.yunet import YuNetDetector
+
+        return YuNetDetector(model_path, min_detection_score, min_face_px)
+    if name == 'haar':
+        from emotion_perception.detection.haar import HaarDetector
+
+        return HaarDetector(min_face_px)
+    raise ValueError(f'unknown detector {name!r}; choose one of {", ".join(DETECTORS)}')

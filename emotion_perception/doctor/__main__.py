@@ -2,6 +2,6 @@
 
 import sys
 
-from emotion_perception.doctor.command import main
+from emotion_perception.doctor.cli import main
 
 sys.exit(main())

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
-from emotion_perception.doctor.finding import OK, PROBLEM, WARNING, Check, Finding
-from emotion_perception.log_folder import log_folder, why_no_log_files
+from emotion_perception.doctor.check_result import OK, PROBLEM, WARNING, Check, CheckResult
+from emotion_perception.ros.log_folder import log_folder, why_no_log_files
 
 TYPE_HASHES = {
     'emotion_msgs/msg/Emotion': 'RIHS01_09c0a39513fc2a575bcd6e15f3b400fe61560904a24f32aa182d23136a9d5ebc',
@@ -27,18 +27,18 @@ _BUILD = (
 )
 
 
-def check_ros() -> Finding:
+def check_ros() -> CheckResult:
     """Look whether rclpy is here and loads."""
     middleware = os.environ.get('RMW_IMPLEMENTATION')
     if middleware and (trouble := _why_not_with(middleware)):
         text = f'does not load with RMW_IMPLEMENTATION={middleware}: {trouble}'
         do = f'unset RMW_IMPLEMENTATION, or install ros-$ROS_DISTRO-{middleware.replace("_", "-")}'
-        return Finding('rclpy', PROBLEM, text, do)
+        return CheckResult('rclpy', PROBLEM, text, do)
     try:
         import rclpy
         from rclpy.impl.implementation_singleton import rclpy_implementation
     except ImportError as error:
-        return Finding('rclpy', PROBLEM, f'cannot be imported: {error}', _SOURCE)
+        return CheckResult('rclpy', PROBLEM, f'cannot be imported: {error}', _SOURCE)
     try:
         version = metadata.version('rclpy')
     except metadata.PackageNotFoundError:
@@ -46,7 +46,7 @@ def check_ros() -> Finding:
     distribution = os.environ.get('ROS_DISTRO', '')
     values = {'version': version, 'distribution': distribution, 'path': rclpy.__file__}
     del rclpy_implementation
-    return Finding('rclpy', OK, f'{version} {distribution}'.strip(), '', values)
+    return CheckResult('rclpy', OK, f'{version} {distribution}'.strip(), '', values)
 
 
 def _why_not_with(middleware: str) -> str:
@@ -61,7 +61,7 @@ def _why_not_with(middleware: str) -> str:
     return (lines[-1] if lines else f'exit code {done.returncode}') if done.returncode else ''
 
 
-def check_messages() -> Finding:
+def check_messages() -> CheckResult:
     """Look whether emotion_msgs is built, sourced, loads and is the one this version speaks."""
     try:
         from rclpy.serialization import serialize_message
@@ -70,36 +70,36 @@ def check_messages() -> Finding:
 
         serialize_message(EmotionArray(faces=[Emotion()]))
     except ImportError as error:
-        return Finding('emotion_msgs', PROBLEM, f'not built or not sourced: {error}', _BUILD)
+        return CheckResult('emotion_msgs', PROBLEM, f'not built or not sourced: {error}', _BUILD)
     except Exception as error:
         # rclpy raises its own kinds where the built library does not fit this Python or ROS
         text = f'was built for another Python or ROS: {type(error).__name__}: {error}'
-        return Finding('emotion_msgs', PROBLEM, text, f'build it again; {_BUILD}')
+        return CheckResult('emotion_msgs', PROBLEM, text, f'build it again; {_BUILD}')
     found = {name: _built_hash(name) for name in TYPE_HASHES}
     unknown = [name for name, built in found.items() if built is None]
     if unknown:
         text = f'can be imported, but its definitions ({", ".join(unknown)}) are not where AMENT_PREFIX_PATH points'
-        return Finding('emotion_msgs', WARNING, text, _SOURCE, {'hashes': found})
+        return CheckResult('emotion_msgs', WARNING, text, _SOURCE, {'hashes': found})
     other = [name for name, built in found.items() if built != TYPE_HASHES[name]]
     if other:
         text = f'is of another version: {", ".join(other)} differ from what this one speaks'
-        return Finding(
+        return CheckResult(
             'emotion_msgs', PROBLEM, text, f'build it again; {_BUILD}', {'hashes': found}
         )
-    return Finding('emotion_msgs', OK, 'built, and of this version', '', {'hashes': found})
+    return CheckResult('emotion_msgs', OK, 'built, and of this version', '', {'hashes': found})
 
 
-def _without_ros() -> Finding:
-    return Finding('emotion_msgs', WARNING, 'cannot be looked at without rclpy')
+def _without_ros() -> CheckResult:
+    return CheckResult('emotion_msgs', WARNING, 'cannot be looked at without rclpy')
 
 
-def check_log_folder(environment: Mapping[str, str] = os.environ) -> Finding:
+def check_log_folder(environment: Mapping[str, str] = os.environ) -> CheckResult:
     """Look whether ROS can keep log files."""
     trouble = why_no_log_files(environment)
     if trouble:
         do = 'export ROS_LOG_DIR=<a folder that can be written>; the node runs without log files until then'
-        return Finding('log files', WARNING, trouble, do)
-    return Finding('log files', OK, f'in {log_folder(environment)}')
+        return CheckResult('log files', WARNING, trouble, do)
+    return CheckResult('log files', OK, f'in {log_folder(environment)}')
 
 
 def own_profile() -> Path:
@@ -126,7 +126,7 @@ def export_command(environment: Mapping[str, str] = os.environ) -> str:
     return f'export {profile_variable(environment)}={own_profile()}'
 
 
-def check_transport(middleware: str, environment: Mapping[str, str] = os.environ) -> Finding:
+def check_transport(middleware: str, environment: Mapping[str, str] = os.environ) -> CheckResult:
     """
     Look whether Fast DDS has room for images between processes.
 
@@ -143,21 +143,21 @@ def check_transport(middleware: str, environment: Mapping[str, str] = os.environ
     values = {'rmw': middleware, 'variable': variable, 'profile': given}
     mend = f'{export_command(environment)}   (in the shell of the camera driver too)'
     if 'fastrtps' not in middleware:
-        return Finding('transport', OK, f'{middleware} needs no profile', '', values)
+        return CheckResult('transport', OK, f'{middleware} needs no profile', '', values)
     if not given:
         if builtin.startswith('LARGE_DATA'):
-            return Finding('transport', OK, f'{middleware} with {builtin}', '', values)
+            return CheckResult('transport', OK, f'{middleware} with {builtin}', '', values)
         text = f'{middleware}, and {variable} is not set: images between processes get lost'
-        return Finding('transport', WARNING, text, mend, values)
+        return CheckResult('transport', WARNING, text, mend, values)
     if not Path(given).is_file():
         text = f'{variable} names {given}, which is not there'
-        return Finding('transport', PROBLEM, text, mend, values)
+        return CheckResult('transport', PROBLEM, text, mend, values)
     if own.is_file() and Path(given).read_bytes() != own.read_bytes():
         text = f"{middleware} with a profile that is not this package's: {given}"
-        return Finding(
+        return CheckResult(
             'transport', WARNING, text, f'see below whether it carries images; else {mend}', values
         )
-    return Finding('transport', OK, f'{middleware} with room for images: {given}', '', values)
+    return CheckResult('transport', OK, f'{middleware} with room for images: {given}', '', values)
 
 
 def _built_hash(name: str) -> str | None:

@@ -9,7 +9,7 @@ from functools import partial
 from importlib import metadata
 from typing import Any
 
-from emotion_perception.doctor.finding import OK, PROBLEM, WARNING, Check, Finding
+from emotion_perception.doctor.check_result import OK, PROBLEM, WARNING, Check, CheckResult
 
 PYTHON = ((3, 11), (3, 13))
 """Lowest version that runs it, and the first one that nobody tried."""
@@ -60,19 +60,19 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r'\d+', version)[:2])
 
 
-def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Finding:
+def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> CheckResult:
     """Look at the interpreter."""
     text = '.'.join(map(str, version))
     values = {'version': text, 'executable': sys.executable}
     lowest, untried = PYTHON
     if version[:2] < lowest:
-        return Finding('Python', PROBLEM, text, 'Python 3.11 or 3.12 is needed', values)
+        return CheckResult('Python', PROBLEM, text, 'Python 3.11 or 3.12 is needed', values)
     if version[:2] >= untried:
-        return Finding('Python', WARNING, f'{text}; tried are 3.11 and 3.12', '', values)
-    return Finding('Python', OK, text, '', values)
+        return CheckResult('Python', WARNING, f'{text}; tried are 3.11 and 3.12', '', values)
+    return CheckResult('Python', OK, text, '', values)
 
 
-def check_library(library: Library) -> Finding:
+def check_library(library: Library) -> CheckResult:
     """Import one library and look at its version."""
     try:
         module = importlib.import_module(library.module)
@@ -83,11 +83,11 @@ def check_library(library: Library) -> Finding:
             and error.name == library.module.partition('.')[0]
         )
         text = 'is not installed' if missing else f'cannot be loaded: {_first_line(error)}'
-        return Finding(library.name, PROBLEM, text, library.install)
+        return CheckResult(library.name, PROBLEM, text, library.install)
     version = _version(library, module)
     values = {'version': version}
     if numbers(version) < library.lowest:
-        return Finding(
+        return CheckResult(
             library.name, PROBLEM, f'{version} is too old: {_dotted(library.lowest)} is needed',
             library.install, values,
         )  # fmt: skip
@@ -95,7 +95,7 @@ def check_library(library: Library) -> Finding:
         return _check_opencv(library, module, version)
     if numbers(version) >= library.untried:
         return _untried(library, version)
-    return Finding(library.name, OK, version, '', values)
+    return CheckResult(library.name, OK, version, '', values)
 
 
 def check_software() -> Iterator[Check]:
@@ -105,7 +105,7 @@ def check_software() -> Iterator[Check]:
         yield library.name, partial(check_library, library)
 
 
-def _check_opencv(library: Library, cv2: Any, version: str) -> Finding:
+def _check_opencv(library: Library, cv2: Any, version: str) -> CheckResult:
     """Look whether OpenCV and NumPy fit, and whether several OpenCVs lie over one another."""
     import numpy as np
 
@@ -113,28 +113,28 @@ def _check_opencv(library: Library, cv2: Any, version: str) -> Finding:
     try:
         mean = cv2.resize(np.full((4, 4, 3), 7, np.uint8), (2, 2)).mean()
     except (cv2.error, SystemError, TypeError, ValueError) as error:
-        return Finding(
+        return CheckResult(
             library.name, PROBLEM, f'{version} does not work with NumPy {np.__version__}: {_first_line(error)}',
             'install NumPy and OpenCV from the same place: both from apt, or both from pip', values,
         )  # fmt: skip
     if mean != 7:
         text = f'{version} computes wrongly with NumPy {np.__version__}'
-        return Finding(library.name, PROBLEM, text, library.install, values)
+        return CheckResult(library.name, PROBLEM, text, library.install, values)
     brought = sorted(set(metadata.packages_distributions().get('cv2', ())))
     values['distributions'] = brought
     if len(brought) > 1:
-        return Finding(
+        return CheckResult(
             library.name, WARNING, f'{version}, brought by {" and ".join(brought)}, which write over each other',
             f'python3 -m pip uninstall -y {" ".join(brought)} && python3 -m pip install {brought[-1]}', values,
         )  # fmt: skip
     if numbers(version) >= library.untried:
         return _untried(library, version)
-    return Finding(library.name, OK, version, '', values)
+    return CheckResult(library.name, OK, version, '', values)
 
 
-def _untried(library: Library, version: str) -> Finding:
+def _untried(library: Library, version: str) -> CheckResult:
     text = f'{version}; nobody tried {_dotted(library.untried)} or newer'
-    return Finding(library.name, WARNING, text, library.install, {'version': version})
+    return CheckResult(library.name, WARNING, text, library.install, {'version': version})
 
 
 def _version(library: Library, module: Any) -> str:

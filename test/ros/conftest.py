@@ -24,8 +24,8 @@ from std_msgs.msg import Header
 from benchmarks.processes import free_domain
 from emotion_msgs.msg import Emotion, EmotionArray
 from emotion_msgs.srv import ClassifyFaces
-from emotion_perception.camera import portrait_path
-from emotion_perception.messages import bgr_to_image
+from emotion_perception.imaging.sources import portrait_path
+from emotion_perception.ros.conversions import bgr_to_image
 
 NODE = 'emotion_perception'
 TRANSITIONS = {

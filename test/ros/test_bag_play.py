@@ -12,10 +12,10 @@ from sensor_msgs.msg import Image
 
 from emotion_msgs.msg import Emotion, EmotionArray
 from emotion_perception import cli
-from emotion_perception.bags.comparison import differences, read_summary, table
-from emotion_perception.bags.message_types import EMOTION, EMOTIONS_OF_IMAGE, RAW, MessageTypes
-from emotion_perception.bags.reading import open_bag
-from emotion_perception.bags.writing import new_bag
+from emotion_perception.bag.comparison import differences, read_summary, table
+from emotion_perception.bag.message_types import EMOTION, EMOTIONS_OF_IMAGE, RAW, MessageTypes
+from emotion_perception.bag.reading import open_bag
+from emotion_perception.bag.writing import new_bag
 
 SAID = re.compile(
     r'(\S+): (\d+) images of (\S+) sent, (\d+) answered, '
@@ -62,7 +62,7 @@ def without_times(array):
 @pytest.mark.parametrize('form', ['raw', 'jpeg'])
 def test_live_node_and_offline_tool_agree_on_every_image(start, tmp_path, moving, form):
     transport = 'compressed' if form == 'jpeg' else 'raw'
-    start('node', autostart='true', image_transport=transport)
+    start('ros.emotion_node', autostart='true', image_transport=transport)
     done = bag('play', moving / form, '-o', tmp_path / 'live', '--every-image')
     assert done.returncode == 0, done.stderr
     said = SAID.fullmatch(done.stdout)
@@ -80,7 +80,7 @@ def test_live_node_and_offline_tool_agree_on_every_image(start, tmp_path, moving
 
 
 def test_played_with_its_own_timing_and_a_clock(start, tmp_path, moving):
-    start('node', autostart='true', use_sim_time='true')
+    start('ros.emotion_node', autostart='true', use_sim_time='true')
     begun = time.monotonic()
     done = bag(
         'play',
@@ -138,7 +138,7 @@ def test_images_that_no_node_can_read(start, tmp_path, moving):
                 new.write(topic, stamp_ns, data)
             elif number < 20:
                 new.write(topic, stamp_ns, odd if number % 4 == 1 else b'\0\1\0\0torn')
-    start('node', autostart='true')
+    start('ros.emotion_node', autostart='true')
     done = bag('play', tmp_path / 'odd', '-o', tmp_path / 'live', '--every-image')
     assert done.returncode == 1
     assert errors(done) == ['5 images that no node can read, 5 messages that hold none']
@@ -152,7 +152,7 @@ def test_images_that_no_node_can_read(start, tmp_path, moving):
 
 
 def test_ctrl_c_leaves_nothing(start, tmp_path, moving):
-    start('node', autostart='true')
+    start('ros.emotion_node', autostart='true')
     command = ['bag', 'play', moving / 'raw', '-o', tmp_path / 'live', '--rate', '0.01']
     playing = subprocess.Popen(
         [sys.executable, '-m', 'emotion_perception.cli', *command],

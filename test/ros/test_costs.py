@@ -6,8 +6,8 @@ import pytest
 from sensor_msgs.msg import Image
 
 from emotion_msgs.msg import EmotionArray
-from emotion_perception import publishers
-from emotion_perception.publishers import EmotionPublishers
+from emotion_perception.ros import publishers
+from emotion_perception.ros.publishers import EmotionPublishers
 
 MEASURED_S = 4
 MAX_IDLE_SHARE = 0.02
@@ -41,8 +41,8 @@ def test_nothing_is_drawn_while_nobody_listens(peer, portrait, monkeypatch):
 @pytest.mark.parametrize('state', ['unconfigured', 'inactive', 'deactivated'])
 def test_an_idle_node_reads_no_images_and_uses_next_to_no_time(start, peer, state):
     """With a camera running, in each state but active: no subscription, at most 2 % of a core."""
-    node = start('node')
-    start('camera_node')
+    node = start('ros.emotion_node')
+    start('ros.camera_node')
     steps = {'inactive': ['configure'], 'deactivated': ['configure', 'activate', 'deactivate']}
     for step in steps.get(state, []):
         assert peer.transition(step)

@@ -11,7 +11,7 @@ import cv2
 import pytest
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from emotion_perception.bags.message_types import EMOTION, EMOTIONS_OF_IMAGE, MessageTypes
+from emotion_perception.bag.message_types import EMOTION, EMOTIONS_OF_IMAGE, MessageTypes
 from emotion_perception.doctor.ros_setup import PROFILE, TYPE_HASHES
 
 pytest.importorskip('cyclonedds', reason='PyPI package cyclonedds is not installed')
@@ -96,7 +96,7 @@ def by_stamp(messages):
 
 @pytest.mark.parametrize(('kind', 'transport'), [('raw', 'raw'), ('jpeg', 'compressed')])
 def test_what_cyclone_sends_is_answered_and_read_alike(start, peer, cyclone, kind, transport):
-    start('node', autostart='true', image_transport=transport)
+    start('ros.emotion_node', autostart='true', image_transport=transport)
     sender = cyclone(kind)
     for topic, heard in (('emotion', peer.emotions), ('faces', peer.arrays)):
 
@@ -127,7 +127,7 @@ def test_all_agree_on_the_type_hashes(start, peer, cyclone):
     rosbags computes them from the .msg files; the node announces what rosidl computed; rclpy and
     Cyclone DDS, in other processes, each read that; the doctor has them written down.
     """
-    start('node', autostart='true')
+    start('ros.emotion_node', autostart='true')
     stranger = cyclone('raw')
     types = MessageTypes()
     for topic, kind in (('/emotion', EMOTION), ('/emotion/faces', EMOTIONS_OF_IMAGE)):

@@ -16,15 +16,15 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from emotion_perception.messages import bgr_to_image
-from emotion_perception.parameters import PARAMETERS
-from reliability import bombs
+from emotion_perception.ros.conversions import bgr_to_image
+from emotion_perception.ros.parameters import PARAMETERS
+from support import bombs
 
 
 @pytest.fixture
 def node(start, peer):
     """Return a node that reads raw images."""
-    node = start('node', autostart='true')
+    node = start('ros.emotion_node', autostart='true')
     peer.wait_for_node()
     return node
 
@@ -86,7 +86,7 @@ def test_images_that_are_not_what_they_say(node, peer, portrait_message):
 
 
 def test_compressed_images_that_are_not_what_they_say(start, peer, portrait):
-    node = start('node', autostart='true', image_transport='compressed')
+    node = start('ros.emotion_node', autostart='true', image_transport='compressed')
     peer.wait_for_node()
     for data in hostile_files(portrait):
         peer.send(CompressedImage(format='jpeg' * 10**4, data=data))
@@ -124,7 +124,7 @@ def test_the_service_survives_what_the_pipeline_does_not(peer, portrait_message)
     from types import SimpleNamespace
 
     from emotion_msgs.srv import ClassifyFaces
-    from emotion_perception.classify_service import ClassifyService
+    from emotion_perception.ros.classify_service import ClassifyService
 
     def fail(image):
         raise cv2.error('something that OpenCV cannot do')
@@ -182,8 +182,8 @@ FAILING = [
     ('camera_node', ['-p', 'width:=4000000000'], 'width'),
     ('camera_node', ['-p', 'width:=2.5'], 'width'),
     ('camera_node', ['-p', 'frames:=-3'], 'frames'),
-    ('behaviour_node', ['-p', 'settle_s:=.nan'], 'settle_s'),
-    ('behaviour_node', ['-p', 'settle_s:=abc'], 'settle_s'),
+    ('behavior_node', ['-p', 'settle_s:=.nan'], 'settle_s'),
+    ('behavior_node', ['-p', 'settle_s:=abc'], 'settle_s'),
 ]
 
 
@@ -217,7 +217,9 @@ def test_what_cannot_be_meant_is_one_clear_line(tmp_path):
 
 def test_a_topic_that_cannot_be_subscribed_to(start, peer):
     """The name fits ROS' grammar and is too long for DDS: the node says so, and waits for better."""
-    node = start('node', '--ros-args', '-p', 'autostart:=true', '-r', f'image:=/{"x" * 400}')
+    node = start(
+        'ros.emotion_node', '--ros-args', '-p', 'autostart:=true', '-r', f'image:=/{"x" * 400}'
+    )
     status, _ = peer.status('cannot be activated', timeout_s=20)
     assert status.level == b'\x02'
     assert peer.state() == 'inactive'
@@ -230,7 +232,7 @@ def test_a_topic_that_cannot_be_subscribed_to(start, peer):
     'name', ['/ns_1/Camera/image_raw_', '/' + '/'.join('abcdefgh'), '/x' * 60]
 )
 def test_topics_of_odd_names_that_ros_allows(start, peer, portrait_message, name):
-    start('node', '--ros-args', '-p', 'autostart:=true', '-r', f'image:={name}')
+    start('ros.emotion_node', '--ros-args', '-p', 'autostart:=true', '-r', f'image:={name}')
     publisher = peer.node.create_publisher(Image, name, rclpy.qos.qos_profile_sensor_data)
     peer.until(publisher.get_subscription_count, what='the node')
     peer.spin(0.5)

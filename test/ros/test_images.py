@@ -10,13 +10,13 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from emotion_msgs.msg import Emotion
-from emotion_perception.messages import bgr_to_image, image_to_bgr
+from emotion_perception.ros.conversions import bgr_to_image, image_to_bgr
 
 
 @pytest.fixture
 def node(start, peer):
     """Return a node that reads raw images."""
-    node = start('node', autostart='true')
+    node = start('ros.emotion_node', autostart='true')
     peer.wait_for_node()
     return node
 
@@ -99,7 +99,7 @@ def test_other_encodings(node, peer, portrait, encoding):
 
 
 def test_cv_bridge_instead_of_our_own_conversion(start, peer, portrait):
-    start('node', autostart='true', image_conversion='cv_bridge')
+    start('ros.emotion_node', autostart='true', image_conversion='cv_bridge')
     peer.wait_for_node()
     message = Image(encoding='rgb8', height=480, width=640, step=1920)
     message.data = cv2.cvtColor(portrait, cv2.COLOR_BGR2RGB).tobytes()
@@ -111,7 +111,7 @@ def test_cv_bridge_instead_of_our_own_conversion(start, peer, portrait):
 
 
 def test_compressed_images(start, peer, portrait):
-    start('node', autostart='true', image_transport='compressed')
+    start('ros.emotion_node', autostart='true', image_transport='compressed')
     peer.wait_for_node()
     message = jpeg(portrait)
     answer = peer.answer_to(message)
@@ -166,7 +166,7 @@ def test_an_image_of_one_pixel_is_served(node, peer, portrait_message):
 
 
 def test_an_image_of_48_megapixels_is_served(start, peer, portrait):
-    start('node', autostart='true', image_transport='compressed')
+    start('ros.emotion_node', autostart='true', image_transport='compressed')
     peer.wait_for_node()
     large = np.zeros((6000, 8000, 3), np.uint8)
     large[2000:4000, 3000:5000] = cv2.resize(portrait[:, 100:580], (2000, 2000))
@@ -177,7 +177,7 @@ def test_an_image_of_48_megapixels_is_served(start, peer, portrait):
 
 
 def test_a_camera_that_never_sends(start, peer):
-    node = start('node', autostart='true', stalled_after_s='0.5')
+    node = start('ros.emotion_node', autostart='true', stalled_after_s='0.5')
     peer.wait_for_node()
     status, values = peer.status('no image for')
     assert status.level == b'\x02'

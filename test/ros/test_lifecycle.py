@@ -10,7 +10,7 @@ from emotion_perception.classification import DEFAULT_MODEL
 
 
 def test_goes_through_every_state(start, peer, portrait_message):
-    node = start('node')
+    node = start('ros.emotion_node')
     assert peer.state() == 'unconfigured'
     assert peer.transition('configure')
     assert peer.state() == 'inactive'
@@ -27,7 +27,7 @@ def test_goes_through_every_state(start, peer, portrait_message):
 
 
 def test_works_again_after_a_second_round(start, peer, portrait_message):
-    start('node', autostart='true')
+    start('ros.emotion_node', autostart='true')
     for _ in range(2):
         peer.wait_for_node()
         assert peer.answer_to(portrait_message).faces[0].face_id >= 1
@@ -36,7 +36,7 @@ def test_works_again_after_a_second_round(start, peer, portrait_message):
 
 
 def test_reads_no_image_while_inactive(start, peer, portrait_message):
-    start('node', autostart='true')
+    start('ros.emotion_node', autostart='true')
     peer.wait_for_node()
     assert peer.transition('deactivate')
     peer.until(lambda: not peer._images.get_subscription_count(), what='the subscription to go')
@@ -48,14 +48,14 @@ def test_reads_no_image_while_inactive(start, peer, portrait_message):
 
 
 def test_brings_itself_up_with_autostart(start, peer):
-    start('node', autostart='true')
+    start('ros.emotion_node', autostart='true')
     peer.wait_for_node()
     assert peer.state() == 'active'
 
 
 def test_stays_up_without_its_model_and_recovers(start, peer, tmp_path, portrait_message):
     missing = tmp_path / 'missing.tflite'
-    node = start('node', autostart='true', model=missing)
+    node = start('ros.emotion_node', autostart='true', model=missing)
     status, _ = peer.status('cannot be configured')
     assert status.level == b'\x02'
     assert str(missing) in status.message
@@ -76,13 +76,13 @@ def test_refuses_a_corrupt_model_and_stays_up(start, peer, tmp_path):
     damaged = bytearray(model.read_bytes())
     damaged[len(damaged) // 2] ^= 0xFF
     model.write_bytes(damaged)
-    start('node', autostart='true', model=model)
+    start('ros.emotion_node', autostart='true', model=model)
     assert 'sha256' in peer.status('cannot be configured')[0].message
     assert peer.state() == 'unconfigured'
 
 
 def test_refuses_a_detector_that_cannot_be_made(start, peer):
-    start('node', autostart='true', detector='yunet')
+    start('ros.emotion_node', autostart='true', detector='yunet')
     message = peer.status('cannot be configured')[0].message
     assert 'face_detection_yunet_2023mar.onnx' in message
     assert peer.state() == 'unconfigured'
@@ -92,7 +92,7 @@ def test_cleanup_frees_the_model_at_once():
     """Not when the garbage collector comes: ten rounds without it would cost ten models' memory."""
     code = (
         'import gc, rclpy, weakref\n'
-        'from emotion_perception.node import EmotionNode\n'
+        'from emotion_perception.ros.emotion_node import EmotionNode\n'
         'rclpy.init()\n'
         'node = EmotionNode()\n'
         'gc.disable()\n'
@@ -126,11 +126,11 @@ def test_a_transition_that_breaks_is_told_and_can_be_tried_again(broken, steps):
     """Whatever raises what nobody expects: the node says so, is unconfigured and can be configured."""
     code = (
         'import rclpy, unittest.mock\n'
-        'from emotion_perception.node import EmotionNode\n'
+        'from emotion_perception.ros.emotion_node import EmotionNode\n'
         'rclpy.init()\n'
         'node = EmotionNode()\n'
         'trigger = lambda step: getattr(node, "trigger_" + step)().name\n'
-        f'with unittest.mock.patch("emotion_perception.node.{broken}", side_effect=OSError("bad luck")):\n'
+        f'with unittest.mock.patch("emotion_perception.ros.emotion_node.{broken}", side_effect=OSError("bad luck")):\n'
         f'    print(*(trigger(step) for step in {steps}))\n'
         'print(node._state_machine.current_state[1], node._look()[0].trouble)\n'
         'print(trigger("configure"), trigger("activate"), node._look()[0].trouble)\n'

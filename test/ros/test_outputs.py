@@ -23,7 +23,7 @@ import pytest
 from std_msgs.msg import Header
 
 from emotion_perception.emotions import EMOTIONS, HRI_WORDS
-from emotion_perception.messages import bgr_to_image
+from emotion_perception.ros.conversions import bgr_to_image
 
 ROOT = Path(__file__).parents[2]
 INTERFACES = ROOT / 'test' / 'interfaces'
@@ -124,7 +124,7 @@ def stranger(sourced, tmp_path):
 @pytest.fixture
 def node(sourced, start, peer, stranger):
     """Return a node that publishes both formats, and is heard."""
-    node = start('node', autostart='true', vision_msgs='true', hri_msgs='true')
+    node = start('ros.emotion_node', autostart='true', vision_msgs='true', hri_msgs='true')
     peer.wait_for_node()
     peer.until(lambda: stranger.listening, 20, 'the stranger to listen')
     return node
@@ -180,7 +180,7 @@ def check_detection(detection, emotion):
     box = emotion.box
     assert detection['id'] == str(emotion.face_id)
     assert detection['size'] == [box.width, box.height]
-    assert detection['centre'] == [box.x_offset + box.width / 2, box.y_offset + box.height / 2]
+    assert detection['center'] == [box.x_offset + box.width / 2, box.y_offset + box.height / 2]
     assert detection['theta'] == 0
     (label, score), *others = detection['results']
     assert (label, score) == (emotion.label, emotion.confidence)
@@ -319,7 +319,7 @@ def test_an_inactive_node_follows_nobody(node, peer, stranger, portrait_message)
 
 
 def test_nobody_asked_for_them(sourced, start, peer, portrait_message):
-    start('node', autostart='true')
+    start('ros.emotion_node', autostart='true')
     peer.wait_for_node()
     assert len(peer.answer_to(portrait_message).faces) == 1
     topics = {topic for topic, _ in peer.node.get_topic_names_and_types()}
@@ -333,7 +333,7 @@ def test_without_the_package_one_line_says_what_to_install(
     if importlib.util.find_spec(package):
         (tmp_path / f'{package}.py').write_text('raise ImportError("not here")\n')
         monkeypatch.setenv('PYTHONPATH', f'{tmp_path}{os.pathsep}{os.environ["PYTHONPATH"]}')
-    node = start('node', autostart='true', **{package: 'true'})
+    node = start('ros.emotion_node', autostart='true', **{package: 'true'})
     message = peer.status('cannot be configured')[0].message
     assert '\n' not in message
     assert f'the package {package} cannot be loaded' in message
@@ -348,7 +348,7 @@ def test_without_the_package_one_line_says_what_to_install(
 
 
 def test_ids_need_tracking(start, peer):
-    start('node', autostart='true', hri_msgs='true', tracking='false')
+    start('ros.emotion_node', autostart='true', hri_msgs='true', tracking='false')
     message = peer.status('cannot be configured')[0].message
     assert 'REP-155 wants an id for each face' in message
     assert peer.state() == 'unconfigured'

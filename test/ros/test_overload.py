@@ -49,7 +49,7 @@ def overload(start, peer):
         peer.arrays.clear()
         node = start('slow_node', autostart='true')
         peer.wait_for_node()
-        result = Overload(node, start('camera_node', rate_hz=RATE_HZ), peer)
+        result = Overload(node, start('ros.camera_node', rate_hz=RATE_HZ), peer)
         node.stop()
         print(result)
         if result.ages.max() < MAX_AGE_S:

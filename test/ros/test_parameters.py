@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emotion_perception.parameters import PARAMETERS
+from emotion_perception.ros.parameters import PARAMETERS
 
 CONFIG = Path(__file__).parents[2] / 'config' / 'emotion_perception.yaml'
 
@@ -15,7 +15,7 @@ CONFIG = Path(__file__).parents[2] / 'config' / 'emotion_perception.yaml'
 @pytest.fixture
 def node(start, peer):
     """Return a node that is up."""
-    node = start('node', autostart='true')
+    node = start('ros.emotion_node', autostart='true')
     peer.wait_for_node()
     return node
 
@@ -80,7 +80,7 @@ def test_others_change_once_the_node_is_cleaned_up(node, peer):
 def test_threads_of_opencv_are_their_own_parameter(name, threads):
     code = (
         'import cv2, rclpy, sys\n'
-        'from emotion_perception.node import EmotionNode\n'
+        'from emotion_perception.ros.emotion_node import EmotionNode\n'
         'rclpy.init(args=sys.argv)\n'
         'node = EmotionNode()\n'
         'node.trigger_configure()\n'
@@ -94,7 +94,7 @@ def test_threads_of_opencv_are_their_own_parameter(name, threads):
 
 
 def test_the_parameter_file_holds_every_default(start, peer):
-    start('node', '--ros-args', '--params-file', str(CONFIG), '-p', 'autostart:=true')
+    start('ros.emotion_node', '--ros-args', '--params-file', str(CONFIG), '-p', 'autostart:=true')
     peer.wait_for_node()
     given = yaml.safe_load(CONFIG.read_text())['/**']['ros__parameters']
     assert given == {spec.name: spec.default for spec in PARAMETERS if spec.name != 'autostart'}
@@ -104,7 +104,7 @@ def test_an_impossible_value_at_the_start_is_one_clear_line(tmp_path):
     command = [
         sys.executable,
         '-m',
-        'emotion_perception.node',
+        'emotion_perception.ros.emotion_node',
         '--ros-args',
         '-p',
         'uncertain_below:=9.0',

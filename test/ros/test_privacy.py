@@ -14,7 +14,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_perception.messages import bgr_to_image, image_to_bgr
+from emotion_perception.ros.conversions import bgr_to_image, image_to_bgr
 
 ROOT = Path(__file__).parents[2]
 POLICY = ROOT / 'config' / 'sros2_policy.xml'
@@ -45,7 +45,7 @@ def annotated_answer(peer, message):
 
 
 def test_blurred_hides_the_face_and_keeps_box_and_label(start, peer, portrait, portrait_message):
-    start('node', autostart='true', annotated_image='blurred')
+    start('ros.emotion_node', autostart='true', annotated_image='blurred')
     peer.wait_for_node()
     answer, picture = annotated_answer(peer, portrait_message)
     (face,) = answer.faces
@@ -57,7 +57,7 @@ def test_blurred_hides_the_face_and_keeps_box_and_label(start, peer, portrait, p
 
 
 def test_full_shows_the_face(start, peer, portrait, portrait_message):
-    start('node', autostart='true')
+    start('ros.emotion_node', autostart='true')
     peer.wait_for_node()
     answer, picture = annotated_answer(peer, portrait_message)
     box = answer.faces[0].box
@@ -65,7 +65,7 @@ def test_full_shows_the_face(start, peer, portrait, portrait_message):
 
 
 def test_none_has_no_such_topic_and_everything_else_works(start, peer, portrait_message):
-    start('node', autostart='true', annotated_image='none')
+    start('ros.emotion_node', autostart='true', annotated_image='none')
     peer.wait_for_node()
     peer.node.create_subscription(Image, 'emotion/image', peer.annotated.append, 1)
     for _ in range(3):
@@ -77,7 +77,7 @@ def test_none_has_no_such_topic_and_everything_else_works(start, peer, portrait_
 
 
 def test_it_changes_only_with_the_nodes_configuration(start, peer, portrait_message):
-    start('node', autostart='true', annotated_image='none')
+    start('ros.emotion_node', autostart='true', annotated_image='none')
     peer.wait_for_node()
     accepted, reason = peer.set_parameter('annotated_image', 'full')
     assert not accepted
@@ -135,7 +135,7 @@ def test_it_writes_nothing_while_it_serves(
     start, peer, portrait, portrait_message, empty_home, annotated_image
 ):
     """Faces, odd images, the annotated picture, the service: only ROS' own log lies there afterwards."""
-    node = start('node', autostart='true', annotated_image=annotated_image)
+    node = start('ros.emotion_node', autostart='true', annotated_image=annotated_image)
     peer.wait_for_node()
     peer.node.create_subscription(Image, 'emotion/image', peer.annotated.append, 1)
     peer.answer_to(portrait_message)
@@ -166,7 +166,7 @@ def test_it_writes_nothing_while_it_serves(
 
 
 def test_it_writes_nothing_of_compressed_images(start, peer, portrait, empty_home):
-    node = start('node', autostart='true', image_transport='compressed')
+    node = start('ros.emotion_node', autostart='true', image_transport='compressed')
     peer.wait_for_node()
     message = CompressedImage(format='jpeg', data=cv2.imencode('.jpg', portrait)[1].tobytes())
     assert len(peer.answer_to(message).faces) == 1
@@ -187,7 +187,7 @@ def test_no_home_keeps_it_from_nothing(start, peer, portrait_message, monkeypatc
         monkeypatch.delenv('HOME')
     else:
         monkeypatch.setenv('HOME', home)
-    node = start('node', autostart='true')
+    node = start('ros.emotion_node', autostart='true')
     peer.wait_for_node()
     assert peer.answer_to(portrait_message).faces[0].label == 'happiness'
     assert node.output.count('no log files are kept: ') == 1
@@ -196,7 +196,7 @@ def test_no_home_keeps_it_from_nothing(start, peer, portrait_message, monkeypatc
 
 
 def test_a_log_folder_that_can_be_written_is_not_spoken_of(start, peer, empty_home):
-    node = start('node', autostart='true')
+    node = start('ros.emotion_node', autostart='true')
     peer.wait_for_node()
     time.sleep(0.1)
     assert 'log files' not in node.output
@@ -221,13 +221,13 @@ def allowed(node):
     [
         ('emotion_perception', 'node', {'autostart': 'true', 'annotated_image': 'none'}),
         ('camera', 'camera_node', {}),
-        ('behaviour', 'behaviour_node', {}),
+        ('behavior', 'behavior_node', {}),
     ],
 )
 def test_the_security_policy_names_what_each_node_uses(start, peer, node, module, arguments):
     start(module, **arguments)
     rules = allowed(node)
-    waits_for = {'emotion_perception': 'image', 'camera': 'image', 'behaviour': 'emotion'}[node]
+    waits_for = {'emotion_perception': 'image', 'camera': 'image', 'behavior': 'emotion'}[node]
     ask = peer.node
 
     def uses():

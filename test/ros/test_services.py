@@ -6,7 +6,7 @@ import pytest
 @pytest.fixture
 def node(start, peer):
     """Return a node that is configured and not active."""
-    node = start('node')
+    node = start('ros.emotion_node')
     assert peer.transition('configure')
     return node
 
@@ -33,7 +33,7 @@ def test_says_why_an_image_cannot_be_read(node, peer, portrait_message):
 
 
 def test_does_not_disturb_the_track(start, peer, portrait_message):
-    start('node', autostart='true')
+    start('ros.emotion_node', autostart='true')
     peer.wait_for_node()
     assert peer.answer_to(portrait_message).faces[0].face_id == 1
     assert peer.classify(portrait_message).success

@@ -11,13 +11,13 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from emotion_perception.messages import bgr_to_image, seconds
+from emotion_perception.ros.conversions import bgr_to_image, seconds
 
 
 @pytest.fixture
 def node(start, peer):
     """Return a node that reads raw images."""
-    node = start('node', autostart='true')
+    node = start('ros.emotion_node', autostart='true')
     peer.wait_for_node()
     return node
 
@@ -67,9 +67,9 @@ def test_another_encoding_is_the_same_view(node, peer, answers, portrait):
     rgb = Image(encoding='rgb8', height=480, width=640, step=1920)
     rgb.data = cv2.cvtColor(portrait, cv2.COLOR_BGR2RGB).tobytes()
     found = answers(100.0) + answers(100.1, message=rgb)
-    grey = Image(encoding='mono8', height=480, width=640, step=640)
-    grey.data = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY).tobytes()
-    found += answers(100.2, message=grey)
+    gray = Image(encoding='mono8', height=480, width=640, step=640)
+    gray.data = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY).tobytes()
+    found += answers(100.2, message=gray)
     assert ids(found) == [1, 1, 1]
     assert [array.faces[0].label for array in found] == ['happiness'] * 3
     assert peer.status('processing')[1]['times size or encoding changed'] == '2'
@@ -99,7 +99,7 @@ def test_an_image_out_of_order_changes_nothing(node, peer, answers):
 @pytest.mark.parametrize('stamp_s', [0.0, 50.0])
 def test_stamps_that_stand_still(start, peer, answers, portrait, stamp_s):
     """Where stamps do not tell the time, that of arrival does: ids, smoothing and forgetting work."""
-    start('node', autostart='true', smoothing_s='0.1', max_gap_s='0.3')
+    start('ros.emotion_node', autostart='true', smoothing_s='0.1', max_gap_s='0.3')
     peer.wait_for_node()
     found = answers(stamp_s)
     for _ in range(4):
@@ -118,7 +118,7 @@ def test_stamps_that_stand_still(start, peer, answers, portrait, stamp_s):
 
 def test_simulated_time_without_a_clock(start, peer, answers):
     """The node starts, answers, smooths and reports though its clock stands at zero."""
-    node = start('node', autostart='true', use_sim_time='true', stalled_after_s='0.5')
+    node = start('ros.emotion_node', autostart='true', use_sim_time='true', stalled_after_s='0.5')
     peer.wait_for_node()
     found = answers(0.0)
     peer.spin(0.2)
@@ -134,7 +134,7 @@ def test_simulated_time_without_a_clock(start, peer, answers):
 
 def test_a_paused_clock(start, peer, answers):
     """Images that a paused simulation stamps alike are followed; when it goes on, so does the track."""
-    start('node', autostart='true', use_sim_time='true')
+    start('ros.emotion_node', autostart='true', use_sim_time='true')
     clock = peer.node.create_publisher(Clock, '/clock', 1)
     peer.wait_for_node()
     peer.until(clock.get_subscription_count, what='the node to hear the clock')
@@ -151,7 +151,7 @@ def test_a_paused_clock(start, peer, answers):
 
 def test_detection_in_every_fifth_image(start, peer, answers, portrait):
     """The first face is seen at once, followed between two detections, and gone at once when it goes."""
-    start('node', autostart='true', detect_every=5)
+    start('ros.emotion_node', autostart='true', detect_every=5)
     peer.wait_for_node()
     wall = bgr_to_image(np.full((480, 640, 3), 128, np.uint8), Header())
     stamps = iter(100 + np.arange(20) / 30)

@@ -39,7 +39,7 @@ def check(folder, environment):
     where, *programs = done.stdout.split()
     assert where.startswith(str(folder))
     assert programs[0] == 'happiness'
-    assert {'emotion_node', 'camera_node', 'behaviour_node', 'emotion-perception'} <= set(programs)
+    assert {'emotion_node', 'camera_node', 'behavior_node', 'emotion-perception'} <= set(programs)
     share = folder / 'install' / 'emotion_perception' / 'share' / 'emotion_perception'
     for name in (
         'package.xml',

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_perception.camera import portrait_path
+from emotion_perception.imaging.sources import portrait_path
 
 LINE = re.compile(r'face (\d+) +(\w+) +([\d.]+)% #* +([\d.]+) ms')
 SUMMARY = re.compile(
@@ -22,7 +22,14 @@ SUMMARY = re.compile(
 
 def demo(folder, *arguments):
     """Run the demonstration and return the finished process."""
-    command = [sys.executable, '-m', 'emotion_perception.demo', '--out', str(folder), *arguments]
+    command = [
+        sys.executable,
+        '-m',
+        'emotion_perception.ros.demo',
+        '--out',
+        str(folder),
+        *arguments,
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
@@ -95,7 +102,7 @@ def test_ctrl_c_ends_it_quietly(tmp_path, delay_s):
     command = [
         sys.executable,
         '-m',
-        'emotion_perception.demo',
+        'emotion_perception.ros.demo',
         '--out',
         str(tmp_path),
         '--seconds',

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from std_msgs.msg import Header
 
-from emotion_perception.bags.comparison import differences, read_summary, table
-from emotion_perception.bags.message_types import RAW, MessageTypes
-from emotion_perception.bags.process import process_bag
-from emotion_perception.bags.record import record_bag
-from emotion_perception.bags.writing import new_bag
-from emotion_perception.finding import DETECT_EVERY
-from emotion_perception.messages import bgr_to_image, time_message
+from emotion_perception.bag.comparison import differences, read_summary, table
+from emotion_perception.bag.message_types import RAW, MessageTypes
+from emotion_perception.bag.process import process_bag
+from emotion_perception.bag.record import record_bag
+from emotion_perception.bag.writing import new_bag
+from emotion_perception.detection.keyframes import DETECT_EVERY
 from emotion_perception.pipeline import Pipeline
+from emotion_perception.ros.conversions import bgr_to_image, time_message
 from emotion_perception.tracking import TrackingSettings
 
 EXPECTED = Path(__file__).with_name('regression')

@@ -47,12 +47,12 @@ def listen(context, domain):
         ]
         return subprocess.Popen(command, env=environment)
 
-    processes = [start('node', 'autostart:=true')]
+    processes = [start('ros.emotion_node', 'autostart:=true')]
     try:
         spin(lambda: node.count_publishers('emotion/faces'), 30)
         spin(lambda: False, 1)
         # the camera begins when it has found the node
-        processes.append(start('camera_node', f'frames:={FRAMES}'))
+        processes.append(start('ros.camera_node', f'frames:={FRAMES}'))
         spin(lambda: len(answers) >= FRAMES, 30)
     finally:
         for process in processes:

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from drawn_faces import draw_face, write_fer2013
-from emotion_training.build import build
-from emotion_training.fer2013 import read_fer2013
 
 from emotion_perception.emotions import EMOTIONS
+from emotion_training.data.build import build
+from emotion_training.data.fer2013 import read_fer2013
+from support.drawn_faces import draw_face, write_fer2013
 
 
 @pytest.fixture(scope='session')

@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 import pytest
-from drawn_faces import draw_face
-from emotion_training.augmentation import Augmentation
 
 from emotion_perception.emotions import EMOTIONS
+from emotion_training.data.augmentation import Augmentation
+from support.drawn_faces import draw_face
 
 FACES = np.stack([draw_face(EMOTIONS[i % 7], np.random.default_rng(i)) for i in range(64)])
 NOTHING = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)

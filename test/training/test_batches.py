@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from emotion_training.augmentation import Augmentation
-from emotion_training.batches import AugmentedBatches
-from emotion_training.config import TrainingConfig
-from emotion_training.dataset import load
+
+from emotion_training.data.augmentation import Augmentation
+from emotion_training.data.batches import AugmentedBatches
+from emotion_training.data.dataset import load
+from emotion_training.train.config import TrainingConfig
 
 HEADS = ('crowd', 'fer2013')
 PLAIN = TrainingConfig(

@@ -8,12 +8,13 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from drawn_faces import draw_face, write_fer2013
-from emotion_training import cli, dataset
-from emotion_training.build import build
-from emotion_training.fer2013 import DatasetError, read_fer2013
 
 from emotion_perception.emotions import EMOTIONS
+from emotion_training import cli
+from emotion_training.data import dataset
+from emotion_training.data.build import build
+from emotion_training.data.fer2013 import DatasetError, read_fer2013
+from support.drawn_faces import draw_face, write_fer2013
 
 
 @pytest.fixture
@@ -262,7 +263,7 @@ def test_ctrl_c_leaves_nothing(drawn_csv, tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr('emotion_training.build.plot_classes', interrupt)
+    monkeypatch.setattr('emotion_training.data.build.plot_classes', interrupt)
     assert cli.main(['build', str(drawn_csv[0]), '--out', str(tmp_path / 'data')]) == 130
     assert list(tmp_path.iterdir()) == []
 

@@ -9,18 +9,19 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from emotion_training import cli, networks
-from emotion_training.augmentation import Augmentation
-from emotion_training.config import TrainingConfig, load_config
-from emotion_training.dataset import load
-from emotion_training.epochs import best_so_far, training_record
-from emotion_training.export import answers, export
-from emotion_training.judge import Judge
-from emotion_training.networks import expression_net
-from emotion_training.run_record import RunError
-from emotion_training.train import train
 
 from emotion_perception.classification import EmotionClassifier
+from emotion_training import cli
+from emotion_training.data.augmentation import Augmentation
+from emotion_training.data.dataset import load
+from emotion_training.export import answers, export
+from emotion_training.models import networks
+from emotion_training.models.networks import expression_net
+from emotion_training.train.config import TrainingConfig, load_config
+from emotion_training.train.epoch_log import best_so_far, training_record
+from emotion_training.train.run_record import RunError
+from emotion_training.train.training import train
+from emotion_training.train.validation import ValidationCallback
 
 SMALL = TrainingConfig(
     name='drawn', network='expression_net', network_args={'stem': 8, 'widths': (16, 32), 'depths': (1, 1)},
@@ -37,7 +38,7 @@ class _PowerCut(Exception):
 def run(data, tmp_path_factory):
     """Train, cut the power in the sixth epoch, train again; return the folder of the run."""
     folder = tmp_path_factory.mktemp('run')
-    judge = Judge.on_epoch_end
+    judge = ValidationCallback.on_epoch_end
 
     def cut(self, epoch, logs=None):
         judge(self, epoch, logs)
@@ -45,7 +46,7 @@ def run(data, tmp_path_factory):
             raise _PowerCut
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Judge, 'on_epoch_end', cut)
+        patch.setattr(ValidationCallback, 'on_epoch_end', cut)
         with pytest.raises(_PowerCut):
             train(SMALL, data, folder)
     train(SMALL, data, folder)
@@ -79,7 +80,9 @@ def test_a_folder_that_is_no_training_is_not_exported(data, tmp_path, capsys):
 
 
 def test_the_torch_engine_without_pytorch(data, tmp_path, monkeypatch):
-    monkeypatch.setattr('emotion_training.train.importlib.util.find_spec', lambda name: None)
+    monkeypatch.setattr(
+        'emotion_training.train.training.importlib.util.find_spec', lambda name: None
+    )
     with pytest.raises(RunError, match='needs PyTorch: install a build of torch for CPUs'):
         train(SMALL, data, tmp_path, 'torch')
 
@@ -150,10 +153,10 @@ def test_a_network_with_one_head_trains_and_stops_early(data, tmp_path, optimize
 
 def test_int8_answers_nearly_the_same(run, data, tmp_path):
     splits = load(data, 'train'), load(data, 'validation')
-    small = export(run, *splits, tmp_path / 'int8', quantisation='int8')
-    large = export(run, *splits, tmp_path / 'float32', quantisation='float32')
+    small = export(run, *splits, tmp_path / 'int8', quantization='int8')
+    large = export(run, *splits, tmp_path / 'float32', quantization='float32')
     sizes = [
-        (tmp_path / d.provenance['quantisation'] / d.file).stat().st_size for d in (small, large)
+        (tmp_path / d.provenance['quantization'] / d.file).stat().st_size for d in (small, large)
     ]
     assert sizes[0] < 0.5 * sizes[1]
     accuracy = [d.scores['FER+ majority']['accuracy'] for d in (small, large)]
@@ -226,7 +229,7 @@ def test_the_exported_model_is_the_trained_one(run, data, tmp_path):
     scores = description.scores
     assert scores['FER+ majority']['images'] == 42
     assert scores['FER+ majority']['accuracy'] > 0.6
-    assert EmotionClassifier.load(path).description == description
+    assert EmotionClassifier.load(path).metadata == description
     assert training_record(path).read_text() == (run / 'epochs.csv').read_text()
     assert cli.main(['evaluate', str(path), str(data)]) == 0
     # the robot's other way in: the .keras file itself

@@ -4,11 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emotion_training.assess import names_of
-from emotion_training.compare import comparison, interval, intervals, mcnemar, resample
-from emotion_training.metrics import measure
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
-from test_scores import guesses, normed
+
+from emotion_training.evaluate.assessment import names_of
+from emotion_training.evaluate.metrics import measure
+from emotion_training.evaluate.model_comparison import (
+    comparison,
+    interval,
+    intervals,
+    mcnemar,
+    resample,
+)
+from support.probabilities import guesses, normed
 
 
 def test_a_draw_scores_what_scikit_learn_scores_on_it():

@@ -5,12 +5,13 @@ import json
 import h5py
 import numpy as np
 import pytest
+
 from emotion_training import cli
-from emotion_training.config import load_config
-from emotion_training.dataset import Dataset, load
-from emotion_training.experiments import arms, filtering, study, tables
+from emotion_training.data.dataset import Dataset, load
+from emotion_training.experiments import experiment_tables, filter_comparison, study, variants
 from emotion_training.experiments.scoring import score_arms
 from emotion_training.filtering import deepface_agreement
+from emotion_training.train.config import load_config
 
 
 def answers_of(right, labels):
@@ -67,7 +68,7 @@ def test_leak_free_leaves_out_what_was_learned_from():
 def test_the_control_draws_as_many_of_each_class():
     split = split_of(700)
     keep = np.arange(700) // 7 < 1 + split.labels * 10
-    first, again = arms.as_many(split, keep), arms.as_many(split, keep)
+    first, again = variants.as_many(split, keep), variants.as_many(split, keep)
     for label in range(7):
         assert first.keep[split.labels == label].sum() == 1 + label * 10
     np.testing.assert_array_equal(first.keep, again.keep)
@@ -76,15 +77,15 @@ def test_the_control_draws_as_many_of_each_class():
 
 def test_every_arm_takes_as_many_steps():
     base = load_config('small_net')
-    half = filtering.config_of(arms.ARMS[0], 500, 1000, 3, base)
+    half = filter_comparison.config_of(variants.ARMS[0], 500, 1000, 3, base)
     assert (half.epochs, half.seed) == (2 * base.epochs, 3)
-    shares = next(arm for arm in arms.ARMS if arm.name == 'vote-shares')
-    config = filtering.config_of(shares, 1000, 1000, 1, base)
+    shares = next(arm for arm in variants.ARMS if arm.name == 'vote-shares')
+    config = filter_comparison.config_of(shares, 1000, 1000, 1, base)
     assert (config.epochs, config.network_args['heads']) == (base.epochs, ('crowd',))
 
 
 def test_a_judge_is_asked_once(data):
-    known = arms.judges(None, data / 'nowhere')
+    known = variants.judges(None, data / 'nowhere')
     train = load(data, 'train')
     assert known['votes'](train) is known['votes'](train)
 
@@ -92,8 +93,8 @@ def test_a_judge_is_asked_once(data):
 @pytest.fixture
 def few_arms(monkeypatch):
     """Leave the arms that need no other network than the one that is trained."""
-    few = tuple(a for a in arms.ARMS if a.name in ('raw', 'votes', 'as-many-as-votes'))
-    monkeypatch.setattr(filtering, 'ARMS', few)
+    few = tuple(a for a in variants.ARMS if a.name in ('raw', 'votes', 'as-many-as-votes'))
+    monkeypatch.setattr(filter_comparison, 'ARMS', few)
     return few
 
 
@@ -115,7 +116,7 @@ def test_filtering_trains_what_is_missing_and_scores_all(data, tmp_path, few_arm
     assert results['arms']['as-many-as-votes']['classes'] == results['arms']['votes']['classes']
     scored = results['scores']['FER+ majority']
     assert scored['images'] == 42
-    assert tables.filtering_table(results) in printed
+    assert experiment_tables.filtering_table(results) in printed
     row = scored['arms']['votes']['accuracy']
     assert f'| votes | {100 * row["mean"]:.1f} (' in printed
 
@@ -152,8 +153,10 @@ def test_study_trains_and_scores_on_what_deepface_keeps(data, tmp_path, monkeypa
         assert row['epochs'] == 1
         kept, all_of_it = row['kept_validation'] * 35, row['validation'] * 42
         assert 0 <= all_of_it - kept <= 7 + 1e-6
-        assert f'| {name} | 1 | {row["training"]:.2%} |' in tables.study_table(found)
-    assert '| the study, Model 3 |  | 72.82% | 69.82% |  |  |' in tables.study_table(found)
+        assert f'| {name} | 1 | {row["training"]:.2%} |' in experiment_tables.study_table(found)
+    assert '| the study, Model 3 |  | 72.82% | 69.82% |  |  |' in experiment_tables.study_table(
+        found
+    )
 
 
 def test_the_table_of_models_gives_the_gain_against_the_first():
@@ -165,7 +168,7 @@ def test_the_table_of_models_gives_the_gain_against_the_first():
             {'name': 'b/net.tflite', 'questions': {'label': other}},
         ]
     }
-    assert tables.models_table(scores, ('label',)).splitlines() == [
+    assert experiment_tables.models_table(scores, ('label',)).splitlines() == [
         '|  | label | gain | ECE |',
         '|---|---|---|---|',
         '| a | 80.00 (70.0) |  | 2.0 |',

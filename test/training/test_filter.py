@@ -13,22 +13,24 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from emotion_training import cli, deepface_network, deepface_standin
-from emotion_training import filter as filtering
-from emotion_training.build import MANIFEST, build
-from emotion_training.dataset import Dataset, load
-from emotion_training.fer2013 import VOTE_COLUMNS, read_fer2013
+
+from emotion_perception.emotions import EMOTIONS, FER2013_CODES
+from emotion_training import cli
+from emotion_training.data.build import MANIFEST, build
+from emotion_training.data.dataset import Dataset, load
+from emotion_training.data.fer2013 import VOTE_COLUMNS, read_fer2013
 from emotion_training.filtering import (
     PRUNINGS,
     confident_learning,
     deepface_agreement,
+    deepface_network,
+    deepface_standin,
     out_of_fold,
     predictions,
     votes,
 )
+from emotion_training.filtering import apply as filtering
 from emotion_training.filtering.verdicts import FilterError
-
-from emotion_perception.emotions import EMOTIONS, FER2013_CODES
 
 PLANTED = 2
 """Wrong labels in each class of the 20 training images."""

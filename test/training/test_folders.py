@@ -6,12 +6,13 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from drawn_faces import draw_face
-from emotion_training import cli, dataset
-from emotion_training.fer2013 import DatasetError
-from emotion_training.folders import find_images, read_images
 
 from emotion_perception.emotions import EMOTIONS
+from emotion_training import cli
+from emotion_training.data import dataset
+from emotion_training.data.fer2013 import DatasetError
+from emotion_training.data.folders import find_images, read_images
+from support.drawn_faces import draw_face
 
 NAMES = ('Angry', 'disgusted', 'fear', 'happy', 'neutral', 'Sad', 'surprise')
 
@@ -47,7 +48,7 @@ def table(path):
         return list(csv.DictReader(stream))
 
 
-def test_splits_and_class_names_are_recognised(source, tmp_path):
+def test_splits_and_class_names_are_recognized(source, tmp_path):
     assert build(source, tmp_path / 'data') == 0
     train = dataset.load(tmp_path / 'data', 'train')
     assert [(train.labels == k).sum() for k in range(7)] == [3] * 7
@@ -73,7 +74,7 @@ def test_names_of_splits(tmp_path, folder, usage):
     assert [file.label for file in sorted(found, key=lambda f: f.label)] == list(EMOTIONS)
 
 
-def test_colour_and_size_are_noted(source, tmp_path):
+def test_color_and_size_are_noted(source, tmp_path):
     face = draw_face('happiness', np.random.default_rng(5))
     large = cv2.applyColorMap(cv2.resize(face, (120, 100)), cv2.COLORMAP_BONE)
     cv2.imwrite(str(source / 'train' / 'happy' / 'large.jpg'), large)
@@ -81,7 +82,7 @@ def test_colour_and_size_are_noted(source, tmp_path):
     row = next(
         r for r in table(tmp_path / 'data' / 'manifest.csv') if r['source'].endswith('large.jpg')
     )
-    assert row['checks'].split(';')[:2] == ['from colour', 'resized from 120x100']
+    assert row['checks'].split(';')[:2] == ['from color', 'resized from 120x100']
     written = cv2.imread(str(tmp_path / 'data' / row['path']), cv2.IMREAD_UNCHANGED)
     assert written.shape == (48, 48)
     expected = cv2.cvtColor(large, cv2.COLOR_BGR2GRAY)
@@ -201,7 +202,7 @@ def test_an_unreadable_folder_is_named(tmp_path, monkeypatch, capsys):
 def test_a_gray_picture_comes_through_unchanged(tmp_path):
     ramp = np.arange(48 * 48, dtype=np.int64).reshape(48, 48).astype(np.uint8)
     (tmp_path / 'fear').mkdir()
-    for name, image in (('gray', ramp), ('colour', cv2.merge((ramp, ramp, ramp)))):
+    for name, image in (('gray', ramp), ('color', cv2.merge((ramp, ramp, ramp)))):
         cv2.imwrite(str(tmp_path / 'fear' / f'{name}.png'), image)
     for sample in read_images(tmp_path, find_images(tmp_path)):
         assert np.array_equal(sample.image, ramp)

@@ -13,16 +13,17 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from emotion_training.answers import answers
-from emotion_training.dataset import load
+
+from emotion_perception import cli
+from emotion_perception.classification import EmotionClassifier
+from emotion_perception.errors import ModelError
+from emotion_perception.runtime import keras as keras_runtime
+from emotion_perception.runtime.keras import open_keras
+from emotion_perception.runtime.metadata import read_metadata
+from emotion_training.data.dataset import load
+from emotion_training.evaluate.model_outputs import answers
 from emotion_training.filtering import predictions
 from emotion_training.filtering.verdicts import FilterError
-
-from emotion_perception import cli, keras_file
-from emotion_perception.classification import EmotionClassifier
-from emotion_perception.keras_backend import open_keras
-from emotion_perception.litert import ModelError
-from emotion_perception.model_description import read_description
 
 HARMED = 'harmed'
 
@@ -164,8 +165,8 @@ def model_json():
 
 
 def test_a_model_file_that_unpacks_to_gigabytes(tmp_path, monkeypatch):
-    assert keras_file.MAX_UNPACKED_BYTES == 2**30
-    monkeypatch.setattr(keras_file, 'MAX_UNPACKED_BYTES', 2**26)
+    assert keras_runtime.MAX_UNPACKED_BYTES == 2**30
+    monkeypatch.setattr(keras_runtime, 'MAX_UNPACKED_BYTES', 2**26)
     path = tmp_path / 'model.keras'
     small_model().save(path)
     with zipfile.ZipFile(path) as archive:
@@ -325,4 +326,4 @@ def test_descriptions_with_numbers_that_are_none(tmp_path, change):
     path = tmp_path / 'net.json'
     path.write_text('[' * 10**5 if change is None else json.dumps(values | change))
     with pytest.raises(ModelError):
-        read_description(path)
+        read_metadata(path)

@@ -6,15 +6,16 @@ import json
 import cv2
 import numpy as np
 import pytest
-from drawn_faces import draw_face
-from emotion_training import cli, predict
-from emotion_training.prediction_rows import COLUMNS
 
-from emotion_perception.camera import portrait_path
 from emotion_perception.classification import EmotionClassifier
 from emotion_perception.emotions import EMOTIONS
-from emotion_perception.pictures import find_pictures, read_picture, take_frame
+from emotion_perception.imaging.codecs import find_images, read_image
+from emotion_perception.imaging.sources import capture_frame, portrait_path
 from emotion_perception.tracking import TrackingSettings
+from emotion_training import cli
+from emotion_training.evaluate import prediction
+from emotion_training.evaluate.prediction_rows import COLUMNS
+from support.drawn_faces import draw_face
 
 
 @pytest.fixture
@@ -97,10 +98,10 @@ def test_one_picture_of_a_camera(capsys):
 def test_a_video_shorter_than_the_warm_up(tmp_path):
     path = tmp_path / 'short.avi'
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'MJPG'), 10, (64, 48))
-    for grey in (50, 200):
-        writer.write(np.full((48, 64, 3), grey, np.uint8))
+    for gray in (50, 200):
+        writer.write(np.full((48, 64, 3), gray, np.uint8))
     writer.release()
-    assert take_frame(str(path)).mean() == pytest.approx(200, abs=3)
+    assert capture_frame(str(path)).mean() == pytest.approx(200, abs=3)
 
 
 def test_what_cannot_be_read_is_named_and_skipped(faces, tmp_path, capsys):
@@ -139,17 +140,17 @@ def test_no_readable_picture_is_still_json(tmp_path, capsys):
 def test_files_folders_and_patterns(faces, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     everything = [faces / e / 'face.png' for e in EMOTIONS]
-    assert find_pictures([str(faces)]) == everything
-    assert find_pictures([f'{faces}/*/face.png']) == everything
-    assert find_pictures(['faces/**/f*.png'])[0].as_posix() == 'faces/anger/face.png'
-    assert find_pictures([f'{faces}/[fh]*']) == [everything[2], everything[3]]
-    assert find_pictures([str(everything[3]), str(faces)]) == [
+    assert find_images([str(faces)]) == everything
+    assert find_images([f'{faces}/*/face.png']) == everything
+    assert find_images(['faces/**/f*.png'])[0].as_posix() == 'faces/anger/face.png'
+    assert find_images([f'{faces}/[fh]*']) == [everything[2], everything[3]]
+    assert find_images([str(everything[3]), str(faces)]) == [
         everything[3], *everything[:3], *everything[4:],
     ]  # fmt: skip
     odd = tmp_path / 'odd[1].png'
     odd.write_bytes(everything[0].read_bytes())
-    assert find_pictures([str(odd)]) == [odd]
-    assert find_pictures([str(faces / 'notes.txt')]) == [faces / 'notes.txt']
+    assert find_images([str(odd)]) == [odd]
+    assert find_images([str(faces / 'notes.txt')]) == [faces / 'notes.txt']
 
 
 def test_a_picture_is_turned_as_its_camera_was_held(portrait, tmp_path):
@@ -159,7 +160,7 @@ def test_a_picture_is_turned_as_its_camera_was_held(portrait, tmp_path):
     exif = b'Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0'
     path = tmp_path / 'phone.jpg'
     path.write_bytes(jpeg[:2] + b'\xff\xe1' + (len(exif) + 2).to_bytes(2) + exif + jpeg[2:])
-    upright = read_picture(path)
+    upright = read_image(path)
     assert upright.shape == (400, 512, 3)
     assert np.abs(upright.astype(int) - portrait[:400]).mean() < 4
 
@@ -190,7 +191,7 @@ def test_an_annotated_picture_shows_the_box(tmp_path, capsys):
 
 
 def test_ctrl_c_leaves_no_half_file(faces, tmp_path, capsys, monkeypatch):
-    read = predict.rows_of
+    read = prediction.rows_of
     calls = []
 
     def stop(source, found):
@@ -199,7 +200,7 @@ def test_ctrl_c_leaves_no_half_file(faces, tmp_path, capsys, monkeypatch):
             raise KeyboardInterrupt
         return read(source, found)
 
-    monkeypatch.setattr(predict, 'rows_of', stop)
+    monkeypatch.setattr(prediction, 'rows_of', stop)
     out = tmp_path / 'answers.json'
     assert run(capsys, '--cropped', faces, '--out', out, '--format', 'json')[0] == 130
     assert len(calls) == 3

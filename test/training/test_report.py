@@ -10,16 +10,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from emotion_training import cli, report
-from emotion_training.answers import answers, answers_of_all_heads
-from emotion_training.atomic import whole_file
-from emotion_training.build import MANIFEST, build
-from emotion_training.dataset import load
-from emotion_training.evaluate import evaluate
-from emotion_training.fer2013 import read_fer2013
 
 from emotion_perception.classification import DEFAULT_MODEL, EmotionClassifier
 from emotion_perception.emotions import EMOTIONS
+from emotion_training import cli
+from emotion_training.data.build import MANIFEST, build
+from emotion_training.data.dataset import load
+from emotion_training.data.fer2013 import read_fer2013
+from emotion_training.evaluate import evaluation_report
+from emotion_training.evaluate.evaluation import evaluate
+from emotion_training.evaluate.model_outputs import answers, answers_of_all_heads
+from emotion_training.files import whole_file
 
 
 @pytest.fixture(scope='module')
@@ -142,7 +143,7 @@ def test_mistakes_are_shown_with_their_pictures(report_folder, data):
     assert mistakes[0].keys() >= {'path', 'true', 'confidence'}
     assert (mistakes[0]['votes_for_true'], mistakes[0]['votes_for_predicted']) == (8, 0)
     image = cv2.imread(str(data / mistakes[0]['path']), cv2.IMREAD_GRAYSCALE)
-    assert report._picture(image) in (report_folder / 'report.html').read_text()
+    assert evaluation_report._picture(image) in (report_folder / 'report.html').read_text()
 
 
 def test_names_cannot_break_the_page(data, tmp_path):

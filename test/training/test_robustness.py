@@ -5,14 +5,19 @@ import json
 import cv2
 import numpy as np
 import pytest
-from drawn_faces import draw_face
-from emotion_training import cli, corruption_scores, degradation, scenes
-from emotion_training.augmentation import FAULTS, Augmentation
-from emotion_training.corruption_scores import CORRUPTIONS, confident_score, spoilt
-from emotion_training.scenes import Place, found_in, paste, scene
 
 from emotion_perception.classification import DEFAULT_MODEL
-from emotion_perception.detection import Detection
+from emotion_perception.types import Detection
+from emotion_training import cli
+from emotion_training.data.augmentation import FAULTS, Augmentation
+from emotion_training.evaluate import corruption_scores, corruptions, scene_scores
+from emotion_training.evaluate.corruption_scores import (
+    CORRUPTIONS,
+    confident_score,
+    spoilt,
+)
+from emotion_training.evaluate.scene_scores import Place, found_in, paste, scene
+from support.drawn_faces import draw_face
 
 FACE = draw_face('happiness', np.random.default_rng(3))
 PLAIN = np.full((48, 48), 120, np.uint8)
@@ -23,27 +28,27 @@ def rng():
 
 
 def test_each_degradation_keeps_what_it_should():
-    assert np.array_equal(degradation.fewer_pixels(FACE, 48), FACE)
-    assert len(np.unique(degradation.fewer_pixels(FACE, 1))) == 1
+    assert np.array_equal(corruptions.fewer_pixels(FACE, 48), FACE)
+    assert len(np.unique(corruptions.fewer_pixels(FACE, 1))) == 1
     for blurred in (
-        degradation.defocus(PLAIN, 2.0),
-        degradation.motion_blur(PLAIN, 9, 30.0),
-        degradation.turned(PLAIN, 40.0),
+        corruptions.defocus(PLAIN, 2.0),
+        corruptions.motion_blur(PLAIN, 9, 30.0),
+        corruptions.turned(PLAIN, 40.0),
     ):
         assert np.abs(blurred.astype(int) - 120).max() <= 1
-    noisy = degradation.noise(PLAIN, 10.0, rng()).astype(float)
+    noisy = corruptions.noise(PLAIN, 10.0, rng()).astype(float)
     assert noisy.std() == pytest.approx(10, rel=0.1)
     assert noisy.mean() == pytest.approx(120, abs=1)
-    dark = degradation.low_light(PLAIN, 0.5, 1.0, rng()).astype(float)
+    dark = corruptions.low_light(PLAIN, 0.5, 1.0, rng()).astype(float)
     assert dark.mean() == pytest.approx(60, abs=1)
-    errors = [np.abs(degradation.jpeg(FACE, q).astype(int) - FACE).mean() for q in (95, 50, 5)]
+    errors = [np.abs(corruptions.jpeg(FACE, q).astype(int) - FACE).mean() for q in (95, 50, 5)]
     assert errors[0] < errors[1] < errors[2]
 
 
 def test_a_covered_face_is_covered_by_that_share():
     for share in (0.05, 0.2, 0.4):
         changed = np.mean([
-            (degradation.covered(PLAIN, share, np.random.default_rng(k)) != 120).mean()
+            (corruptions.covered(PLAIN, share, np.random.default_rng(k)) != 120).mean()
             for k in range(1, 40)
         ])  # fmt: skip
         assert changed == pytest.approx(share, rel=0.1)
@@ -51,7 +56,7 @@ def test_a_covered_face_is_covered_by_that_share():
 
 
 def test_glasses_lie_on_the_eyes():
-    thin, dark = degradation.glasses(PLAIN, 1, 0.0), degradation.glasses(PLAIN, 2, 1.0)
+    thin, dark = corruptions.glasses(PLAIN, 1, 0.0), corruptions.glasses(PLAIN, 2, 1.0)
     assert thin[19, 15] == thin[19, 33] == 120
     assert dark[19, 15] == dark[19, 33] == 25
     assert thin[19, 24] == 25  # the bridge
@@ -59,14 +64,14 @@ def test_glasses_lie_on_the_eyes():
 
 
 def test_a_loose_crop_shows_the_face_smaller_and_something_round_it():
-    seen = degradation.loose(FACE, 24, 6, 18, cv2.BORDER_CONSTANT, 77)
+    seen = corruptions.loose(FACE, 24, 6, 18, cv2.BORDER_CONSTANT, 77)
     small = cv2.resize(FACE, (24, 24), interpolation=cv2.INTER_AREA)
     assert np.array_equal(seen[6:30, 18:42], small)
     seen[6:30, 18:42] = 77
     assert (seen == 77).all()
-    for surroundings in degradation.SURROUNDINGS:
-        assert np.array_equal(degradation.loose(FACE, 48, 0, 0, surroundings), FACE)
-    mixed = degradation.loose(FACE.astype(np.float32) / 2, 24, 0, 0, cv2.BORDER_REPLICATE)
+    for surroundings in corruptions.SURROUNDINGS:
+        assert np.array_equal(corruptions.loose(FACE, 48, 0, 0, surroundings), FACE)
+    mixed = corruptions.loose(FACE.astype(np.float32) / 2, 24, 0, 0, cv2.BORDER_REPLICATE)
     assert mixed.dtype == np.float32
     assert mixed[:, 40:].std(1).max() == 0  # the right edge, drawn out
 
@@ -74,7 +79,7 @@ def test_a_loose_crop_shows_the_face_smaller_and_something_round_it():
 def test_a_turned_head_squeezes_the_far_side_and_keeps_the_middle():
     face = np.full((48, 48), 100, np.uint8)
     face[:, 14:17], face[:, 31:34], face[:, 23:25] = 200, 200, 250
-    seen = degradation.turned(face, 30.0)[0].astype(float) - 100
+    seen = corruptions.turned(face, 30.0)[0].astype(float) - 100
     at = [
         float(np.average(np.arange(*part), weights=seen[slice(*part)]))
         for part in ((0, 20), (20, 27), (27, 48))
@@ -82,8 +87,8 @@ def test_a_turned_head_squeezes_the_far_side_and_keeps_the_middle():
     # by hand: the lines stand 20.7 degrees to either side of the middle of a cylinder of radius 24
     turned = [24 * (np.sin(np.deg2rad(30 + side * 20.7)) - 0.5) + 23.5 for side in (-1, 0, 1)]
     assert at == pytest.approx(turned, abs=0.3)
-    mirrored = degradation.turned(face[:, ::-1], -30.0)[:, ::-1]
-    assert np.abs(mirrored.astype(int) - degradation.turned(face, 30.0)).max() <= 1
+    mirrored = corruptions.turned(face[:, ::-1], -30.0)[:, ::-1]
+    assert np.abs(mirrored.astype(int) - corruptions.turned(face, 30.0)).max() <= 1
 
 
 def test_corruptions_are_the_same_each_time_and_rise():
@@ -169,7 +174,7 @@ def test_only_a_detection_in_the_square_is_the_pasted_face():
 
 
 def test_the_command_writes_tables_json_and_plot(data, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(scenes, 'SIDES_PX', (40, 120))
+    monkeypatch.setattr(scene_scores, 'SIDES_PX', (40, 120))
     assert cli.main(['robustness', str(DEFAULT_MODEL), str(data), '--out', str(tmp_path)]) == 0
     found = json.loads((tmp_path / 'robustness.json').read_text())
     clean = found['corruptions']['clean']
@@ -191,7 +196,7 @@ def test_the_table_says_what_was_measured():
         '| fog | m: 3 | 80.0 (70) | 80.0 (70) | 50 |  |',
     ]
     missing = {'sizes': [{'side_px': 40, 'found': 0.0, 'other_detections': 0}]}
-    assert scenes.table(missing).splitlines()[-1] == '| 40 | 0.0 |  |  |  |'
+    assert scene_scores.table(missing).splitlines()[-1] == '| 40 | 0.0 |  |  |  |'
 
 
 def test_models_are_compared_step_by_step():

@@ -2,33 +2,21 @@
 
 import numpy as np
 import pytest
-from emotion_training import metrics
-from emotion_training.calibration import (
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
+
+from emotion_perception.emotions import EMOTIONS
+from emotion_perception.tracking import TrackingSettings
+from emotion_training.data.dataset import Dataset
+from emotion_training.data.fer2013 import VOTE_COLUMNS
+from emotion_training.evaluate import metrics
+from emotion_training.evaluate.calibration import (
     expected_calibration_error,
     fit_balanced,
     fit_temperature,
     reliability,
 )
-from emotion_training.dataset import Dataset
-from emotion_training.evaluate import evaluate, questions, score, table
-from emotion_training.fer2013 import VOTE_COLUMNS
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
-
-from emotion_perception.emotions import EMOTIONS
-from emotion_perception.tracking import TrackingSettings
-
-
-def guesses(count, seed=0):
-    """Return random probabilities, float32 [count, 7], and labels that they are right about half the time."""
-    rng = np.random.default_rng(seed)
-    probabilities = rng.dirichlet(np.ones(7), count).astype(np.float32)
-    random = rng.integers(0, 7, count)
-    return probabilities, np.where(rng.random(count) < 0.4, probabilities.argmax(1), random)
-
-
-def normed(probabilities):
-    """Return the rows summing to 1 as exactly as scikit-learn asks for."""
-    return probabilities / probabilities.sum(1, keepdims=True, dtype=np.float64)
+from emotion_training.evaluate.evaluation import evaluate, questions, score, table
+from support.probabilities import guesses, normed
 
 
 def dataset(labels, votes=None, digests=None):

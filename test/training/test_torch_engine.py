@@ -7,17 +7,17 @@ import json
 import keras
 import numpy as np
 import pytest
-from emotion_training.augmentation import Augmentation
-from emotion_training.batches import AugmentedBatches
-from emotion_training.config import TrainingConfig
-from emotion_training.dataset import load
-from emotion_training.engines import ENGINES, Diverged
-from emotion_training.networks import expression_net, study_model
-from emotion_training.run_record import RunError
-from emotion_training.teachers import load_teachers, trained_network
-from emotion_training.train import train
 
-from emotion_perception.litert import ModelError
+from emotion_perception.errors import ModelError
+from emotion_training.data.augmentation import Augmentation
+from emotion_training.data.batches import AugmentedBatches
+from emotion_training.data.dataset import load
+from emotion_training.models.networks import expression_net, study_model
+from emotion_training.train.config import TrainingConfig
+from emotion_training.train.engines import ENGINES, Diverged
+from emotion_training.train.run_record import RunError
+from emotion_training.train.teachers import load_teachers, trained_network
+from emotion_training.train.training import train
 
 torch = pytest.importorskip('torch', reason='PyTorch is not installed; see bootstrap/set_up.sh')
 
@@ -61,7 +61,7 @@ def _faces(count):
 
 
 def test_the_twin_answers_as_the_network_does(network):
-    from emotion_training.torch_twin import mean_answers
+    from emotion_training.models.torch_network import mean_answers
 
     faces = _faces(9)
     expected = {
@@ -76,7 +76,7 @@ def test_the_twin_answers_as_the_network_does(network):
 
 
 def test_weights_come_back_from_the_twin(network):
-    from emotion_training.torch_twin import Twin
+    from emotion_training.models.torch_network import Twin
 
     twin = Twin(network)
     before = [
@@ -95,7 +95,7 @@ def test_weights_come_back_from_the_twin(network):
 
 
 def test_teachers_answer_with_their_mean(network):
-    from emotion_training.torch_twin import mean_answers
+    from emotion_training.models.torch_network import mean_answers
 
     faces = _faces(5)
     other = expression_net(8, (16,), (1,))
@@ -105,10 +105,10 @@ def test_teachers_answer_with_their_mean(network):
 
 
 def test_a_network_without_a_twin_is_named(tmp_path, data):
-    from emotion_training.torch_twin import Twin, TwinError
+    from emotion_training.models.torch_network import Twin, TwinError
 
     with pytest.raises(TwinError, match='activation.*--engine keras'):
-        Twin(study_model((4,), (8,), normalise=False))
+        Twin(study_model((4,), (8,), normalize=False))
 
 
 class _PowerCut(Exception):
@@ -121,7 +121,7 @@ def _rows(run):
 
 
 def test_a_run_goes_on_and_ends_as_if_nothing_had_been(data, tmp_path, monkeypatch):
-    from emotion_training import torch_fit
+    from emotion_training.train import torch_fit
 
     whole, cut = tmp_path / 'whole', tmp_path / 'cut'
     train(SMALL, data, whole, 'torch')
@@ -160,7 +160,7 @@ def test_power_cut_after_the_last_epoch_loses_nothing(data, tmp_path, monkeypatc
         raise _PowerCut
 
     with monkeypatch.context() as patch:
-        patch.setattr('emotion_training.train.draw_curves', cut_power)
+        patch.setattr('emotion_training.train.training.draw_curves', cut_power)
         with pytest.raises(_PowerCut):
             train(config, data, run, 'torch')
     assert not (run / 'last.keras').exists()
@@ -178,7 +178,7 @@ def test_power_cut_after_the_last_epoch_loses_nothing(data, tmp_path, monkeypatc
 
 @pytest.mark.parametrize('activation', ['softmax', 'sigmoid'])
 def test_a_layer_that_does_more_than_its_twin_is_refused(activation):
-    from emotion_training.torch_twin import Twin, TwinError
+    from emotion_training.models.torch_network import Twin, TwinError
 
     face = keras.Input((48, 48, 1))
     flat = keras.layers.GlobalAveragePooling2D()(face)
@@ -191,7 +191,7 @@ def test_a_layer_that_does_more_than_its_twin_is_refused(activation):
 
 @pytest.mark.parametrize('keyed', [True, False])
 def test_a_network_may_name_its_answers_as_it_likes(keyed):
-    from emotion_training.torch_twin import Twin
+    from emotion_training.models.torch_network import Twin
 
     face = keras.Input((48, 48, 1))
     flat = keras.layers.GlobalAveragePooling2D()(face)

@@ -1,4 +1,4 @@
-"""Twins: which images are the same picture, and what is done about it."""
+"""Duplicates: which images are the same picture, and what is done about it."""
 
 import csv
 import importlib.util
@@ -8,22 +8,22 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
-from drawn_faces import write_fer2013
-from emotion_training import dataset
-from emotion_training.build import build
-from emotion_training.checks import is_flat, look_at
-from emotion_training.duplicates import (
+
+from emotion_perception.emotions import EMOTIONS
+from emotion_training.data import dataset
+from emotion_training.data.build import build
+from emotion_training.data.duplicates import (
     NEAR_CORRELATION,
     correlation,
     group_twins,
     perceptual_hashes,
     pixel_hash,
 )
-from emotion_training.fer2013 import read_fer2013
-from emotion_training.splitting import choose_validation
-from emotion_training.twins import Twins
-
-from emotion_perception.emotions import EMOTIONS
+from emotion_training.data.fer2013 import read_fer2013
+from emotion_training.data.image_checks import detect_in_region, is_flat
+from emotion_training.data.leakage import Duplicates
+from emotion_training.data.splits import choose_validation
+from support.drawn_faces import write_fer2013
 
 
 def picture(seed):
@@ -67,8 +67,8 @@ def test_correlation_does_not_mind_a_shift():
 def test_flat_pictures_are_twins_only_pixel_for_pixel():
     flat = [np.full((48, 48), value, np.uint8) for value in (0, 0, 1, 128, 129)]
     assert [is_flat(image) for image in flat] == [True] * 5
-    assert [look_at(image) for image in flat] == [('black',)] * 3 + [('flat',)] * 2
-    assert look_at(picture(0)) == ()
+    assert [detect_in_region(image) for image in flat] == [('black',)] * 3 + [('flat',)] * 2
+    assert detect_in_region(picture(0)) == ()
     groups = groups_of(flat)
     assert groups[0] == groups[1]
     assert len(set(groups)) == 4
@@ -212,6 +212,6 @@ def test_what_is_known_of_fer2013(shared):
     digests = [pixel_hash(image) for image in images]
     splits = ['train' if row['usage'] == 'Training' else 'validation' for row in rows]
     exact = np.unique(digests, return_inverse=True)[1]
-    findings = Twins(exact, digests, splits, [row['emotion'] for row in rows]).findings()
+    findings = Duplicates(exact, digests, splits, [row['emotion'] for row in rows]).findings()
     assert findings['validation images with a twin in train'].startswith('280 exact, ')
-    assert sum(look_at(image) == ('black',) for image in images) == 12
+    assert sum(detect_in_region(image) == ('black',) for image in images) == 12

@@ -4,18 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_perception.alignment import (
-    FACE_SIDE_PX,
-    FER2013_LANDMARKS,
-    crop_face,
-    crop_matrix,
-    similarity,
-)
-from emotion_perception.detection import Detection
+from emotion_perception.alignment import FACE_SIDE_PX, FER2013_LANDMARKS, crop_face, crop_matrix
+from emotion_perception.geometry import similarity_transform
+from emotion_perception.types import Detection
 
 
 def transform(scale, degrees, shift):
-    """Return a similarity, float [2, 3]."""
+    """Return a similarity_transform, float [2, 3]."""
     angle = np.radians(degrees)
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     return np.column_stack((turn, shift))
@@ -30,10 +25,10 @@ def apply(matrix, points):
 @pytest.mark.parametrize('degrees', [0.0, 10.0, -75.0, 180.0])
 @pytest.mark.parametrize('count', [2, 3, 50])
 def test_similarity_recovers_a_transform(scale, degrees, count):
-    """Points that were moved by a similarity give that similarity back."""
+    """Points that were moved by a similarity_transform give that similarity_transform back."""
     source = np.random.default_rng(count).uniform(-300, 900, (count, 2))
     wanted = transform(scale, degrees, (123.0, -45.0))
-    found = similarity(source, apply(wanted, source))
+    found = similarity_transform(source, apply(wanted, source))
     assert np.allclose(found, wanted, rtol=1e-9, atol=1e-9)
 
 
@@ -41,18 +36,18 @@ def test_similarity_by_hand():
     """A quarter turn: x goes down, y goes left."""
     source = np.array([[0.0, 0.0], [1.0, 0.0]])
     target = np.array([[5.0, 5.0], [5.0, 7.0]])
-    assert np.allclose(similarity(source, target), [[0, -2, 5], [2, 0, 5]])
+    assert np.allclose(similarity_transform(source, target), [[0, -2, 5], [2, 0, 5]])
 
 
 def test_similarity_is_the_best():
-    """Of points that no similarity brings together, no other comes closer."""
+    """Of points that no similarity_transform brings together, no other comes closer."""
     rng = np.random.default_rng(1)
     source, target = rng.uniform(0, 48, (2, 3, 2))
 
     def error(matrix):
         return ((apply(matrix, source) - target) ** 2).sum()
 
-    best = similarity(source, target)
+    best = similarity_transform(source, target)
     for _ in range(200):
         scale, angle = rng.normal(0, 0.02, 2)
         other = best.copy()
@@ -65,7 +60,7 @@ def test_similarity_never_mirrors():
     """A mirrored face, as a wrong order of the eyes would give, is turned and not mirrored."""
     mirrored = FER2013_LANDMARKS * (-1, 1) + (48, 0)
     shuffled = mirrored + np.array([[1, 2], [3, -1], [0, 2]])
-    assert np.linalg.det(similarity(shuffled, FER2013_LANDMARKS)[:, :2]) > 0
+    assert np.linalg.det(similarity_transform(shuffled, FER2013_LANDMARKS)[:, :2]) > 0
 
 
 def draw_face(landmarks, size, sigma):
@@ -126,7 +121,7 @@ def test_markers_near_the_border(side, edge):
 )
 @pytest.mark.parametrize('degrees', [0, 7, 45])
 def test_no_aliasing(side, cell, degrees):
-    """A chequerboard of at least four cells a pixel of the cut-out becomes flat grey."""
+    """A chequerboard of at least four cells a pixel of the cut-out becomes flat gray."""
     y, x = np.mgrid[: side + 100, : side + 100] // cell
     board = ((x + y) % 2 * 255).astype(np.uint8)[..., None].repeat(3, axis=2)
     turned = transform(side / 48, degrees, (0.0, 0.0))
@@ -206,12 +201,12 @@ def test_face_partly_outside(noise, x, y):
 
 
 @pytest.mark.parametrize(
-    ('colour', 'gray'), [((255, 0, 0), 29), ((0, 255, 0), 150), ((0, 0, 255), 76)]
+    ('color', 'gray'), [((255, 0, 0), 29), ((0, 255, 0), 150), ((0, 0, 255), 76)]
 )
 @pytest.mark.parametrize('box', [(1.0, 1.0, 3.0, 3.0), (5.0, 5.0, 77.0, 80.0), (0, 0, 900, 900)])
-def test_grey_of_colours(colour, gray, box):
+def test_grey_of_colors(color, gray, box):
     """Blue, green and red weigh as in ITU-R BT.601, the same at every size."""
-    image = np.full((100, 100, 3), colour, np.uint8)
+    image = np.full((100, 100, 3), color, np.uint8)
     crop = crop_face(image, Detection(tuple(map(float, box)), 0.9))
     assert crop.dtype == np.uint8
     assert crop.shape == (48, 48)

@@ -12,8 +12,8 @@ from emotion_perception.alignment import crop_face
 from emotion_perception.classification import DEFAULT_MODEL, EmotionClassifier
 from emotion_perception.detection.blazeface import find_networks
 from emotion_perception.emotions import EMOTIONS
-from emotion_perception.litert import ModelError
-from emotion_perception.model_description import HEADS, read_description
+from emotion_perception.errors import ModelError
+from emotion_perception.runtime.metadata import HEADS, read_metadata
 
 
 @pytest.fixture(scope='module')
@@ -54,7 +54,7 @@ def test_labels(classifier):
     """The answers are in the order of EMOTIONS."""
     assert classifier.labels == EMOTIONS
     assert EmotionClassifier.labels == EMOTIONS
-    assert classifier.description.labels == EMOTIONS
+    assert classifier.metadata.labels == EMOTIONS
 
 
 def test_default_head(classifier):
@@ -245,7 +245,7 @@ def test_copy_elsewhere(classifier, faces, model):
 
 def test_packaged_model_is_within_budget():
     """The package's own model is at most 3 million weights and 6 MB."""
-    description = read_description(DEFAULT_MODEL.with_suffix('.json'))
+    description = read_metadata(DEFAULT_MODEL.with_suffix('.json'))
     assert 10_000 < description.parameters <= 3_000_000
     assert DEFAULT_MODEL.stat().st_size <= 6_000_000
     assert description.heads == HEADS

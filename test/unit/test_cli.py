@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from emotion_perception import cli
-from emotion_perception.camera import MovingStill, portrait_path
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.emotions import EMOTIONS
-from emotion_perception.model_description import read_description
+from emotion_perception.imaging.sources import MovingImageSource, portrait_path
+from emotion_perception.runtime.metadata import read_metadata
 
 
 def run(capsys, *arguments):
@@ -93,7 +93,9 @@ def test_a_copy_never_replaces_a_picture_or_another_copy(capsys, tmp_path):
     assert run(capsys, 'image', tmp_path / 'b', '--out', tmp_path / 'file')[0] == 2
 
 
-@pytest.mark.parametrize('option', [('--every', '0'), ('--every', 'x'), ('--min-score', '7')])
+@pytest.mark.parametrize(
+    'option', [('--every', '0'), ('--every', 'x'), ('--min-detection-score', '7')]
+)
 def test_impossible_options_are_refused(capsys, option):
     with pytest.raises(SystemExit, match='2'):
         cli.main(['video', 'clip.mp4', *option])
@@ -104,7 +106,7 @@ def test_impossible_options_are_refused(capsys, option):
 def clip(tmp_path):
     """Return the path of a short video of the portrait."""
     path = tmp_path / 'clip.avi'
-    source = MovingStill(cv2.imread(str(portrait_path())), (320, 240))
+    source = MovingImageSource(cv2.imread(str(portrait_path())), (320, 240))
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'MJPG'), 10, (320, 240))
     for _ in range(12):
         writer.write(source.read())
@@ -124,7 +126,7 @@ def test_a_video(capsys, clip, tmp_path):
 
 def test_models(capsys):
     code, out, _ = run(capsys, 'models')
-    model = read_description(DEFAULT_MODEL.with_suffix('.json'))
+    model = read_metadata(DEFAULT_MODEL.with_suffix('.json'))
     assert code == 0
     assert out.splitlines()[0].startswith(f'{model.name}  {model.parameters} parameters')
     assert model.sha256 in out

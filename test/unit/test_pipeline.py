@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 import emotion_perception
-from emotion_perception.camera import MovingStill, open_source
 from emotion_perception.classification import EmotionClassifier
-from emotion_perception.detection import Detection, DetectorError
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
-from emotion_perception.litert import ModelError
-from emotion_perception.pipeline import Box, FaceEmotion, Pipeline, clip_box
+from emotion_perception.errors import DetectorError, ModelError
+from emotion_perception.geometry import clip_box
+from emotion_perception.imaging.sources import MovingImageSource, open_source
+from emotion_perception.pipeline import Pipeline
 from emotion_perception.tracking import Tracker, TrackingSettings
+from emotion_perception.types import Box, Detection, FaceEmotion
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = np.zeros((480, 640, 3), np.uint8)
@@ -62,8 +63,10 @@ def check_portrait(faces, size=(512, 512)):
     assert isinstance(face, FaceEmotion)
     assert face.label == 'happiness'
     assert 0.7 < face.confidence <= 1
-    assert face.confidence == pytest.approx(face.smoothed[EMOTIONS.index('happiness')])
-    for vector in (face.probabilities, face.smoothed):
+    assert face.confidence == pytest.approx(
+        face.smoothed_probabilities[EMOTIONS.index('happiness')]
+    )
+    for vector in (face.probabilities, face.smoothed_probabilities):
         assert vector.dtype == np.float32
         assert vector.shape == (7,)
         assert vector.sum() == pytest.approx(1, abs=1e-5)
@@ -96,7 +99,7 @@ def test_moving_face(following):
 @pytest.mark.parametrize('size', [(160, 120), (320, 240), (1280, 720), (1920, 1080)])
 def test_frame_sizes(following, portrait, size):
     """At every size of camera image the smile is the same."""
-    check_portrait(following.process(MovingStill(portrait, size).read(), 0.0), size)
+    check_portrait(following.process(MovingImageSource(portrait, size).read(), 0.0), size)
 
 
 def test_without_stamp(following, portrait):
@@ -113,9 +116,9 @@ def test_without_tracking(portrait):
     assert pipeline.tracker is None
     for stamp in (5.0, 1.0, None):
         face = check_portrait(pipeline.process(portrait, stamp))
-        assert pipeline.followed == set()
+        assert pipeline.tracked_ids == set()
         assert (face.face_id, face.tracked_for_s) == (0, 0)
-        assert np.array_equal(face.probabilities, face.smoothed)
+        assert np.array_equal(face.probabilities, face.smoothed_probabilities)
 
 
 def test_read_only_image(following, portrait):
@@ -235,7 +238,7 @@ def test_smoothing(given):
     (face,) = pipeline.process(IMAGE, 0.1)
     left = np.exp(-0.1 / 0.35)
     assert face.probabilities[EMOTIONS.index('sadness')] == pytest.approx(0.94)
-    assert face.smoothed[EMOTIONS.index('happiness')] == pytest.approx(
+    assert face.smoothed_probabilities[EMOTIONS.index('happiness')] == pytest.approx(
         0.94 * left + 0.01 * (1 - left), abs=1e-4
     )
     assert face.label == 'happiness'
@@ -249,10 +252,10 @@ def test_earlier_answers_stay(given):
     pipeline = Pipeline(given, given, Tracker())
     given.show((100, 'happiness', 0.94))
     (first,) = pipeline.process(IMAGE, 0.0)
-    kept = first.smoothed.copy()
+    kept = first.smoothed_probabilities.copy()
     given.show((100, 'sadness', 0.94))
     pipeline.process(IMAGE, 0.3)
-    assert np.array_equal(first.smoothed, kept)
+    assert np.array_equal(first.smoothed_probabilities, kept)
     assert first.label == 'happiness'
 
 
@@ -264,7 +267,7 @@ def test_stamp_jumps_back(given):
     given.show((100, 'sadness', 0.94))
     (face,) = pipeline.process(IMAGE, 2.0)
     assert (face.face_id, face.tracked_for_s, face.label) == (2, 0, 'sadness')
-    assert np.array_equal(face.smoothed, face.probabilities)
+    assert np.array_equal(face.smoothed_probabilities, face.probabilities)
 
 
 def test_size_changes(given):
@@ -352,9 +355,9 @@ def test_pipeline_alone(given):
 
 def test_arguments_of_default():
     """What default is asked for reaches its parts."""
-    pipeline = Pipeline.default(head='fer2013', min_score=0.7, min_face_px=44, threads=2)
+    pipeline = Pipeline.default(head='fer2013', min_detection_score=0.7, min_face_px=44, threads=2)
     assert pipeline.classifier.head == 'fer2013'
-    assert (pipeline.detector.min_score, pipeline.detector.min_face_px) == (0.7, 44)
+    assert (pipeline.detector.min_detection_score, pipeline.detector.min_face_px) == (0.7, 44)
     assert isinstance(pipeline.classifier, EmotionClassifier)
     assert emotion_perception.Pipeline is Pipeline
     assert emotion_perception.FaceEmotion is FaceEmotion

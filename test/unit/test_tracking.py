@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from emotion_perception.detection import Detection
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
 from emotion_perception.tracking import SmoothedExpression, Tracker, TrackingSettings
+from emotion_perception.types import Detection
 
 RATE_HZ = 30.0
 

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from emotion_perception.litert import ModelError
+from emotion_perception.errors import ModelError
 from emotion_training.commands import (
     build,
     card,
@@ -17,7 +17,7 @@ from emotion_training.commands import (
     robustness,
     train,
 )
-from emotion_training.fer2013 import DatasetError
+from emotion_training.data.fer2013 import DatasetError
 
 COMMANDS = (
     build,

@@ -8,15 +8,15 @@ import keras
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_perception.keras_backend import open_keras
-from emotion_perception.model_description import HEADS, ModelDescription
-from emotion_training.answers import answers
-from emotion_training.calibration import fit_balanced
-from emotion_training.dataset import Dataset
-from emotion_training.epochs import EPOCHS, training_record
-from emotion_training.evaluate import evaluate, questions
-from emotion_training.metrics import score
-from emotion_training.run_record import read_record
+from emotion_perception.runtime.keras import open_keras
+from emotion_perception.runtime.metadata import HEADS, ModelMetadata
+from emotion_training.data.dataset import Dataset
+from emotion_training.evaluate.calibration import fit_balanced
+from emotion_training.evaluate.evaluation import evaluate, questions
+from emotion_training.evaluate.metrics import score
+from emotion_training.evaluate.model_outputs import answers
+from emotion_training.train.epoch_log import EPOCHS, training_record
+from emotion_training.train.run_record import read_record
 
 QUANTISATIONS = ('int8', 'float16', 'float32')
 _LARGEST_DIFFERENCE = {'float32': 1e-3, 'float16': 1e-2, 'int8': 0.4}
@@ -52,16 +52,16 @@ def for_the_robot(model: keras.Model, heads: tuple[str, ...], mirror: bool) -> k
     return keras.Model(face, logits)
 
 
-def _convert(model: keras.Model, quantisation: str, images: np.ndarray) -> bytes:
+def _convert(model: keras.Model, quantization: str, images: np.ndarray) -> bytes:
     """Return a LiteRT file that answers as `model` does; `images` set the ranges of int8."""
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    if quantisation != 'float32':
+    if quantization != 'float32':
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if quantisation == 'float16':
+    if quantization == 'float16':
         converter.target_spec.supported_types = [tf.float16]
-    if quantisation == 'int8':
+    if quantization == 'int8':
         faces = images[..., None].astype(np.float32)
         converter.representative_dataset = lambda: ([face[None]] for face in faces)
     return converter.convert()
@@ -111,10 +111,10 @@ def export(
     train: Dataset,
     validation: Dataset,
     out: Path,
-    quantisation: str = QUANTISATIONS[0],
+    quantization: str = QUANTISATIONS[0],
     mirror: bool = True,
     balance: float = BALANCE,
-) -> ModelDescription:
+) -> ModelMetadata:
     """
     Export the best model of a run, with temperatures fitted on `validation`.
 
@@ -123,7 +123,7 @@ def export(
         train: split that it learned from, to know the twins and the range of values.
         validation: split that it is judged and calibrated on.
         out: folder for NAME.tflite, NAME.json and NAME_epochs.csv.
-        quantisation: one of `QUANTISATIONS`.
+        quantization: one of `QUANTISATIONS`.
         mirror: the exported model asks for each face and its mirror image: twice the time.
         balance: of the crowd's answers, 0..1, see `calibration.fit_balanced`. The other head is left
             alone: it is there to be compared with the literature.
@@ -153,11 +153,11 @@ def export(
         for head in heads
     }
     sample = np.random.default_rng(0).permutation(len(train))[:_CALIBRATION_IMAGES]
-    blob = _convert(asked, quantisation, train.images[sample])
+    blob = _convert(asked, quantization, train.images[sample])
     out.mkdir(parents=True, exist_ok=True)
     path = out / f'{record["config"]["name"]}.tflite'
     partial = path.with_name(f'partial_{path.name}')
-    description = ModelDescription(
+    description = ModelMetadata(
         name=path.stem,
         file=path.name,
         sha256=hashlib.sha256(blob).hexdigest(),
@@ -169,7 +169,7 @@ def export(
         offset={head: offset.tolist() for head, (offset, _, _) in calibrated.items()},
         provenance=record
         | {
-            'quantisation': quantisation,
+            'quantization': quantization,
             'mirror': mirror,
             'balance': balance,
             'calibration': {head: evidence for head, (_, _, evidence) in calibrated.items()},
@@ -183,7 +183,7 @@ def export(
             adjusted = (logits[head] + description.offset[head]) / description.temperature[head]
             trained = np.asarray(keras.ops.softmax(adjusted))
             worst = float(np.abs(trained - probabilities[head]).max())
-            if worst > _LARGEST_DIFFERENCE[quantisation]:
+            if worst > _LARGEST_DIFFERENCE[quantization]:
                 raise ExportError(
                     f'{head}: a probability of the exported model is off by {worst:.3f}'
                 )

@@ -32,19 +32,19 @@ import json
 
 import matplotlib.pyplot as plt
 import numpy as np
-from emotion_training.answers import answers_of_all_heads
-from emotion_training.compare import mcnemar
-from emotion_training.config import load_config
-from emotion_training.dataset import load
-from emotion_training.epochs import read_epochs
-from emotion_training.evaluate import evaluate, table
-from emotion_training.filter import filter_dataset
-from emotion_training.filter import table as filter_table
-from emotion_training.filtering import votes
-from emotion_training.metrics import measure
-from emotion_training.train import train
 
 from emotion_perception.emotions import EMOTIONS
+from emotion_training.data.dataset import load
+from emotion_training.evaluate.evaluation import evaluate, table
+from emotion_training.evaluate.metrics import measure
+from emotion_training.evaluate.model_comparison import mcnemar
+from emotion_training.evaluate.model_outputs import answers_of_all_heads
+from emotion_training.filtering import votes
+from emotion_training.filtering.apply import filter_dataset
+from emotion_training.filtering.apply import table as filter_table
+from emotion_training.train.config import load_config
+from emotion_training.train.epoch_log import read_epochs
+from emotion_training.train.training import train
 
 DATASET = Path(os.environ.get('DATASET', 'data/fer2013'))
 WORK = Path(os.environ.get('WORK', tempfile.mkdtemp(prefix='study-')))
@@ -52,7 +52,7 @@ EPOCHS = int(os.environ.get('EPOCHS', '48'))
 
 # %% [markdown]
 # ## The data
-# 48x48 grey pixels, seven expressions, and far fewer faces of disgust than of happiness. A model that always
+# 48x48 gray pixels, seven expressions, and far fewer faces of disgust than of happiness. A model that always
 # answers the largest class is right as often as that class is frequent: accuracy alone hides it, so
 # macro recall stands beside it everywhere.
 
@@ -94,7 +94,7 @@ print(f'where more than half of the ten agree, they name the label of {agreed:.1
 
 # %% [markdown]
 # ## Model 3 of the study
-# Four convolutions with average pooling, batch normalisation and dropout; Adam at 1e-4, less when the
+# Four convolutions with average pooling, batch normalization and dropout; Adam at 1e-4, less when the
 # validation loss stands still, and an early end after three epochs without progress.
 
 # %%

@@ -9,7 +9,7 @@ import pytest
 from ament_index_python.packages import get_package_share_directory
 
 from emotion_perception.doctor import ros_setup
-from emotion_perception.doctor.finding import OK, PROBLEM, WARNING
+from emotion_perception.doctor.check_result import OK, PROBLEM, WARNING
 from emotion_perception.doctor.ros_setup import (
     TYPE_HASHES,
     check_log_folder,

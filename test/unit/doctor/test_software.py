@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from emotion_perception.doctor import software
-from emotion_perception.doctor.finding import OK, PROBLEM, WARNING
+from emotion_perception.doctor.check_result import OK, PROBLEM, WARNING
 from emotion_perception.doctor.software import (
     LIBRARIES,
     check_library,

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from emotion_training.fer2013 import DatasetError
+from emotion_training.data.fer2013 import DatasetError
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -49,9 +49,9 @@ def _share(text: str) -> float:
 
 def run(args: argparse.Namespace) -> None:
     """Run the subcommand."""
-    from emotion_training.build import build
-    from emotion_training.fer2013 import LeftOut, Sample, count_rows, read_fer2013
-    from emotion_training.folders import find_images, has_splits, read_images
+    from emotion_training.data.build import build
+    from emotion_training.data.fer2013 import LeftOut, Sample, count_rows, read_fer2013
+    from emotion_training.data.folders import find_images, has_splits, read_images
 
     source = args.source
     if not source.exists():

@@ -20,7 +20,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the subcommand."""
-    from emotion_training.card import measure
+    from emotion_training.evaluate.model_card import measure
 
     for path in measure(args.model, args.dataset, args.records, args.images):
         print(path)

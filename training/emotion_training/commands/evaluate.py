@@ -32,11 +32,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the subcommand."""
-    from emotion_training.assess import publishable, report_data
-    from emotion_training.atomic import write_json
-    from emotion_training.compare import comparison
-    from emotion_training.dataset import load
-    from emotion_training.evaluate import table
+    from emotion_training.data.dataset import load
+    from emotion_training.evaluate.assessment import publishable, report_data
+    from emotion_training.evaluate.evaluation import table
+    from emotion_training.evaluate.model_comparison import comparison
+    from emotion_training.files import write_json
 
     split = load(args.dataset, args.split)
     data = report_data(args.models, args.dataset, args.split, split, args.train or args.dataset)
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
         write_json(args.record, publishable(data, details=False))
         print(args.record)
     if args.out:
-        from emotion_training.report import write_report
+        from emotion_training.evaluate.evaluation_report import write_report
 
         for path in write_report(data, split, args.out):
             print(path)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from emotion_training.experiments.arms import ARMS
+from emotion_training.experiments.variants import ARMS
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -39,16 +39,18 @@ def run(args: argparse.Namespace) -> None:
     """Run the experiment and print its table."""
     import json
 
-    from emotion_training.experiments import filtering, study, tables
+    from emotion_training.experiments import experiment_tables, filter_comparison, study
 
     if args.experiment == 'study':
         results = study.run(args.dataset, args.out, args.weights, args.epochs, args.precision)
-        print(tables.study_table(json.loads(results.read_text())))
+        print(experiment_tables.study_table(json.loads(results.read_text())))
         print(results)
         return
     names = args.arm or [arm.name for arm in ARMS]
     seeds = range(1, args.seeds + 1)
-    written = filtering.run(args.dataset, args.out, args.weights, seeds, names, args.epochs)
+    written = filter_comparison.run(
+        args.dataset, args.out, args.weights, seeds, names, args.epochs
+    )
     if written:
-        print(tables.filtering_table(json.loads(written.read_text())))
+        print(experiment_tables.filtering_table(json.loads(written.read_text())))
         print(written)

@@ -15,7 +15,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '--out', type=Path, required=True, help='folder for the file, its json and the epochs'
     )
     parser.add_argument(
-        '--quantisation',
+        '--quantization',
         default='int8',
         choices=('int8', 'float16', 'float32'),
         help='of the weights; int8 (default) of the values too: as accurate here, and the fastest',
@@ -38,8 +38,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the subcommand."""
-    from emotion_training.dataset import load
-    from emotion_training.evaluate import table
+    from emotion_training.data.dataset import load
+    from emotion_training.evaluate.evaluation import table
     from emotion_training.export import export
 
     done = export(
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
         load(args.dataset, 'train'),
         load(args.dataset, 'validation'),
         args.out,
-        args.quantisation,
+        args.quantization,
         args.mirror,
         args.balance,
     )

@@ -67,7 +67,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Filter and print the counts; the folds' answers stay beside --out until it is complete."""
-    from emotion_training import filter as filtering
+    from emotion_training.filtering import apply as filtering
     from emotion_training.filtering.verdicts import Method
 
     work = args.out.with_name(args.out.name + '.work')

@@ -13,8 +13,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the subcommand."""
-    from emotion_training.dataset import load
-    from emotion_training.geometry import measure
+    from emotion_training.data.dataset import load
+    from emotion_training.data.landmark_positions import measure
 
     found = measure(load(args.dataset, 'train').images)
     for name, at, spread in zip(

@@ -38,16 +38,21 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from emotion_perception.pictures import find_pictures, read_picture, take_frame
+    from emotion_perception.imaging.codecs import find_images, read_image
+    from emotion_perception.imaging.sources import capture_frame
     from emotion_perception.tracking import TrackingSettings
-    from emotion_training.answers import check_kind
-    from emotion_training.atomic import whole_file
-    from emotion_training.predict import cropped_faces, predict, whole_pictures
-    from emotion_training.prediction_rows import write_rows
+    from emotion_training.evaluate.model_outputs import check_kind
+    from emotion_training.evaluate.prediction import (
+        cropped_faces,
+        predict,
+        whole_pictures,
+    )
+    from emotion_training.evaluate.prediction_rows import write_rows
+    from emotion_training.files import whole_file
 
-    pictures = [(str(path), partial(read_picture, path)) for path in find_pictures(args.files)]
+    pictures = [(str(path), partial(read_image, path)) for path in find_images(args.files)]
     if args.camera is not None:
-        pictures.append((f'camera {args.camera}', partial(take_frame, args.camera)))
+        pictures.append((f'camera {args.camera}', partial(capture_frame, args.camera)))
     if not pictures:
         raise ValueError('name files, folders or patterns, or --camera')
     if args.model:

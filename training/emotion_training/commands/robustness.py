@@ -31,9 +31,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the subcommand."""
-    from emotion_training import corruption_scores, scenes
-    from emotion_training.atomic import write_json
-    from emotion_training.dataset import load
+    from emotion_training.data.dataset import load
+    from emotion_training.evaluate import corruption_scores, scene_scores
+    from emotion_training.files import write_json
 
     split = load(args.dataset, args.split)
     results = {}
@@ -41,8 +41,10 @@ def run(args: argparse.Namespace) -> None:
         results['corruptions'] = corruption_scores.measure(args.model, split)
         print(corruption_scores.table(results['corruptions']))
     if args.only != 'corruptions':
-        results['scenes'] = scenes.measure(args.model, split, args.detector, args.detector_model)
-        print(scenes.table(results['scenes']))
+        results['scenes'] = scene_scores.measure(
+            args.model, split, args.detector, args.detector_model
+        )
+        print(scene_scores.table(results['scenes']))
     if args.out:
         write_json(args.out / 'robustness.json', results)
         print(args.out / 'robustness.json')

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from emotion_training.engines import ENGINES, KERAS
+from emotion_training.train.engines import ENGINES, KERAS
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -45,8 +45,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the subcommand."""
-    from emotion_training.config import load_config
-    from emotion_training.train import train
+    from emotion_training.train.config import load_config
+    from emotion_training.train.training import train
 
     changes = {name: getattr(args, name) for name in ('epochs', 'precision', 'seed')}
     config = dataclasses.replace(

@@ -5,9 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from emotion_training.compare import RESAMPLES, SCORES, SEED, interval, resample, scores_of
-from emotion_training.dataset import Dataset
-from emotion_training.evaluate import questions
+from emotion_training.data.dataset import Dataset
+from emotion_training.evaluate.evaluation import questions
+from emotion_training.evaluate.model_comparison import (
+    RESAMPLES,
+    SCORES,
+    SEED,
+    interval,
+    resample,
+    scores_of,
+)
 
 _SHOWN = SCORES[:2]
 _ASKED = ('FER2013 label', 'FER+ majority')

@@ -9,16 +9,16 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from emotion_training.answers import answers_of_all_heads
-from emotion_training.atomic import whole_folder, write_json
-from emotion_training.config import load_config
-from emotion_training.dataset import load
-from emotion_training.epochs import read_epochs
-from emotion_training.evaluate import evaluate
-from emotion_training.experiments.filtering import LAST
-from emotion_training.filter import carry_over
+from emotion_training.data.dataset import load
+from emotion_training.evaluate.evaluation import evaluate
+from emotion_training.evaluate.model_outputs import answers_of_all_heads
+from emotion_training.experiments.filter_comparison import LAST
+from emotion_training.files import whole_folder, write_json
 from emotion_training.filtering import deepface_agreement
-from emotion_training.run_record import read_record
+from emotion_training.filtering.apply import carry_over
+from emotion_training.train.config import load_config
+from emotion_training.train.epoch_log import read_epochs
+from emotion_training.train.run_record import read_record
 
 RESULTS = 'study.json'
 MODELS = ('study_model_1', 'study_model_2', 'study_model_3')
@@ -75,7 +75,7 @@ def run(
     """
     from keras.utils import clear_session
 
-    from emotion_training.train import train
+    from emotion_training.train.training import train
 
     path = deepface_agreement.find_weights(weights)
     kept = kept_dataset(dataset, out, path)

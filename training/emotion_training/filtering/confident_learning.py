@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_training.dataset import Dataset
+from emotion_training.data.dataset import Dataset
 from emotion_training.filtering import PRUNINGS
 from emotion_training.filtering.verdicts import FilterError, Verdicts
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_training.dataset import Dataset
+from emotion_training.data.dataset import Dataset
 
 _COLUMNS, _ROWS = 20, 3
 _CELL_PX = 56

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_training.dataset import Dataset
+from emotion_training.data.dataset import Dataset
 from emotion_training.filtering.verdicts import FilterError, Verdicts
 
 WEIGHTS_NAME = 'facial_expression_model_weights.h5'

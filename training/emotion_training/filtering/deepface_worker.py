@@ -57,8 +57,8 @@ def ask(images: np.ndarray) -> np.ndarray:
 
 def _scaled(image: np.ndarray) -> np.ndarray:
     """Return what deepface's extract_faces hands on: three channels, 0..1 unless nearly black."""
-    colour = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    return colour / 255 if colour.max() > 1 else colour
+    color = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    return color / 255 if color.max() > 1 else color
 
 
 def main(folder: Path) -> int:

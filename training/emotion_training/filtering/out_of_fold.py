@@ -1,4 +1,4 @@
-"""Judge each image with a network that never saw it: train on all folds but one, answer for that one."""
+"""ValidationCallback each image with a network that never saw it: train on all folds but one, answer for that one."""
 
 import hashlib
 import json
@@ -11,8 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_training.augmentation import Augmentation
-from emotion_training.dataset import Dataset
+from emotion_training.data.augmentation import Augmentation
+from emotion_training.data.dataset import Dataset
 from emotion_training.filtering.verdicts import FilterError
 
 _NETWORK: dict[str, Any] = {'stem': 8, 'widths': (16, 32, 64, 128), 'depths': (1, 1, 1, 1)}
@@ -106,7 +106,7 @@ def _answer(data: Dataset, held_out: np.ndarray, epochs: int, seed: int, name: s
     """Train on the rest and return the probabilities of the held-out images, flip averaged."""
     import keras
 
-    from emotion_training.networks import expression_net
+    from emotion_training.models.networks import expression_net
 
     keras.utils.set_random_seed(seed)
     network = expression_net(**_NETWORK)

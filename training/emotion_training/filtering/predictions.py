@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_training.dataset import Dataset
+from emotion_training.data.dataset import Dataset
 from emotion_training.filtering.verdicts import FilterError
 
 _ARRAYS = ('paths', 'sha256', 'labels', 'probabilities')

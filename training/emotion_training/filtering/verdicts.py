@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_training.dataset import Dataset
-from emotion_training.fer2013 import DatasetError
+from emotion_training.data.dataset import Dataset
+from emotion_training.data.fer2013 import DatasetError
 
 
 class FilterError(DatasetError):

@@ -3,8 +3,8 @@
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_training.dataset import Dataset
-from emotion_training.fer2013 import VOTE_COLUMNS
+from emotion_training.data.dataset import Dataset
+from emotion_training.data.fer2013 import VOTE_COLUMNS
 from emotion_training.filtering import AGREEMENTS
 from emotion_training.filtering.verdicts import FilterError, Verdicts
 
@@ -19,7 +19,7 @@ def judge(
     data: Dataset, agreement: str = 'plurality', min_share: float = 0.3, keep_unclear: bool = False
 ) -> Verdicts:
     """
-    Judge images by their votes; every one of the ten answers counts as an answer.
+    ValidationCallback images by their votes; every one of the ten answers counts as an answer.
 
     Args:
         data: a split with votes.

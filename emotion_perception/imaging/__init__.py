@@ -1,0 +1,1 @@
+"""Images in and out: message encodings, compressed files, cameras and videos."""

@@ -1,0 +1,1 @@
+"""Inference engines and the metadata that comes with a model."""

@@ -1,0 +1,103 @@
+"""The one place that opens LiteRT networks."""
+
+import errno
+import stat
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from emotion_perception.errors import ModelError
+
+MAX_MODEL_BYTES = 2**31 - 1
+"""A flatbuffer, which a .tflite file is, can be no larger."""
+
+
+class Network:
+    """A LiteRT network with one input; not safe for use from two threads at once."""
+
+    def __init__(self, model: bytes, name: str, threads: int = 1):
+        """
+        Load the network.
+
+        Args:
+            model: contents of a .tflite file.
+            name: for error messages, usually the file's path.
+            threads: of the interpreter.
+
+        Raises:
+            ModelError: if `model` is not a LiteRT network that runs.
+
+        """
+        check_signature(model, name)
+        try:
+            self._interpreter = Interpreter(model_content=model, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f'{name} cannot be loaded: {str(error).strip()}') from None
+        inputs = self._interpreter.get_input_details()
+        if len(inputs) != 1:
+            raise ModelError(f'{name} has {len(inputs)} inputs, expected one')
+        self._input = inputs[0]['index']
+        self._outputs = [detail['index'] for detail in self._interpreter.get_output_details()]
+        self.input_shape = tuple(int(size) for size in inputs[0]['shape'])
+        self.input_dtype = inputs[0]['dtype']
+
+    @property
+    def output_shapes(self) -> list[tuple[int, ...]]:
+        """Shape of each output for the present input shape."""
+        return [tuple(map(int, d['shape'])) for d in self._interpreter.get_output_details()]
+
+    def resize(self, shape: tuple[int, ...]) -> None:
+        """Make room for an input of another shape, usually another batch size."""
+        self._interpreter.resize_tensor_input(self._input, shape)
+        self._interpreter.allocate_tensors()
+        self.input_shape = shape
+
+    def __call__(self, values: np.ndarray) -> list[np.ndarray]:
+        """Return the outputs for one input of `input_shape`, in the file's order."""
+        self._interpreter.set_tensor(self._input, values)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+
+def check_signature(model: bytes, name: str) -> None:
+    """
+    Look at the first bytes of what should be a .tflite file.
+
+    Raises:
+        ModelError: if it is something else.
+
+    """
+    if model[4:8] != b'TFL3':
+        raise ModelError(f'{name} is not a LiteRT (.tflite) file')
+
+
+def read_model(path: Path) -> bytes:
+    """
+    Return the contents of a model file.
+
+    Raises:
+        ModelError: if it cannot be read.
+
+    """
+    try:
+        return read_file(path, MAX_MODEL_BYTES)
+    except OSError as error:
+        raise ModelError(f'{path} cannot be read: {error.strerror}') from None
+
+
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """
+    Return what is in a file, and neither wait for a pipe nor take in more than can be right.
+
+    Raises:
+        OSError: with `strerror`, if it cannot be read, is no file or is larger than `max_bytes`.
+
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, 'it is no file', str(path))
+    if status.st_size > max_bytes:
+        raise OSError(errno.EFBIG, f'it is too large, {status.st_size} bytes', str(path))
+    return path.read_bytes()

@@ -1,0 +1,182 @@
+"""Read fer2013.csv and the FER+ votes (fer2013new.csv) that belong to it, row for row."""
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emotion_perception.emotions import FER2013_CODES
+from emotion_training.data.image_checks import what_else
+
+VOTE_COLUMNS = (
+    'neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear', 'contempt', 'unknown', 'NF',
+)  # fmt: skip
+"""Columns of fer2013new.csv: how many of ten people chose each (Barsoum et al., 2016)."""
+
+SPLITS = {'Training': 'train', 'PublicTest': 'validation', 'PrivateTest': 'test'}
+"""Folder of each value of FER2013's `Usage` column."""
+
+SIDE_PX = 48
+
+_PIXELS = {str(value): value for value in range(256)}
+
+
+class DatasetError(ValueError):
+    """A dataset file is not what it should be; the message names the file and the row."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """
+    One image of a source.
+
+    Attributes:
+        row: of fer2013.csv, or the number of the file in a folder.
+        image: uint8 [48, 48].
+        label: of EMOTIONS.
+        usage: as in the csv: Training, PublicTest or PrivateTest.
+        votes: in the order of VOTE_COLUMNS, or None.
+        source: the file, below the folder that was read.
+        checks: what was found while reading.
+
+    """
+
+    row: int
+    image: np.ndarray
+    label: str
+    usage: str
+    votes: tuple[int, ...] | None
+    source: str = ''
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Something of a source that does not become part of the dataset; `reason` is KIND or KIND: MORE."""
+
+    row: int
+    source: str
+    usage: str
+    label: str
+    reason: str
+
+
+def _parse_pixels(text: str, where: str) -> np.ndarray:
+    words = text.split()
+    if len(words) != SIDE_PX * SIDE_PX:
+        raise DatasetError(f'{where}: {len(words)} pixels where {SIDE_PX * SIDE_PX} are expected')
+    try:
+        values = bytes(map(_PIXELS.__getitem__, words))
+    except KeyError:
+        values = _parse_slowly(words, where)
+    return np.frombuffer(values, np.uint8).reshape(SIDE_PX, SIDE_PX)
+
+
+def _parse_slowly(words: list[str], where: str) -> bytes:
+    """Accept numbers such as 007, and say what is wrong with the others."""
+    try:
+        values = [int(word) for word in words]
+    except ValueError as error:
+        raise DatasetError(f'{where}: a pixel is not a number ({error})') from None
+    if min(values) < 0 or max(values) > 255:
+        raise DatasetError(f'{where}: a pixel lies outside 0..255')
+    return bytes(values)
+
+
+@contextmanager
+def _open_table(path: Path, columns: tuple[str, ...]) -> Iterator[csv.DictReader]:
+    """
+    Open a csv that has these columns; blanks around their names do not matter.
+
+    Raises:
+        DatasetError: also for what goes wrong while the table is read.
+
+    """
+    try:
+        with path.open('rb') as raw:
+            what = what_else(raw.read(512))
+        if what:
+            raise DatasetError(f'{path} is {what}')
+        with path.open(newline='', encoding='utf-8-sig', errors='replace') as stream:
+            reader = csv.DictReader(stream)
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            missing = [name for name in columns if name not in reader.fieldnames]
+            if missing:
+                raise DatasetError(
+                    f'{path}: no column {", ".join(missing)}; it starts with '
+                    f'{str(reader.fieldnames)[:80]!r}'
+                )
+            yield reader
+    except OSError as error:
+        raise DatasetError(f'{path} cannot be read: {error.strerror}') from None
+    except csv.Error as error:
+        raise DatasetError(f'{path}, after line {reader.line_num}: {error}') from None
+
+
+def _read_votes(path: Path) -> list[tuple[str | None, tuple[int, ...]]]:
+    """Return usage (None where the table does not say) and votes of each row."""
+    rows = []
+    with _open_table(path, VOTE_COLUMNS) as reader:
+        for number, row in enumerate(reader):
+            try:
+                votes = tuple(int(row[name]) for name in VOTE_COLUMNS)
+            except (TypeError, ValueError):
+                raise DatasetError(f'{path}, row {number}: a vote is not a whole number') from None
+            if min(votes) < 0 or max(votes) > 255:
+                raise DatasetError(f'{path}, row {number}: a vote lies outside 0..255')
+            rows.append((row.get('Usage'), votes))
+    return rows
+
+
+def count_rows(path: Path) -> int:
+    """Return about how many rows a csv has, for a progress bar; 0 if it cannot be read."""
+    try:
+        with path.open('rb') as stream:
+            blocks = iter(lambda: stream.read(1 << 20), b'')
+            return max(sum(block.count(b'\n') for block in blocks) - 1, 0)
+    except OSError:
+        return 0
+
+
+def read_fer2013(pixels: Path, votes: Path | None = None) -> Iterator[Sample]:
+    """
+    Yield the rows of fer2013.csv in order, with the FER+ votes of each where `votes` is given.
+
+    Args:
+        pixels: fer2013.csv with the columns ``emotion``, ``pixels`` and ``Usage``, in any order.
+        votes: fer2013new.csv of FER+, which has the same rows in the same order.
+
+    Raises:
+        DatasetError: with the file and the row (counted from 0, heading not counted) of what is wrong.
+
+    """
+    table = None if votes is None else _read_votes(votes)
+    with _open_table(pixels, ('emotion', 'pixels', 'Usage')) as reader:
+        number = -1
+        for number, row in enumerate(reader):
+            where = f'{pixels}, row {number}'
+            code, usage = (row['emotion'] or '').strip(), (row['Usage'] or '').strip()
+            if code not in tuple('0123456'):
+                raise DatasetError(f'{where}: emotion is {code!r}, expected a code 0 to 6')
+            if table is not None and number >= len(table):
+                raise DatasetError(f'{votes} ends at row {len(table) - 1}, {pixels} goes on')
+            if table is not None and table[number][0] not in (None, usage):
+                raise DatasetError(
+                    f'{where}: Usage is {usage!r}, in {votes} it is {table[number][0]!r}; '
+                    'the two do not have the same rows'
+                )
+            yield Sample(
+                number,
+                _parse_pixels(row['pixels'] or '', where),
+                FER2013_CODES[int(code)],
+                usage,
+                None if table is None else table[number][1],
+                pixels.name,
+            )
+        if number < 0:
+            raise DatasetError(f'{pixels} has a heading and no rows')
+        if table is not None and number + 1 != len(table):
+            raise DatasetError(f'{votes} has {len(table)} rows, {pixels} has {number + 1}')

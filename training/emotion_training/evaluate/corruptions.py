@@ -1,0 +1,134 @@
+"""
+What spoils a face in a camera's image, as functions of 48x48 gray faces and a strength.
+
+Training draws from them (`augmentation`), and `corruption_scores` asks how much each one costs. All take and
+return uint8 [48, 48]; `loose` takes float32 as well, since training mixes two faces before.
+"""
+
+import cv2
+import numpy as np
+
+from emotion_perception.alignment import FER2013_LANDMARKS
+
+_HEAD_RADIUS = 0.5
+"""Of the cylinder that a turned head is taken for, in sides of the image; the eyes are 0.37 apart."""
+
+
+def fewer_pixels(image: np.ndarray, side_px: int) -> np.ndarray:
+    """Return the face as a camera far away saw it: `side_px` pixels wide, enlarged again."""
+    small = cv2.resize(image, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def defocus(image: np.ndarray, sigma_px: float) -> np.ndarray:
+    """Return the face blurred by a Gaussian."""
+    return cv2.GaussianBlur(image, (0, 0), sigma_px)
+
+
+def motion_blur(image: np.ndarray, length_px: int, angle_deg: float) -> np.ndarray:
+    """Return the face smeared along a line."""
+    kernel = np.zeros((length_px, length_px), np.float32)
+    kernel[length_px // 2] = 1 / length_px
+    turn = cv2.getRotationMatrix2D(((length_px - 1) / 2,) * 2, angle_deg, 1)
+    turned = cv2.warpAffine(kernel, turn, (length_px, length_px))
+    return cv2.filter2D(image, -1, turned / max(turned.sum(), 1e-6))
+
+
+def noise(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
+    """Return the face with Gaussian noise, `sigma` in gray values."""
+    return np.clip(image + rng.normal(0, sigma, image.shape), 0, 255).astype(np.uint8)
+
+
+def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    """Return the face after jpeg, `quality` 1..100."""
+    _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
+
+
+def low_light(
+    image: np.ndarray, gain: float, gamma: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the face with `gain` of the light, darker still where it was dark, and a sensor's noise."""
+    return noise(255 * (image / 255.0) ** gamma * gain, 2.0, rng)
+
+
+def turned(image: np.ndarray, yaw_deg: float) -> np.ndarray:
+    """
+    Return the face as if the head, taken for a cylinder, had turned; eyes and mouth stay in the middle.
+
+    The far half of the face is squeezed and partly hidden. What the picture does not show, the near
+    side of the head, repeats its edge: a side view only as far as one picture can give it.
+    """
+    height, width = image.shape
+    radius, yaw = _HEAD_RADIUS * width, np.deg2rad(yaw_deg)
+    across = (np.arange(width) + 0.5 - width / 2) / radius + np.sin(yaw)
+    angle = np.arcsin(np.clip(across, -1, 1)) - yaw
+    columns = np.sin(np.clip(angle, -np.pi / 2, np.pi / 2)) * radius + width / 2 - 0.5
+    map_x = np.repeat(columns[None].astype(np.float32), height, axis=0)
+    map_y = np.repeat(np.arange(height, dtype=np.float32)[:, None], width, axis=1)
+    return cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def glasses(image: np.ndarray, frame_px: int, tint: float, gray: int = 25) -> np.ndarray:
+    """
+    Return the face with drawn glasses where FER2013's eyes are.
+
+    Args:
+        image: the face.
+        frame_px: width of the frame's line.
+        tint: of the lenses, 0 (clear) to 1 (black).
+        gray: of the frame.
+
+    """
+    scale = image.shape[0] / 48
+    left, right = (tuple(int(v) for v in np.rint(eye * scale)) for eye in FER2013_LANDMARKS[:2])
+    lens = round(7 * scale), round(5 * scale)
+    covered = np.zeros_like(image)
+    for eye in (left, right):
+        cv2.ellipse(covered, eye, lens, 0, 0, 360, 255, -1)
+    dark = np.where(covered > 0, image * (1 - tint) + gray * tint, image)
+    out = np.rint(dark).astype(np.uint8)
+    for eye in (left, right):
+        cv2.ellipse(out, eye, lens, 0, 0, 360, gray, frame_px)
+    cv2.line(out, (left[0] + lens[0], left[1]), (right[0] - lens[0], right[1]), gray, frame_px)
+    return out
+
+
+def covered(image: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Return the face behind a plain rectangle of `share` of its area, 0..1, anywhere on it."""
+    side = image.shape[0]
+    aspect = rng.uniform(0.6, 1.6)
+    height, width = (
+        min(max(round(side * np.sqrt(share * stretch)), 1), side)
+        for stretch in (aspect, 1 / aspect)
+    )
+    top, left = rng.integers(0, side - height + 1), rng.integers(0, side - width + 1)
+    out = image.copy()
+    out[top : top + height, left : left + width] = rng.integers(256)
+    return out
+
+
+SURROUNDINGS = (cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101)
+"""What `loose` may show round the face: one gray, its edges drawn out, or its mirror image."""
+
+
+def loose(
+    image: np.ndarray, side_px: int, top: int, left: int, surroundings: int, gray: int = 128
+) -> np.ndarray:
+    """
+    Return the picture that a crop too large for the face gives: the face is `side_px` wide in it.
+
+    Args:
+        image: the face.
+        side_px: of the face, at most the image's own side.
+        top: row where the face begins.
+        left: column where it begins.
+        surroundings: one of `SURROUNDINGS`.
+        gray: of ``cv2.BORDER_CONSTANT``.
+
+    """
+    small = cv2.resize(image, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    free = image.shape[0] - side_px
+    return cv2.copyMakeBorder(
+        small, top, free - top, left, free - left, surroundings, value=float(gray)
+    )

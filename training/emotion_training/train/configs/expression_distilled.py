@@ -1,0 +1,23 @@
+"""
+What expression_net begins with and is taught by: as large, taught by expression_teacher.
+
+    emotion-training train expression_distilled DATASET --out runs/expression_distilled --engine torch \
+        --teacher runs/expression_teacher/best.keras
+"""
+
+from emotion_training.data.augmentation import FAULTS, Augmentation
+from emotion_training.train.config import TrainingConfig
+
+config = TrainingConfig(
+    name='expression_distilled',
+    network='expression_net',
+    network_args={'stem': 24, 'widths': (64, 128, 224, 320), 'dropout': 0.3},
+    epochs=76,
+    weight_decay=0.05,
+    ema=0.999,
+    mixup=0.3,
+    teaching=0.6,
+    label_smoothing=0.0,
+    augmentation=Augmentation(degrade=0.3, faults=tuple(FAULTS)),
+    precision='mixed_bfloat16',
+)

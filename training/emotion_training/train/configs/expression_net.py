@@ -1,0 +1,21 @@
+"""
+The model that the package ships: expression_net, 2.7 M parameters, the last of five trainings.
+
+    emotion-training train expression_net DATASET --out runs/expression_net --engine torch \
+        --teacher runs/expression_large/best.keras --teacher runs/expression_loose_crop/best.keras \
+        --initial-weights runs/expression_loose_crop/best.keras
+
+The four before it, what it reached, and what training and running it cost, stand in docs/MODEL_CARD.md.
+"""
+
+import dataclasses
+
+from emotion_training.train.configs import expression_loose_crop
+
+config = dataclasses.replace(
+    expression_loose_crop.config,
+    name='expression_net',
+    epochs=34,
+    learning_rate=1e-3,
+    seed=3,
+)

@@ -1,0 +1,31 @@
+"""
+Model 1 of the founding study: three convolutions, sigmoid, SGD; a baseline that learns slowly.
+
+    emotion-training train study_model_1 DATASET --out runs/study_model_1
+
+The study names batch size, number of layers, pooling, activation and optimizer; widths (32 64 128, dense
+128), learning rate and epochs are not in its table and chosen here. Its two dense layers are the hidden one
+and the answer.
+"""
+
+from emotion_training.data.augmentation import GENERATOR
+from emotion_training.train.config import TrainingConfig
+
+config = TrainingConfig(
+    name='study_model_1',
+    network='study_model',
+    network_args={
+        'filters': (32, 64, 128),
+        'dense': (128,),
+        'activation': 'sigmoid',
+        'normalize': False,
+    },
+    epochs=48,
+    batch_size=128,
+    optimizer='sgd',
+    learning_rate=0.01,
+    warmup_epochs=None,
+    ema=0.0,
+    label_smoothing=0.0,
+    augmentation=GENERATOR,
+)
