@@ -1,7 +1,7 @@
 """
 What each change gave: several commits of this package, in turn, on the same frames.
 
-python -m benchmarks.history COMMIT COMMIT ... [--out docs/records/history.json]
+python -m benchmarks.history COMMIT COMMIT ... [--out docs/lab/records/history.json]
 """
 
 import argparse

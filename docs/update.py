@@ -23,7 +23,7 @@ from stress.faults import tables as faults_tables
 from stress.soak import tables as soak_tables
 
 ROOT = Path(__file__).parents[1]
-RECORDS = ROOT / 'docs' / 'records'
+RECORDS = ROOT / 'docs' / 'lab' / 'records'
 BEFORE = ('teacher', 'taught', 'loose', 'large')
 """Trainings that came before the packaged model's own."""
 
@@ -113,7 +113,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         'model': model_scores,
         'states': PERFORMANCE['states'],
     },
-    'docs/experiments.md': {
+    'docs/lab/experiments.md': {
         'filtering': lambda: filtering_table(record('filtering')),
         'tried': lambda: models_table(record('tried')),
         'loose': lambda: corruption_scores.comparison(
@@ -128,7 +128,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         'study': lambda: study_table(record('study')),
     },
     'docs/performance.md': PERFORMANCE,
-    'docs/MODEL_CARD.md': {
+    'docs/model_card.md': {
         'facts': lambda: model_card.facts_table(description(), DEFAULT_MODEL.stat().st_size),
         'scores': lambda: model_card.scores_table(record('model_scores')),
         'classes': lambda: model_card.class_table(record('model_scores')),
@@ -138,7 +138,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         'training': training_cost,
         'scenes': lambda: scene_scores.table(record('model_robustness')['scenes']),
     },
-    'docs/reliability.md': {
+    'docs/lab/reliability.md': {
         'faults': faults_report,
         'fuzz': lambda: fuzz_tables.counts(record('fuzz')),
         'fuzz sum': lambda: fuzz_tables.sentences(record('fuzz')),

@@ -92,7 +92,7 @@ class Robot:
             do = ' && '.join(f'ros2 lifecycle set {full} {step}' for step in steps.get(state, ()))
             return CheckResult('node', WARNING, text, do or 'start it again', values)
         if status.level == DiagnosticStatus.WARN:
-            return CheckResult('node', WARNING, text, 'see docs/behavior.md', values)
+            return CheckResult('node', WARNING, text, 'see docs/node.md', values)
         return CheckResult('node', OK, text, '', values)
 
     def _state_of(self, full: str) -> str:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from fuzz.campaign import ENGINES, Count, fuzz, has_atheris
 from fuzz.targets import targets
 
-RECORD = Path(__file__).parents[2] / 'docs' / 'records' / 'fuzz.json'
+RECORD = Path(__file__).parents[2] / 'docs' / 'lab' / 'records' / 'fuzz.json'
 
 
 def _parser() -> argparse.ArgumentParser:

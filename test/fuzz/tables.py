@@ -1,4 +1,4 @@
-"""What a long run counted, for docs/reliability.md."""
+"""What a long run counted, for docs/lab/reliability.md."""
 
 from typing import Any
 

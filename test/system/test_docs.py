@@ -16,7 +16,7 @@ def test_generated_parts_are_up_to_date():
     spec.loader.exec_module(update)
     checked = dict(update.documents())
     assert {path.name for path in checked} == {
-        'README.md', 'MODEL_CARD.md', 'experiments.md', 'performance.md', 'reliability.md',
+        'README.md', 'model_card.md', 'experiments.md', 'performance.md', 'reliability.md',
     }  # fmt: skip
     for path, text in checked.items():
         assert path.read_text() == text, f'{path.name}: run `make docs`'
@@ -48,8 +48,8 @@ def test_the_model_card_is_about_the_packaged_model():
     packaged = json.loads(
         (ROOT / 'emotion_perception' / 'models' / 'expression_net.json').read_text()
     )
-    (scored,) = json.loads((ROOT / 'docs' / 'records' / 'model_scores.json').read_text())['models']
-    spoilt = json.loads((ROOT / 'docs' / 'records' / 'model_robustness.json').read_text())
+    (scored,) = json.loads((ROOT / 'docs' / 'lab' / 'records' / 'model_scores.json').read_text())['models']
+    spoilt = json.loads((ROOT / 'docs' / 'lab' / 'records' / 'model_robustness.json').read_text())
     hashes = {scored['sha256'], *(part['sha256'] for part in spoilt.values())}
     assert hashes == {packaged['sha256']}
     for name, told in packaged['scores'].items():

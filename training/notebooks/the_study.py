@@ -180,5 +180,5 @@ for name, labels in judged.items():
 
 # %% [markdown]
 # Did filtering help? Look at both lines: agreement with FER2013's own label and agreement with what most
-# people see can move in opposite directions. docs/experiments.md has the answer with several seeds, more
+# people see can move in opposite directions. docs/lab/experiments.md has the answer with several seeds, more
 # filters and intervals.

@@ -16,7 +16,7 @@ from stress.faults.robot import LostError
 from stress.faults.tables import table
 from stress.faults.trials import MINUTES, Trial, trials
 
-RECORD = Path('docs/records/faults.json')
+RECORD = Path('docs/lab/records/faults.json')
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:

@@ -10,7 +10,7 @@ class Count:
     What was tried and what came of it.
 
     Attributes:
-        what: was tried, in words; a row of the table in docs/reliability.md.
+        what: was tried, in words; a row of the table in docs/lab/reliability.md.
         tried: how often.
         lost: what must not happen -> how often it did; all zero where the node kept its promises.
         seed: of what was left to chance; None where nothing was.

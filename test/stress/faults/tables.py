@@ -1,4 +1,4 @@
-"""The record of the faults as a table of docs/reliability.md."""
+"""The record of the faults as a table of docs/lab/reliability.md."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The subcommand `experiment`: repeat what docs/experiments.md reports."""
+"""The subcommand `experiment`: repeat what docs/lab/experiments.md reports."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the subcommand to the parser of `emotion-training`."""
     names = [arm.name for arm in ARMS]
     parser = commands.add_parser(
-        'experiment', help='repeat an experiment of docs/experiments.md',
+        'experiment', help='repeat an experiment of docs/lab/experiments.md',
         description='filtering: does a filter of the labels help, and which? One small network on '
         'each way to choose the training images, several seeds. study: Models 1 to 3 of the founding '
         'study on the images that DeepFace agrees with. Hours; started again, both go on.',

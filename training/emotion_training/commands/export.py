@@ -24,14 +24,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '--no-mirror',
         dest='mirror',
         action='store_false',
-        help='ask for the face alone, not for its mirror image too: half the time; docs/experiments.md says what it costs',
+        help='ask for the face alone, not for its mirror image too: half the time; docs/lab/experiments.md says what it costs',
     )
     parser.add_argument(
         '--balance',
         type=float,
         default=0.5,
         help='of what people see: 0 answers as often with each expression as they do in the training images, '
-        '1 as if all were as frequent, and 0.5 (default) lies half way; docs/experiments.md says what each costs',
+        '1 as if all were as frequent, and 0.5 (default) lies half way; docs/lab/experiments.md says what each costs',
     )
     parser.set_defaults(run=run)
 

@@ -1,1 +1,1 @@
-"""The experiments of docs/experiments.md: each module repeats one of them."""
+"""The experiments of docs/lab/experiments.md: each module repeats one of them."""

@@ -1,4 +1,4 @@
-"""The results of the experiments as Markdown; docs/experiments.md holds what these functions return."""
+"""The results of the experiments as Markdown; docs/lab/experiments.md holds what these functions return."""
 
 from typing import Any
 

@@ -5,7 +5,7 @@ The model that the package ships: expression_net, 2.7 M parameters, the last of 
         --teacher runs/expression_large/best.keras --teacher runs/expression_loose_crop/best.keras \
         --initial-weights runs/expression_loose_crop/best.keras
 
-The four before it, what it reached, and what training and running it cost, stand in docs/MODEL_CARD.md.
+The four before it, what it reached, and what training and running it cost, stand in docs/model_card.md.
 """
 
 import dataclasses

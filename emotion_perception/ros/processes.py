@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a node of this package in a process of its own: for the demo, benchmarks and tests."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class NodeProcess:
+    """
+    A Python module with a node in it, running in a child process.
+
+    Attributes:
+        pid: process id, for example for `psutil.Process`.
+        started_s: monotonic time of the start, in seconds.
+        log: monotonic time and text of each line that it printed, stdout and stderr together.
+
+    """
+
+    def __init__(
+        self,
+        module: str,
+        arguments: Sequence[str] = (),
+        parameters: Mapping[str, Any] | None = None,
+        remappings: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ):
+        """
+        Start it.
+
+        Args:
+            module: dotted name, such as ``'emotion_perception.ros.emotion_node'``.
+            arguments: of the command line, before the ROS arguments.
+            parameters: ROS parameters by name; values as on the command line, bool as true or false.
+            remappings: ROS names, from -> to.
+            environment: variables added to this process's own.
+
+        """
+        ros_arguments = []
+        for name, value in (parameters or {}).items():
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            ros_arguments += ['-p', f'{name}:={text}']
+        for old, new in (remappings or {}).items():
+            ros_arguments += ['-r', f'{old}:={new}']
+        if ros_arguments:
+            ros_arguments.insert(0, '--ros-args')
+        self.started_s = time.monotonic()
+        self.log: list[tuple[float, str]] = []
+        self._process = subprocess.Popen(
+            [sys.executable, '-u', '-m', module, *arguments, *ros_arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors='replace',
+            env={**os.environ, **(environment or {})},
+        )
+        self.pid = self._process.pid
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.log.append((time.monotonic(), line))
+
+    @property
+    def running(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    @property
+    def output(self) -> str:
+        """All that it printed so far."""
+        return ''.join(line for _, line in list(self.log))
+
+    def seconds_until(self, text: str) -> float | None:
+        """Return the time from the start to the first line that contains `text`; None without one."""
+        times = (at - self.started_s for at, line in list(self.log) if text in line)
+        return next(times, None)
+
+    def signal(self, number: int) -> None:
+        """Send a signal, such as `signal.SIGSTOP`; nothing happens after its end."""
+        if self.running:
+            self._process.send_signal(number)
+
+    def wait(self, timeout_s: float) -> int:
+        """
+        Wait for the end and return the exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: if it still runs after `timeout_s` seconds.
+
+        """
+        code = self._process.wait(timeout_s)
+        self._reader.join(5)
+        return code
+
+    def stop(self, timeout_s: float = 10.0) -> int:
+        """Press Ctrl-C, kill it if that does not end it in time, and return the exit code."""
+        self.signal(signal.SIGINT)
+        try:
+            return self.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        """Kill it at once and return the exit code, -9."""
+        self.signal(signal.SIGKILL)
+        return self.wait(10)
