@@ -1,9 +1,7 @@
 """Camera, node and listener in processes of their own: latency, lost frames, CPU and memory."""
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +20,7 @@ from benchmarks.figures import percentiles_ms
 from benchmarks.frames import frame
 from emotion_msgs.msg import EmotionArray
 from emotion_perception.ros.conversions import seconds
+from emotion_perception.ros.processes import free_domain
 
 _TICKS = os.sysconf('SC_CLK_TCK')
 DOMAINS = range(101, 201)
@@ -115,22 +114,6 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.kill()
         return self._process.returncode
-
-
-def free_domain(domains: Sequence[int]) -> int:
-    """
-    Return one of the ROS domains, by chance, that no process of this machine is in; any if there is none.
-
-    The first participant of a domain holds this port (DDSI-RTPS 2.3, 9.6.1: PB + DG * domain + d1).
-    """
-    for domain in random.sample(domains, len(domains)):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(('', 7400 + 250 * domain + 10))
-            except OSError:
-                continue
-        return domain
-    return random.choice(domains)
 
 
 class Bench:

@@ -2,13 +2,37 @@
 """Run a node of this package in a process of its own: for the demo, benchmarks and tests."""
 
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+EMOTION_NODE, CAMERA_NODE, BEHAVIOR_NODE = (
+    f'emotion_perception.ros.{name}' for name in ('emotion_node', 'camera_node', 'behavior_node')
+)
+"""The modules of this package's nodes, for `NodeProcess`."""
+
+
+def free_domain(domains: Sequence[int] = range(1, 101)) -> int:
+    """
+    Return a ROS domain, drawn from `domains`, that no process of this machine uses.
+
+    Where all are used it returns any of them. The first participant of a domain holds the UDP port
+    that is probed (DDSI-RTPS 2.3, 9.6.1: PB + DG * domain + d1).
+    """
+    for domain in random.sample(domains, len(domains)):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(('', 7400 + 250 * domain + 10))
+            except OSError:
+                continue
+        return domain
+    return random.choice(domains)
 
 
 class NodeProcess:
@@ -36,7 +60,7 @@ class NodeProcess:
         Args:
             module: dotted name, such as ``'emotion_perception.ros.emotion_node'``.
             arguments: of the command line, before the ROS arguments.
-            parameters: ROS parameters by name; values as on the command line, bool as true or false.
+            parameters: ROS parameters by name.
             remappings: ROS names, from -> to.
             environment: variables added to this process's own.
 
@@ -79,7 +103,7 @@ class NodeProcess:
         return ''.join(line for _, line in list(self.log))
 
     def seconds_until(self, text: str) -> float | None:
-        """Return the time from the start to the first line that contains `text`; None without one."""
+        """Return the time from the start to the first line with `text` in it; None without one."""
         times = (at - self.started_s for at, line in list(self.log) if text in line)
         return next(times, None)
 
@@ -101,7 +125,7 @@ class NodeProcess:
         return code
 
     def stop(self, timeout_s: float = 10.0) -> int:
-        """Press Ctrl-C, kill it if that does not end it in time, and return the exit code."""
+        """Send SIGINT (Ctrl-C), kill it if it does not end in time, and return the exit code."""
         self.signal(signal.SIGINT)
         try:
             return self.wait(timeout_s)
