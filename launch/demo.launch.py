@@ -1,4 +1,5 @@
-"""Start a camera, the node and the example behavior."""
+# SPDX-License-Identifier: Apache-2.0
+"""Start the example camera, the emotion node and the example behavior."""
 
 import os
 
@@ -14,16 +15,20 @@ SHARE = get_package_share_directory('emotion_perception')
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Include the node's own launch file, which also sets the transport that images need."""
+    """Include the node's launch file, which also sets the Fast DDS profile for images."""
     return LaunchDescription(
         [
             DeclareLaunchArgument(
                 'camera',
                 default_value='portrait',
-                description='number or path of a camera, path of a video or picture; the NASA portrait without one',
+                description='number or path of a camera, or path of a video or image',
             ),
-            DeclareLaunchArgument('namespace', default_value='', description='of all three nodes'),
-            DeclareLaunchArgument('rate_hz', default_value='30.0', description='images a second'),
+            DeclareLaunchArgument(
+                'namespace', default_value='', description='namespace of all three nodes'
+            ),
+            DeclareLaunchArgument(
+                'rate_hz', default_value='30.0', description='images per second'
+            ),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(
                     os.path.join(SHARE, 'launch', 'emotion_perception.launch.py')

@@ -1,4 +1,5 @@
-"""Start the node on a camera's topic and bring it up."""
+# SPDX-License-Identifier: Apache-2.0
+"""Start the emotion node on a camera's topic, configure and activate it."""
 
 import os
 
@@ -10,41 +11,41 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 
 SHARE = get_package_share_directory('emotion_perception')
-# Fast DDS 3 (Kilted and newer) and Fast DDS 2 (Jazzy) read the path of a profile under different names
+# the name of the variable differs between Fast DDS 3 (Kilted) and Fast DDS 2 (Jazzy)
 OLD_FAST_DDS = os.environ.get('ROS_DISTRO', '') in ('humble', 'iron', 'jazzy')
 PROFILE_VARIABLE = f'{"FASTRTPS" if OLD_FAST_DDS else "FASTDDS"}_DEFAULT_PROFILES_FILE'
 
-# Set in the parameter file unless they are given here.
+# Parameters that override the parameter file where they are given.
 OVERRIDES = {
     'image_transport': 'raw or compressed',
     'detector': 'blazeface, yunet or haar',
-    'detector_model': "path of the detector's model; yunet needs face_detection_yunet_2023mar.onnx",
-    'model': 'path of another classifier (.tflite with its json, .keras or .h5)',
+    'detector_model': "path of the detector's model; yunet: face_detection_yunet_2023mar.onnx",
+    'model': 'path of a classifier (.tflite with its json, .keras or .h5)',
 }
 ARGUMENTS = {
     'image_topic': (
         'image',
-        "the camera's topic; with compressed images the topic without /compressed",
+        "the camera's image topic; for compressed images without /compressed",
     ),
-    'namespace': ('', 'namespace of the node and of the topics it publishes'),
+    'namespace': ('', 'namespace of the node and its topics'),
     'params_file': (
         os.path.join(SHARE, 'config', 'emotion_perception.yaml'),
-        'file of parameters',
+        'parameter file',
     ),
     'autostart': (
         'true',
-        'configure and activate the node; false leaves that to a lifecycle manager',
+        'configure and activate the node; false leaves it to a lifecycle manager',
     ),
-    'log_level': ('info', 'debug, info, warn, error or fatal'),
+    'log_level': ('info', 'log level: debug, info, warn, error or fatal'),
     'large_data': (
         'true',
-        'make room for images in shared memory (Fast DDS); start the camera with it too',
+        'use the Fast DDS profile with enough shared memory for images; the camera needs it too',
     ),
 }
 
 
 def make_node(context: LaunchContext) -> list[LifecycleNode]:
-    """Return the node with the arguments as they were given."""
+    """Return the node for the given launch arguments."""
     given = {name: LaunchConfiguration(name).perform(context) for name in (*OVERRIDES, *ARGUMENTS)}
     overrides = {name: given[name] for name in OVERRIDES if given[name]}
     return [
@@ -68,7 +69,7 @@ def make_node(context: LaunchContext) -> list[LifecycleNode]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments, set the transport and start the node."""
+    """Declare the arguments, set the Fast DDS profile and start the node."""
     return LaunchDescription(
         [
             *(
@@ -77,7 +78,7 @@ def generate_launch_description() -> LaunchDescription:
             ),
             *(
                 DeclareLaunchArgument(
-                    name, default_value='', description=f'{text}; empty takes it from params_file'
+                    name, default_value='', description=f'{text}; empty: as in params_file'
                 )
                 for name, text in OVERRIDES.items()
             ),

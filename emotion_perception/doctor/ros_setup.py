@@ -4,12 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
 from emotion_perception.doctor.check_result import OK, PROBLEM, WARNING, Check, CheckResult
-from emotion_perception.ros.log_folder import log_folder, why_no_log_files
 
 TYPE_HASHES = {
     'emotion_msgs/msg/Emotion': 'RIHS01_09c0a39513fc2a575bcd6e15f3b400fe61560904a24f32aa182d23136a9d5ebc',
@@ -94,12 +94,17 @@ def _without_ros() -> CheckResult:
 
 
 def check_log_folder(environment: Mapping[str, str] = os.environ) -> CheckResult:
-    """Look whether ROS can keep log files."""
-    trouble = why_no_log_files(environment)
-    if trouble:
-        do = 'export ROS_LOG_DIR=<a folder that can be written>; the node runs without log files until then'
-        return CheckResult('log files', WARNING, trouble, do)
-    return CheckResult('log files', OK, f'in {log_folder(environment)}')
+    """Check that ROS can write its log files (rcl_logging: ROS_LOG_DIR, ROS_HOME, HOME)."""
+    home = environment.get('ROS_HOME') or f'{environment.get("HOME", "")}/.ros'
+    folder = Path(environment.get('ROS_LOG_DIR') or f'{home}/log')
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b'x')
+    except OSError as error:
+        do = 'export ROS_LOG_DIR=<a writable folder>; no node can start without one'
+        return CheckResult('log files', PROBLEM, f'{folder}: {error.strerror}', do)
+    return CheckResult('log files', OK, f'in {folder}')
 
 
 def own_profile() -> Path:

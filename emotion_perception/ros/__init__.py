@@ -1,1 +1,2 @@
-"""The ROS side: nodes, parameters, messages and diagnostics. Nothing outside this folder defines a node."""
+# SPDX-License-Identifier: Apache-2.0
+"""The nodes, their parameters, messages and diagnostics: everything that needs rclpy."""

@@ -1,4 +1,5 @@
-"""An example behavior: greets, consoles or backs off, and stays silent when the robot is not sure."""
+# SPDX-License-Identifier: Apache-2.0
+"""An example behavior: it reacts to expressions, and says nothing while the label is uncertain."""
 
 from typing import Any
 
@@ -14,33 +15,34 @@ RESPONSES = {
     Emotion.LABEL_SADNESS: 'Is there something I can do for you?',
     Emotion.LABEL_ANGER: 'I will give you some room.',
 }
-"""What to say to each expression; to the others, and to `uncertain`, nothing."""
+"""What to say to each expression; to the others, nothing."""
 
 
 class BehaviorNode(Node):
-    """Subscribes to `emotion`, publishes what to say on `say`; once for each change of each face."""
+    """Subscribes to `emotion` and publishes on `say`, once for each new label of each face."""
 
     def __init__(self, **options: Any) -> None:
-        """Begin to listen."""
+        """Declare the parameter `settle_s`, create publisher and subscription."""
         super().__init__('behavior', **options)
-        bounds = ParameterDescriptor(
-            floating_point_range=[FloatingPointRange(from_value=0.0, to_value=60.0)]
+        descriptor = ParameterDescriptor(
+            description='A face is ignored for this many seconds after it appeared.',
+            floating_point_range=[FloatingPointRange(from_value=0.0, to_value=60.0)],
         )
-        self._settle_s = float(self.declare_parameter('settle_s', 0.5, bounds).value)
-        self._said: dict[int, str] = {}
+        self._settle_s = float(self.declare_parameter('settle_s', 0.5, descriptor).value)
+        self._last_labels: dict[int, str] = {}
         self._say = self.create_publisher(String, 'say', 10)
-        self.create_subscription(Emotion, 'emotion', self._react, 10)
+        self.create_subscription(Emotion, 'emotion', self._on_emotion, 10)
 
-    def _react(self, emotion: Emotion) -> None:
-        # a face that has only just appeared may be passing by; an uncertain one says nothing to go by
-        seen_s = emotion.tracked_for.sec + emotion.tracked_for.nanosec * 1e-9
-        if seen_s < self._settle_s or emotion.label == Emotion.LABEL_UNCERTAIN:
+    def _on_emotion(self, emotion: Emotion) -> None:
+        tracked_s = emotion.tracked_for.sec + emotion.tracked_for.nanosec * 1e-9
+        if tracked_s < self._settle_s or emotion.label == Emotion.LABEL_UNCERTAIN:
             return
-        if self._said.get(emotion.face_id) == emotion.label:
+        if self._last_labels.get(emotion.face_id) == emotion.label:
             return
-        self._said[emotion.face_id] = emotion.label
-        if len(self._said) > 100:
-            self._said.pop(min(self._said))
+        self._last_labels[emotion.face_id] = emotion.label
+        if len(self._last_labels) > 100:
+            # face ids count up, and an old one never returns
+            self._last_labels.pop(min(self._last_labels))
         response = RESPONSES.get(emotion.label)
         if response:
             self.get_logger().info(f'face {emotion.face_id} shows {emotion.label}: {response}')
@@ -48,7 +50,7 @@ class BehaviorNode(Node):
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the behavior until it is told to stop."""
+    """Run the node until it is stopped."""
     run_node(BehaviorNode, args, 'behavior')
 
 

@@ -1,6 +1,6 @@
-"""The service ~/classify: one image in, what its faces show out; nothing is tracked or kept."""
+# SPDX-License-Identifier: Apache-2.0
+"""The service ~/classify: returns the faces of one image, without tracking."""
 
-import threading
 import time
 import traceback
 
@@ -8,42 +8,47 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from emotion_perception.errors import ImageError
-from emotion_perception.pipeline import Pipeline
-from emotion_perception.ros.conversions import ClassifyFaces, ToBGR, age_s, now_s, to_emotion_array
+from emotion_perception.ros.conversions import (
+    ClassifyFaces,
+    age_s,
+    image_to_bgr,
+    to_emotion_array,
+)
+from emotion_perception.ros.shared_pipeline import SharedPipeline
+from emotion_perception.ros.stamps import now_s
 
 
 class ClassifyService:
-    """Answers with the pipeline that the camera's images use, between two of them."""
+    """Processes requests with the pipeline of the camera's images, between two of them."""
 
-    def __init__(self, node: Node, convert: ToBGR, pipeline: Pipeline, lock: threading.Lock):
+    def __init__(self, node: Node, pipeline: SharedPipeline):
         """
-        Offer the service.
+        Create the service.
 
         Args:
-            node: that offers it.
-            convert: makes a picture of a message.
-            pipeline: whose detector, classifier and thresholds are used.
-            lock: held while the pipeline is in use.
+            node: offers it.
+            pipeline: its detector, classifier and thresholds are used.
 
         """
-        self._node, self._convert, self._pipeline, self._lock = node, convert, pipeline, lock
-        self._service = node.create_service(ClassifyFaces, '~/classify', self._answer)
+        self._node, self._pipeline = node, pipeline
+        self._service = node.create_service(ClassifyFaces, '~/classify', self.handle)
 
     def destroy(self) -> None:
-        """Take the service back, and let the pipeline go."""
+        """Remove the service and release the pipeline."""
         self._node.destroy_service(self._service)
-        # it calls us and we hold it: the model would stay until the garbage collector comes
+        # a cycle: the model would stay in memory until the next garbage collection
         del self._service
 
-    def _answer(
+    def handle(
         self, request: ClassifyFaces.Request, response: ClassifyFaces.Response
     ) -> ClassifyFaces.Response:
+        """Fill in the response: the faces, or why the image could not be processed."""
         try:
             self._classify(request.image, response)
         except ImageError as error:
             response.message = str(error)
         except Exception as error:
-            # whatever one image breaks, the node must go on
+            # whatever is wrong with one image, the node must go on
             response.message = f'{type(error).__name__}: {error}'
             self._node.get_logger().warning(
                 f'~/classify: {response.message}\n{traceback.format_exc()}'
@@ -51,11 +56,10 @@ class ClassifyService:
         return response
 
     def _classify(self, message: Image, response: ClassifyFaces.Response) -> None:
-        started = time.monotonic()
-        image = self._convert(message)
-        with self._lock:
-            faces = self._pipeline.without_tracking().process(image)
+        started_s = time.monotonic()
+        image = image_to_bgr(message)
+        faces = self._pipeline.process_untracked(image)
         response.result = to_emotion_array(faces, message.header, image.shape)
-        response.result.processing_time = time.monotonic() - started
+        response.result.processing_time = time.monotonic() - started_s
         response.result.age = age_s(message.header.stamp, now_s(self._node))
         response.success = True

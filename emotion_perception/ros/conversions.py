@@ -1,16 +1,15 @@
-"""ROS messages to images and back, and faces to emotion_msgs. The only module that knows both sides."""
+# SPDX-License-Identifier: Apache-2.0
+"""ROS messages to images and back, faces to emotion_msgs; needs the messages, not rclpy."""
 
 import array
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
-from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
-from emotion_perception.errors import ImageError
 from emotion_perception.imaging.codecs import decode_compressed
 from emotion_perception.imaging.encodings import to_bgr
 from emotion_perception.types import FaceEmotion
@@ -21,65 +20,33 @@ try:
 except ImportError as error:
     raise ImportError(
         'emotion_msgs is not built or not sourced: in a workspace run '
-        '`ln -s emotion_perception/emotion_msgs src/emotion_msgs && colcon build && . install/setup.bash`, '
-        'in a clone `make setup` and `source env.sh`'
+        '`ln -s emotion_perception/emotion_msgs src/emotion_msgs && colcon build && '
+        '. install/setup.bash`, in a clone `make setup` and `source env.sh`'
     ) from error
-
-ToBGR = Callable[[Image | CompressedImage], np.ndarray]
 
 
 def image_to_bgr(message: Image | CompressedImage) -> np.ndarray:
     """
-    Return the picture in a message as BGR, uint8 [H, W, 3].
+    Return the image in a message as BGR, uint8 [H, W, 3].
 
     Raises:
-        ImageError: if it cannot be read.
+        ImageError: if it cannot be decoded.
 
     """
     if isinstance(message, CompressedImage):
         return decode_compressed(message.data)
     return to_bgr(
-        message.data, message.encoding, message.height, message.width,
-        message.step, bool(message.is_bigendian),
-    )  # fmt: skip
-
-
-def make_converter(name: str) -> ToBGR:
-    """
-    Return the image conversion called `name` in `parameters.CONVERSIONS`.
-
-    Raises:
-        ImportError: if cv_bridge is asked for and not installed.
-
-    """
-    if name == 'native':
-        return image_to_bgr
-    try:
-        from cv_bridge import CvBridge, CvBridgeError
-    except (AttributeError, ImportError) as error:
-        raise ImportError(
-            f'image_conversion is cv_bridge, which cannot be imported ({error}); '
-            'install ros-$ROS_DISTRO-cv-bridge or set image_conversion to native'
-        ) from None
-    bridge = CvBridge()
-
-    def convert(message: Image | CompressedImage) -> np.ndarray:
-        if isinstance(message, CompressedImage):
-            return decode_compressed(message.data)
-        if not message.width or not message.height:
-            raise ImageError(
-                'empty image', f'the image is empty: {message.width}x{message.height}'
-            )
-        try:
-            return bridge.imgmsg_to_cv2(message, desired_encoding='bgr8')
-        except (CvBridgeError, KeyError, TypeError, ValueError) as error:
-            raise ImageError('cv_bridge cannot read it', f'cv_bridge: {error}') from None
-
-    return convert
+        message.data,
+        message.encoding,
+        message.height,
+        message.width,
+        message.step,
+        bool(message.is_bigendian),
+    )
 
 
 def bgr_to_image(image: np.ndarray, header: Header) -> Image:
-    """Return a BGR picture, uint8 [H, W, 3], as a message in bgr8."""
+    """Return a BGR image, uint8 [H, W, 3], as a message in bgr8."""
     data = array.array('B')
     data.frombytes(np.ascontiguousarray(image).data.cast('B'))
     message = Image(header=header, encoding='bgr8', step=3 * image.shape[1])
@@ -93,30 +60,25 @@ def seconds(stamp: Time | Duration) -> float:
     return stamp.sec + stamp.nanosec * 1e-9
 
 
-def now_s(node: Node) -> float:
-    """Return the node's time, which may be simulated, in seconds."""
-    return node.get_clock().now().nanoseconds * 1e-9
-
-
 def time_message(nanoseconds: int) -> Time:
     """Return a time in nanoseconds since the epoch as a message."""
     return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
 
 
-def duration(value_s: float) -> Duration:
-    """Return seconds, not below 0, as a message."""
+def duration_message(value_s: float) -> Duration:
+    """Return seconds, at least 0, as a message."""
     nanoseconds = max(round(value_s * 1e9), 0)
     return Duration(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
 
 
 def age_s(stamp: Time, now_s: float) -> float:
-    """Return how old an image is in seconds; NaN where its stamp is zero or lies in the future."""
+    """Return the age of an image in seconds; NaN where its stamp is zero or lies in the future."""
     age = now_s - seconds(stamp)
     return age if (stamp.sec or stamp.nanosec) and age >= 0 else math.nan
 
 
 def to_emotion(face: FaceEmotion, header: Header) -> Emotion:
-    """Return what one face shows as a message."""
+    """Return one face as a message; `header` is that of its image."""
     box = RegionOfInterest(
         x_offset=face.box.x, y_offset=face.box.y, width=face.box.width, height=face.box.height
     )
@@ -129,14 +91,14 @@ def to_emotion(face: FaceEmotion, header: Header) -> Emotion:
         confidence=face.confidence,
         probabilities=face.probabilities,
         smoothed_probabilities=face.smoothed_probabilities,
-        tracked_for=duration(face.tracked_for_s),
+        tracked_for=duration_message(face.tracked_for_s),
     )
 
 
 def to_emotion_array(
     faces: Iterable[FaceEmotion], header: Header, image_shape: tuple[int, ...]
 ) -> EmotionArray:
-    """Return what all faces of one image show as a message; times and counts are left to the caller."""
+    """Return all faces of one image as a message; the caller adds times and counts."""
     return EmotionArray(
         header=header,
         faces=[to_emotion(face, header) for face in faces],

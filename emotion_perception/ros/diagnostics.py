@@ -1,6 +1,8 @@
-"""What the node says of itself on /diagnostics, once a second."""
+# SPDX-License-Identifier: Apache-2.0
+"""The node's status on /diagnostics, once a second."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,21 +17,21 @@ from emotion_perception.ros.frame_statistics import FrameStatistics
 @dataclass(frozen=True)
 class NodeStatus:
     """
-    What the node knows of itself.
+    State of the node and its camera.
 
     Attributes:
-        state: its lifecycle state.
-        trouble: why it cannot work at all; empty where it can.
+        state: lifecycle state.
+        error: why the node cannot work; empty where it can.
         topic: of the images; empty while none are read.
-        publishers: how many publish there.
-        silence_s: time since the last image, or since activation before the first; 0 while none are read.
-        stalled_after_s: silence of the camera, in seconds, that counts as an error.
-        details: further values to show, such as the model in use.
+        publishers: number of publishers of that topic.
+        silence_s: time since the last image, before the first since activation; 0 while inactive.
+        stalled_after_s: silence in seconds after which the camera counts as stalled.
+        details: further keys and values, such as the model in use.
 
     """
 
     state: str
-    trouble: str = ''
+    error: str = ''
     topic: str = ''
     publishers: int = 0
     silence_s: float = 0.0
@@ -43,93 +45,102 @@ class NodeStatus:
 
 
 class DiagnosticsPublisher:
-    """Publishes the node's status and logs what begins to go wrong."""
+    """Publishes the node's status and logs when the camera stalls or gets a second publisher."""
 
-    def __init__(self, node: Node, look: Callable[[], tuple[NodeStatus, FrameStatistics]]):
+    def __init__(self, node: Node, get_status: Callable[[], tuple[NodeStatus, FrameStatistics]]):
         """
-        Begin; by a clock that runs on where simulated time stands still.
+        Start, on a clock that also runs while simulated time stands still.
 
         Args:
-            node: that is told of.
-            look: returns its situation and its counts.
+            node: publishes, and is named in the status.
+            get_status: returns its status and counts.
 
         """
-        self._node, self._look = node, look
-        self._mixed = False
+        self._node, self._get_status = node, get_status
+        self._several_publishers = False
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         node.create_timer(1.0, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _publish(self) -> None:
-        situation, statistics = self._look()
-        self._log(situation, statistics)
+        status, statistics = self._get_status()
+        self._log(status, statistics)
         name = self._node.get_fully_qualified_name()
-        message = DiagnosticArray(status=[make_status(name, situation, statistics)])
+        message = DiagnosticArray(status=[to_diagnostic_status(name, status, statistics)])
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)
 
-    def _log(self, situation: NodeStatus, statistics: FrameStatistics) -> None:
-        if statistics.add_silence(situation.stalled):
+    def _log(self, status: NodeStatus, statistics: FrameStatistics) -> None:
+        if statistics.update_stalled(status.stalled):
             self._node.get_logger().warning(
-                f'no image on {situation.topic} for {situation.silence_s:.1f} s'
+                f'no image on {status.topic} for {status.silence_s:.1f} s'
             )
-        mixed = situation.publishers > 1
-        if mixed and not self._mixed:
-            self._node.get_logger().warning(_mixed_up(situation))
-        self._mixed = mixed
+        several = status.publishers > 1
+        if several and not self._several_publishers:
+            self._node.get_logger().warning(_several_publishers_text(status))
+        self._several_publishers = several
 
 
-def _mixed_up(situation: NodeStatus) -> str:
+def _several_publishers_text(status: NodeStatus) -> str:
     return (
-        f'{situation.publishers} publishers on {situation.topic}: faces of several cameras '
-        'cannot be told apart; run a node for each camera'
+        f'{status.publishers} publishers on {status.topic}: the faces of several cameras '
+        'get mixed up; run one node per camera'
     )
 
 
-def _judge(situation: NodeStatus, statistics: FrameStatistics) -> tuple[bytes, str]:
-    """Return level and message."""
-    if situation.trouble:
-        return DiagnosticStatus.ERROR, situation.trouble
-    if situation.state != 'active':
-        return DiagnosticStatus.OK, f'{situation.state}; no images are read'
-    if situation.stalled:
+def level_and_message(status: NodeStatus, statistics: FrameStatistics) -> tuple[bytes, str]:
+    """Return level and message of the diagnostic status."""
+    if status.error:
+        return DiagnosticStatus.ERROR, status.error
+    if status.state != 'active':
+        return DiagnosticStatus.OK, f'{status.state}; no images are read'
+    if status.stalled:
         return (
             DiagnosticStatus.ERROR,
-            f'no image for {situation.silence_s:.1f} s; is the camera running and the topic right?',
+            f'no image for {status.silence_s:.1f} s; is the camera running and the topic right?',
         )
     if statistics.last_failure:
-        return (
-            DiagnosticStatus.WARN,
-            f'the last image could not be used: {statistics.last_failure}',
-        )
-    if situation.publishers > 1:
-        return DiagnosticStatus.WARN, _mixed_up(situation)
-    return DiagnosticStatus.OK, f'processing {statistics.rate_hz():.1f} images a second'
+        return DiagnosticStatus.WARN, f'the last image failed: {statistics.last_failure}'
+    if status.publishers > 1:
+        return DiagnosticStatus.WARN, _several_publishers_text(status)
+    return DiagnosticStatus.OK, f'processing {statistics.rate_hz():.1f} images per second'
 
 
-def make_status(name: str, situation: NodeStatus, statistics: FrameStatistics) -> DiagnosticStatus:
-    """Return the status of the node called `name`."""
-    level, message = _judge(situation, statistics)
+def _to_snake_case(kind: str) -> str:
+    words = re.sub(r'(?<=[a-z])(?=[A-Z])', '_', kind)
+    return re.sub(r'\W+', '_', words).lower()
+
+
+def to_diagnostic_status(
+    name: str, status: NodeStatus, statistics: FrameStatistics
+) -> DiagnosticStatus:
+    """
+    Return the diagnostic status of the node called `name`.
+
+    Numbers that are not measured yet are ``nan``; `image_format` is empty before the first image.
+    """
+    level, message = level_and_message(status, statistics)
     processing, age = statistics.percentiles_ms('processing'), statistics.percentiles_ms('age')
-    received, skipped = statistics.arrivals()
+    received, dropped = statistics.arrivals()
+    failed = dict(statistics.failed)
     values = {
-        'state': situation.state,
-        'images received': received,
-        'images processed': statistics.processed,
-        'images skipped for a newer one': skipped,
-        'images that could not be used': sum(statistics.failed.values()),
-        **{f'could not be used: {kind}': count for kind, count in statistics.failed.items()},
-        'image': statistics.format or 'none yet',
-        'times size or encoding changed': statistics.format_changes,
-        'times stamps jumped back': statistics.jumps_back,
-        'times the camera stalled': statistics.stalls,
-        'publishers of the image topic': situation.publishers,
-        'faces seen': statistics.faces,
-        'rate (Hz)': f'{statistics.rate_hz():.2f}',
-        'processing p50 (ms)': _number(processing[0]),
-        'processing p99 (ms)': _number(processing[1]),
-        'age at publication p50 (ms)': _number(age[0]),
-        'age at publication p99 (ms)': _number(age[1]),
-        **situation.details,
+        'state': status.state,
+        'images_received': received,
+        'images_processed': statistics.processed,
+        'images_dropped': dropped,
+        'images_failed': sum(failed.values()),
+        **{f'images_failed_{_to_snake_case(kind)}': count for kind, count in failed.items()},
+        'image_format': statistics.format,
+        'format_changes': statistics.format_changes,
+        'stamp_jumps_back': statistics.jumps_back,
+        'camera_stalls': statistics.stalls,
+        'image_publishers': status.publishers,
+        'faces_processed': statistics.faces,
+        'rate_hz': f'{statistics.rate_hz():.2f}',
+        'processing_p50_ms': f'{processing[0]:.2f}',
+        'processing_p99_ms': f'{processing[1]:.2f}',
+        'age_p50_ms': f'{age[0]:.2f}',
+        'age_p99_ms': f'{age[1]:.2f}',
+        **status.details,
     }
     return DiagnosticStatus(
         level=level,
@@ -138,7 +149,3 @@ def make_status(name: str, situation: NodeStatus, statistics: FrameStatistics) -
         hardware_id='',
         values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
     )
-
-
-def _number(value: float) -> str:
-    return 'none yet' if math.isnan(value) else f'{value:.2f}'

@@ -1,6 +1,6 @@
-"""The lifecycle node: wires parameters, images, the pipeline and the messages together."""
+# SPDX-License-Identifier: Apache-2.0
+"""The lifecycle node: connects parameters, images, the pipeline and the messages."""
 
-import threading
 import time
 from typing import Any
 
@@ -13,19 +13,16 @@ from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
-from emotion_perception.anonymization import FaceBlurrer
 from emotion_perception.errors import DetectorError, ModelError
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.ros import parameters
 from emotion_perception.ros.classify_service import ClassifyService
-from emotion_perception.ros.conversions import make_converter
 from emotion_perception.ros.diagnostics import DiagnosticsPublisher, NodeStatus
-from emotion_perception.ros.frame_processor import FrameServer
+from emotion_perception.ros.frame_processor import FrameProcessor
 from emotion_perception.ros.frame_statistics import FrameStatistics
-from emotion_perception.ros.lifecycle import SafeLifecycleNode, told
-from emotion_perception.ros.node_main import run_node
-from emotion_perception.ros.publishers import EmotionPublishers, find_outputs
-from emotion_perception.ros.worker import FrameWorker
+from emotion_perception.ros.node_main import SafeLifecycleNode, log_exceptions, run_node
+from emotion_perception.ros.publishers import EmotionPublishers, extra_publishers
+from emotion_perception.ros.shared_pipeline import SharedPipeline
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 _IMAGE_QOS = QoSProfile(
@@ -36,49 +33,47 @@ _IMAGE_QOS = QoSProfile(
 
 
 class EmotionNode(SafeLifecycleNode):
-    """Reads images, publishes which expression each face shows; idle until it is activated."""
+    """Subscribes to images and publishes which expression each face shows, while it is active."""
 
-    # there before the constructor is through: a refused parameter ends it early
-    _pipeline: Pipeline | None = None
-    _outputs: EmotionPublishers | None = None
+    # class attributes: a refused parameter ends the constructor early, and destroy_node needs them
+    _pipeline: SharedPipeline | None = None
+    _emotion_publishers: EmotionPublishers | None = None
     _service: ClassifyService | None = None
-    _worker: FrameWorker | None = None
+    _processor: FrameProcessor | None = None
     _subscription: Subscription | None = None
 
     def __init__(self, **options: Any) -> None:
-        """Declare parameters and begin to publish diagnostics; the model is loaded on configure."""
+        """Declare parameters and start diagnostics; the model is loaded on configure."""
         super().__init__('emotion_perception', **options)
         parameters.declare(self)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self._statistics = FrameStatistics()
-        self._pipeline_lock = threading.Lock()
         self._state = 'unconfigured'
-        self._trouble = ''
-        self._active_since = 0.0
-        self._diagnostics = DiagnosticsPublisher(self, self._look)
+        self._error = ''
+        self._active_since_s = 0.0
+        self._diagnostics = DiagnosticsPublisher(self, self._node_status)
         if self.get_parameter('autostart').value:
-            # by a clock that runs even where simulated time does not
+            # a clock that also runs while simulated time stands still
             clock = Clock(clock_type=ClockType.STEADY_TIME)
-            self._autostart = self.create_timer(0.0, self._start_by_itself, clock=clock)
+            self._autostart_timer = self.create_timer(0.0, self._autostart, clock=clock)
         else:
             self.get_logger().info('unconfigured: waiting to be configured and activated')
 
     # lifecycle
 
-    def _start_by_itself(self) -> None:
-        self.destroy_timer(self._autostart)
+    def _autostart(self) -> None:
+        self.destroy_timer(self._autostart_timer)
         if self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
-    @told
+    @log_exceptions
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load detector and model, create publishers and the service."""
         values = parameters.values(self)
         try:
-            self._converter = make_converter(values['image_conversion'])
-            further = find_outputs(values)
-            self._pipeline = Pipeline.default(
+            extra = extra_publishers(values)
+            pipeline = Pipeline.default(
                 tracking=values['tracking'],
                 detector=values['detector'],
                 detector_model=values['detector_model'],
@@ -91,67 +86,60 @@ class EmotionNode(SafeLifecycleNode):
                 detect_every=values['detect_every'],
             )
         except (DetectorError, ImportError, ModelError, ValueError) as error:
-            self._trouble = f'cannot be configured: {error}'
-            self.get_logger().error(self._trouble)
-            return FAILURE
+            return self._fail(f'cannot be configured: {error}')
         cv2.setNumThreads(values['opencv_threads'])
-        self._trouble = ''
-        veil = FaceBlurrer(self._pipeline.detector, self._pipeline_lock)
-        self._outputs = EmotionPublishers(self, values['annotated_image'], veil, further)
-        self._service = ClassifyService(self, self._converter, self._pipeline, self._pipeline_lock)
+        self._error = ''
+        self._pipeline = SharedPipeline(pipeline)
+        self._emotion_publishers = EmotionPublishers(
+            self, values['annotated_image'], self._pipeline.make_blurrer(), extra
+        )
+        self._service = ClassifyService(self, self._pipeline)
         self._state = 'inactive'
-        model = self._pipeline.classifier.metadata
+        details = self._pipeline.details
         self.get_logger().info(
-            f'ready: detector {values["detector"]}, model {model.name} {model.sha256[:12]} ({values["head"]})'
+            f'ready: detector {values["detector"]}, '
+            f'model {details["model"]} {details["model_sha256"]} ({details["head"]})'
         )
         return SUCCESS
 
-    @told
+    @log_exceptions
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the images."""
         assert self._pipeline is not None
-        assert self._outputs is not None
+        assert self._emotion_publishers is not None
         self._statistics = FrameStatistics()
-        server = FrameServer(
-            self,
-            self._converter,
-            self._pipeline,
-            self._pipeline_lock,
-            self._outputs,
-            self._statistics,
-        )
         compressed = self.get_parameter('image_transport').value == 'compressed'
         kind, topic = (CompressedImage, 'image/compressed') if compressed else (Image, 'image')
-        worker = FrameWorker(server.serve, self._statistics)
+        processor = FrameProcessor(
+            self, self._pipeline, self._emotion_publishers, self._statistics
+        )
         try:
-            self._subscription = self.create_subscription(kind, topic, worker.put, _IMAGE_QOS)
+            self._subscription = self.create_subscription(kind, topic, processor.put, _IMAGE_QOS)
         except (NameValidationException, RuntimeError) as error:
-            # a name that is right in ROS may be too long for DDS
-            worker.stop()
-            self._trouble = f'cannot be activated: {topic} cannot be subscribed to: {error}'
-            self.get_logger().error(self._trouble)
-            return FAILURE
-        self._worker, self._trouble = worker, ''
-        self._active_since = time.monotonic()
+            # a name that is valid in ROS may be too long for DDS
+            processor.stop()
+            return self._fail(f'cannot be activated: {topic} cannot be subscribed to: {error}')
+        self._processor, self._error = processor, ''
+        self._active_since_s = time.monotonic()
         self._state = 'active'
         self.get_logger().info(f'reading {self._subscription.topic_name}')
         return SUCCESS
 
-    @told
+    @log_exceptions
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop reading images; the model stays loaded."""
         self._stop_reading()
         self._state = 'inactive'
         return SUCCESS
 
-    @told
+    @log_exceptions
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the model and the publishers."""
         self._release()
         self._state = 'unconfigured'
         return SUCCESS
 
-    @told
+    @log_exceptions
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free everything, from any state."""
         self._release()
@@ -159,33 +147,38 @@ class EmotionNode(SafeLifecycleNode):
         return SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Go back to unconfigured after a transition failed, and say why in diagnostics."""
+        """Return to unconfigured after an exception, and keep it for diagnostics."""
         self._release()
-        self._trouble = f'a transition failed: {self.failure}'
+        self._error = f'a transition failed: {self.transition_error}'
         self._state = 'unconfigured'
         return SUCCESS
+
+    def _fail(self, error: str) -> TransitionCallbackReturn:
+        self._error = error
+        self.get_logger().error(error)
+        return FAILURE
 
     def _stop_reading(self) -> None:
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
-        if self._worker is not None:
-            self._worker.stop()
-            assert self._outputs is not None
-            self._outputs.forget()
-        # each of them leads to the model
-        self._worker = self._subscription = None
+        if self._processor is not None:
+            self._processor.stop()
+            assert self._emotion_publishers is not None
+            self._emotion_publishers.end_tracks()
+        # the subscription's callback holds the processor, and that the model
+        self._processor = self._subscription = None
 
     def _release(self) -> None:
         """Stop reading images and free model, publishers and service."""
         self._stop_reading()
-        for part in (self._outputs, self._service):
+        for part in (self._emotion_publishers, self._service):
             if part is not None:
                 part.destroy()
-        # each of them holds the model, which shall go now and not at the next configure
-        self._pipeline = self._outputs = self._service = None
+        # each of them holds the model
+        self._pipeline = self._emotion_publishers = self._service = None
 
     def destroy_node(self) -> None:
-        """Let everything go before the node itself goes."""
+        """Free everything before the node itself."""
         self._release()
         super().destroy_node()
 
@@ -195,49 +188,38 @@ class EmotionNode(SafeLifecycleNode):
         return parameters.check(changed, configured=self._pipeline is not None)
 
     def _apply_parameters(self, changed: list[Parameter]) -> None:
-        if self._pipeline is None:
-            return
-        values = parameters.values(self)
-        with self._pipeline_lock:
-            self._pipeline.detector.min_detection_score = values['min_detection_score']
-            self._pipeline.detector.min_face_px = values['min_face_px']
-            self._pipeline.detect_every = values['detect_every']
-            self._pipeline.change_settings(parameters.tracking_settings(values))
+        if self._pipeline is not None:
+            self._pipeline.change_parameters(parameters.values(self))
 
     # diagnostics
 
-    def _look(self) -> tuple[NodeStatus, FrameStatistics]:
-        """Return what diagnostics tell."""
+    def _node_status(self) -> tuple[NodeStatus, FrameStatistics]:
+        """Return status and counts for diagnostics."""
         details: dict[str, Any] = {}
         if self._pipeline is not None:
-            model = self._pipeline.classifier.metadata
             details = {
-                'model': f'{model.name} sha256 {model.sha256[:12]}',
-                'head': self._pipeline.classifier.head,
+                **self._pipeline.details,
                 'detector': self.get_parameter('detector').value,
-                'faces followed': len(self._pipeline.tracked_ids)
-                if self._worker is not None
-                else 0,
+                'tracked_faces': len(self._pipeline.tracked_ids) if self._processor else 0,
             }
         if self._subscription is None:
-            return NodeStatus(self._state, self._trouble, details=details), self._statistics
+            return NodeStatus(self._state, self._error, details=details), self._statistics
         topic = self._subscription.topic_name
-        silence_s = time.monotonic() - max(self._active_since, self._statistics.last_frame_at)
-        limit_s = self.get_parameter('stalled_after_s').value
-        situation = NodeStatus(
+        last_s = max(self._active_since_s, self._statistics.last_frame_at_s)
+        status = NodeStatus(
             self._state,
-            self._trouble,
+            self._error,
             topic,
-            self.count_publishers(topic),
-            silence_s,
-            limit_s,
-            details,
+            publishers=self.count_publishers(topic),
+            silence_s=time.monotonic() - last_s,
+            stalled_after_s=self.get_parameter('stalled_after_s').value,
+            details=details,
         )
-        return situation, self._statistics
+        return status, self._statistics
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the node until it is told to stop."""
+    """Run the node until it is stopped."""
     run_node(EmotionNode, args, 'emotion_node')
 
 

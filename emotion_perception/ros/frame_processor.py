@@ -1,4 +1,5 @@
-"""What the active node does with each image: from message to messages, counted whatever becomes of it."""
+# SPDX-License-Identifier: Apache-2.0
+"""Process the newest image in a thread of its own and publish its faces."""
 
 import threading
 import time
@@ -8,95 +9,127 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from emotion_perception.errors import ImageError
-from emotion_perception.pipeline import Pipeline
-from emotion_perception.ros.conversions import ToBGR, age_s, now_s, seconds, to_emotion_array
+from emotion_perception.ros.conversions import age_s, image_to_bgr, seconds, to_emotion_array
 from emotion_perception.ros.frame_statistics import FrameStatistics
 from emotion_perception.ros.publishers import EmotionPublishers
-from emotion_perception.ros.stamps import MonotonicStamps
+from emotion_perception.ros.shared_pipeline import SharedPipeline
+from emotion_perception.ros.stamps import MonotonicStamps, now_s
 
-_LONGEST_FORMAT = 60
-"""Of what a compressed image says of itself, which diagnostics repeat."""
+_FORMAT_LENGTH = 60
+"""Diagnostics repeat at most this many characters of a compressed image's `format`."""
 
 
-class FrameServer:
-    """Serves one camera's images, one after the other; made for one activation."""
+class FrameProcessor:
+    """
+    A thread that always processes the newest image; used for one activation of the node.
+
+    An image that is replaced by a newer one before it was processed is dropped. Dropped and failed
+    images are counted.
+    """
 
     def __init__(
         self,
         node: Node,
-        convert: ToBGR,
-        pipeline: Pipeline,
-        lock: threading.Lock,
-        outputs: EmotionPublishers,
+        pipeline: SharedPipeline,
+        publishers: EmotionPublishers,
         statistics: FrameStatistics,
     ):
         """
-        Begin without faces.
+        Start the thread, with no tracked faces.
 
         Args:
-            node: whose clock and log are used.
-            convert: makes a picture of a message.
-            pipeline: finds and classifies the faces.
-            lock: held while the pipeline is in use.
-            outputs: publish what was found.
-            statistics: count it.
+            node: gives clock and logger.
+            pipeline: detects, classifies and tracks the faces.
+            publishers: of the results.
+            statistics: counts received, dropped, processed and failed images.
 
         """
-        self._node, self._convert, self._pipeline, self._lock = node, convert, pipeline, lock
-        self._outputs, self._statistics = outputs, statistics
-        self._clock = MonotonicStamps()
+        self._node, self._pipeline = node, pipeline
+        self._publishers, self._statistics = publishers, statistics
+        self._stamps = MonotonicStamps()
+        self._condition = threading.Condition()
+        self._waiting: tuple[Image | CompressedImage, float] | None = None
+        self._stopped = False
         pipeline.reset()
+        self._thread = threading.Thread(target=self._run, name='frames', daemon=True)
+        self._thread.start()
 
-    def serve(self, message: Image | CompressedImage, arrived: float) -> None:
+    def put(self, message: Image | CompressedImage) -> None:
+        """Hand over an image; an older one that still waits is dropped."""
+        arrived_s = time.monotonic()
+        with self._condition:
+            # counted before the thread can take it, so that the counts always add up
+            self._statistics.add_arrival(arrived_s, dropped=self._waiting is not None)
+            self._waiting = message, arrived_s
+            self._condition.notify()
+
+    def stop(self) -> None:
+        """Let the current image finish, drop one that waits and end the thread."""
+        with self._condition:
+            if self._waiting is not None:
+                self._statistics.add_dropped()
+            self._waiting, self._stopped = None, True
+            self._condition.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._waiting is not None or self._stopped)
+                if self._waiting is None:
+                    return
+                frame, self._waiting = self._waiting, None
+            self.process(*frame)
+
+    def process(self, message: Image | CompressedImage, arrived_s: float) -> None:
         """
-        Publish what the faces of one image show; a bad image is counted, and the next one is served.
+        Publish the faces of one image, or count it as failed.
 
         Args:
             message: the image.
-            arrived: when it came, in seconds of the monotonic clock.
+            arrived_s: time of its arrival on the monotonic clock, in seconds.
 
         """
         try:
-            self._serve(message, arrived)
+            self._process(message, arrived_s)
         except ImageError as error:
             self._count_failure(error.kind, str(error))
         except Exception as error:
-            # whatever one image breaks, the next one must be served
+            # whatever is wrong with one image, the next one must be processed
             if self._node.context.ok():
                 text = f'{type(error).__name__}: {error}'
                 self._count_failure(type(error).__name__, text, traceback.format_exc())
 
-    def _serve(self, message: Image | CompressedImage, arrived: float) -> None:
-        image = self._convert(message)
+    def _process(self, message: Image | CompressedImage, arrived_s: float) -> None:
+        image = image_to_bgr(message)
         raw = isinstance(message, Image)
-        self._statistics.add_format(
-            f'{image.shape[1]}x{image.shape[0]} {message.encoding if raw else message.format[:_LONGEST_FORMAT]}'
-        )
-        time_s = self._clock.to_monotonic_s(seconds(message.header.stamp), arrived)
-        with self._lock:
-            if self._clock.jumps_back > self._statistics.jumps_back:
-                self._begin_anew()
-            faces = self._pipeline.process(image, time_s)
-            followed = self._pipeline.tracked_ids
+        encoding = message.encoding if raw else message.format[:_FORMAT_LENGTH]
+        self._statistics.add_format(f'{image.shape[1]}x{image.shape[0]} {encoding}')
+        time_s = self._stamps.to_monotonic_s(seconds(message.header.stamp), arrived_s)
+        if self._stamps.jumps_back > self._statistics.jumps_back:
+            self._restart_tracking()
+        faces = self._pipeline.process(image, time_s)
+        tracked_ids = self._pipeline.tracked_ids
         result = to_emotion_array(faces, message.header, image.shape)
         result.images_received, result.images_skipped = self._statistics.arrivals()
-        result.processing_time = time.monotonic() - arrived
+        result.processing_time = time.monotonic() - arrived_s
         result.age = age_s(message.header.stamp, now_s(self._node))
-        self._outputs.publish(result, followed)
+        self._publishers.publish(result, tracked_ids)
         self._statistics.add_frame(len(faces), result.processing_time, result.age)
-        self._outputs.publish_annotated(image, faces, result)
+        self._publishers.publish_annotated(image, faces, result)
 
-    def _begin_anew(self) -> None:
+    def _restart_tracking(self) -> None:
         self._pipeline.reset()
-        self._statistics.jumps_back = self._clock.jumps_back
+        self._statistics.jumps_back = self._stamps.jumps_back
         if self._statistics.jumps_back == 1:
             self._node.get_logger().warning(
-                'the stamps of the images jumped back: all faces are new (said once; counted in /diagnostics)'
+                'the image stamps jumped back: all faces get new ids '
+                '(logged once; counted in /diagnostics)'
             )
 
     def _count_failure(self, kind: str, text: str, trace: str = '') -> None:
         if self._statistics.add_failure(kind, text):
             self._node.get_logger().warning(
-                f'an image could not be used: {text} (said once; counted in /diagnostics)'
+                f'an image could not be processed: {text} (logged once; counted in /diagnostics)'
                 + f'\n{trace}' * bool(trace)
             )

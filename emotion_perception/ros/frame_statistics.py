@@ -1,89 +1,99 @@
-"""Counts and running figures of a node at work."""
+# SPDX-License-Identifier: Apache-2.0
+"""Counts, rate and latency percentiles of one activation of the node."""
 
 import math
 import threading
 import time
 from collections import Counter, deque
-from dataclasses import dataclass, field
 
 import numpy as np
 
 WINDOW_S = 10.0
-"""Rates and percentiles tell of the last this many seconds."""
+"""Rate and percentiles are those of the last this many seconds."""
 
 
-@dataclass
 class FrameStatistics:
     """
-    What happened since the node was activated; the recent past for rates and latencies.
+    Counts since the activation; rate and percentiles of the recent past.
 
-    `lock` is held where an arrival is counted, which another thread than that of the other counts does.
+    Images arrive in one thread and are processed in another: the counts of arrivals have a lock.
+
+    Attributes:
+        processed: processed images.
+        faces: faces in them.
+        failed: failed images by kind.
+        last_failure: why the last image failed; empty after one that did not.
+        last_frame_at_s: monotonic time of the last arrival, -inf before the first.
+        jumps_back: how often the stamps jumped back.
+        stalls: how often the camera stalled.
+        format: size and encoding of the last image, empty before the first.
+        format_changes: how often they changed.
+
     """
 
-    received: int = 0
-    skipped: int = 0
-    processed: int = 0
-    faces: int = 0
-    failed: Counter = field(default_factory=Counter)
-    last_failure: str = ''
-    stalls: int = 0
-    stalled: bool = False
-    last_frame_at: float = -math.inf
-    jumps_back: int = 0
-    format: str = ''
-    format_changes: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    _recent: deque = field(default_factory=deque)
+    def __init__(self) -> None:
+        """Start with nothing counted."""
+        self.processed = self.faces = self.jumps_back = self.stalls = self.format_changes = 0
+        self.failed: Counter[str] = Counter()
+        self.last_failure = self.format = ''
+        self.last_frame_at_s = -math.inf
+        self._lock = threading.Lock()
+        self._received = self._dropped = 0
+        self._stalled = False
+        self._recent: deque[tuple[float, float, float]] = deque()
 
-    def add_arrival(self, skipped: bool, arrived: float) -> None:
-        """Count a frame that came at the monotonic time `arrived`, `skipped` if another had to go for it."""
-        self.received += 1
-        self.skipped += skipped
-        self.last_frame_at = arrived
+    def add_arrival(self, arrived_s: float, dropped: bool) -> None:
+        """Count an image that arrived at a monotonic time; `dropped`: it replaced another one."""
+        with self._lock:
+            self._received += 1
+            self._dropped += dropped
+            self.last_frame_at_s = arrived_s
+
+    def add_dropped(self) -> None:
+        """Count an image that arrived before and is not processed."""
+        with self._lock:
+            self._dropped += 1
 
     def arrivals(self) -> tuple[int, int]:
-        """Return how many frames arrived and how many of them were skipped, as of one moment."""
-        with self.lock:
-            return self.received, self.skipped
+        """Return how many images arrived and how many of them were dropped, at one moment."""
+        with self._lock:
+            return self._received, self._dropped
 
     def add_format(self, text: str) -> None:
-        """Note size and encoding of a frame, and count the changes."""
+        """Note size and encoding of an image, and count the changes."""
         self.format_changes += self.format not in ('', text)
         self.format = text
 
     def add_frame(self, faces: int, processing_s: float, age_s: float) -> None:
-        """Count one processed frame; `age_s` is NaN where the stamp says nothing."""
-        now = time.monotonic()
+        """Count one processed image; `age_s` is NaN where its stamp is not usable."""
+        now_s = time.monotonic()
         self.last_failure = ''
         self.processed += 1
         self.faces += faces
-        self._recent.append((now, processing_s, age_s))
-        self._forget(now)
+        self._recent.append((now_s, processing_s, age_s))
+        while now_s - self._recent[0][0] > WINDOW_S:
+            self._recent.popleft()
 
     def add_failure(self, kind: str, text: str) -> bool:
-        """Count a frame that could not be used; True the first time this kind happens."""
+        """Count a failed image; return whether it is the first of its kind."""
         self.failed[kind] += 1
         self.last_failure = text
         return self.failed[kind] == 1
 
-    def add_silence(self, stalled: bool) -> bool:
-        """Note whether the camera is silent for too long; True when that begins."""
-        begins = stalled and not self.stalled
+    def update_stalled(self, stalled: bool) -> bool:
+        """Note whether the camera is stalled now; return whether that is new."""
+        begins = stalled and not self._stalled
         self.stalls += begins
-        self.stalled = stalled
+        self._stalled = stalled
         return begins
 
-    def _forget(self, now: float) -> None:
-        while self._recent and now - self._recent[0][0] > WINDOW_S:
-            self._recent.popleft()
-
     def _window(self) -> list[tuple[float, float, float]]:
-        """Return what is not older than `WINDOW_S`; no new frame may have come to forget the rest."""
-        now = time.monotonic()
-        return [entry for entry in list(self._recent) if now - entry[0] <= WINDOW_S]
+        """Return the entries of the last `WINDOW_S`; older ones stay until the next image."""
+        now_s = time.monotonic()
+        return [entry for entry in list(self._recent) if now_s - entry[0] <= WINDOW_S]
 
     def rate_hz(self) -> float:
-        """Processed frames a second in the last `WINDOW_S`."""
+        """Return the processed images per second in the last `WINDOW_S`."""
         recent = self._window()
         if len(recent) < 2:
             return 0.0

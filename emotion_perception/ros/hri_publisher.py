@@ -1,4 +1,5 @@
-"""The faces as REP-155 (ROS4HRI) has them: a list of ids, and topics of its own for each face."""
+# SPDX-License-Identifier: Apache-2.0
+"""The faces as in REP-155 (ROS4HRI): a list of ids, and topics for each face."""
 
 import math
 import uuid
@@ -13,15 +14,15 @@ from emotion_perception.emotions import HRI_WORDS, UNCERTAIN
 from emotion_perception.ros.conversions import Emotion, EmotionArray
 
 FACES = '/humans/faces'
-"""Where REP-155 puts them, whatever the node's namespace."""
+"""Namespace of REP-155, independent of the node's own."""
 
 
 def to_expression(emotion: Emotion) -> Expression:
     """
-    Return what one face shows in the words of hri_msgs.
+    Return the expression of one face in the words of hri_msgs.
 
-    It has no word for `uncertain`: `expression` is empty then, with confidence 0, as where only valence
-    and arousal are known. Those two are not estimated: NaN, since 0 would say neutral.
+    hri_msgs has no word for `uncertain`: `expression` is empty then, with confidence 0. Valence
+    and arousal are not estimated: NaN, since 0 would mean neutral.
     """
     certain = emotion.label != UNCERTAIN
     return Expression(
@@ -34,7 +35,15 @@ def to_expression(emotion: Emotion) -> Expression:
 
 
 def to_roi(emotion: Emotion, width: int, height: int) -> NormalizedRegionOfInterest2D:
-    """Return where a face is, 0..1 of an image of that size; c is the detection score."""
+    """
+    Return the box of a face as fractions of the image size; c is the detection score.
+
+    Args:
+        emotion: the face.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
+
+    """
     box = emotion.box
     return NormalizedRegionOfInterest2D(
         header=emotion.header,
@@ -47,45 +56,45 @@ def to_roi(emotion: Emotion, width: int, height: int) -> NormalizedRegionOfInter
 
 
 class FaceTopics:
-    """Expression and region of one face, for as long as it is followed."""
+    """The topics of one face, for as long as it is tracked."""
 
     def __init__(self, node: Node, name: str):
         """Create the publishers under `FACES`/`name`."""
         self._node = node
-        # they come and go while the executor waits: nothing of them may be in what it waits for
-        quiet = PublisherEventCallbacks(use_default_callbacks=False)
+        # created and destroyed while the executor waits, which must not wait for their events
+        no_events = PublisherEventCallbacks(use_default_callbacks=False)
         self._expression = node.create_publisher(
-            Expression, f'{FACES}/{name}/expression', 10, event_callbacks=quiet
+            Expression, f'{FACES}/{name}/expression', 10, event_callbacks=no_events
         )
         self._roi = node.create_publisher(
-            NormalizedRegionOfInterest2D, f'{FACES}/{name}/roi', 10, event_callbacks=quiet
+            NormalizedRegionOfInterest2D, f'{FACES}/{name}/roi', 10, event_callbacks=no_events
         )
 
     def publish(self, emotion: Emotion, width: int, height: int) -> None:
-        """Publish what an image of that size shows of the face."""
+        """Publish box and expression of the face in an image of `width` x `height` pixels."""
         self._roi.publish(to_roi(emotion, width, height))
         self._expression.publish(to_expression(emotion))
 
     def destroy(self) -> None:
-        """Take the topics back."""
+        """Destroy the publishers."""
         self._node.destroy_publisher(self._expression)
         self._node.destroy_publisher(self._roi)
 
 
-class HumansOutput:
+class HriPublisher:
     """
     Publishes `tracked`, and `expression` and `roi` of each face.
 
-    REP-155 wants ids that are unique, also among nodes and between two runs: each starts with letters
-    drawn when the node is configured, and ends with the `face_id` of `emotion`.
+    REP-155 requires ids that are unique among nodes and runs: each starts with random characters
+    that change when the node is configured, and ends with the `face_id` of `emotion`.
     """
 
-    messages = (Expression, IdsList, NormalizedRegionOfInterest2D)
+    message_types = (Expression, IdsList, NormalizedRegionOfInterest2D)
 
     def __init__(self, node: Node):
-        """Create the publisher of the list; the faces' own ones come with the faces."""
+        """Create the publisher of the ids; those of a face are created with the face."""
         self._node = node
-        # the name of a topic may not start with a digit
+        # a name in a topic may not start with a digit
         self._prefix = f'f{uuid.uuid4().hex[:4]}'
         self._tracked = node.create_publisher(IdsList, f'{FACES}/tracked', 10)
         self._faces: dict[int, FaceTopics] = {}
@@ -93,10 +102,10 @@ class HumansOutput:
     def _name(self, face_id: int) -> str:
         return f'{self._prefix}_{face_id}'
 
-    def publish(self, array: EmotionArray, followed: Collection[int]) -> None:
-        """Publish who is followed, and what the image shows of each."""
-        for gone in self._faces.keys() - set(followed):
-            self._faces.pop(gone).destroy()
+    def publish(self, array: EmotionArray, tracked_ids: Collection[int]) -> None:
+        """Publish the ids of the tracked faces, and the image's expressions and boxes."""
+        for face_id in self._faces.keys() - set(tracked_ids):
+            self._faces.pop(face_id).destroy()
         for emotion in array.faces:
             if emotion.face_id not in self._faces:
                 self._faces[emotion.face_id] = FaceTopics(self._node, self._name(emotion.face_id))
@@ -109,19 +118,18 @@ class HumansOutput:
         ids = [self._name(face_id) for face_id in sorted(self._faces)]
         self._tracked.publish(IdsList(header=header, ids=ids))
 
-    def forget(self) -> None:
-        """Take the faces' topics back and publish an empty list."""
+    def _destroy_faces(self) -> None:
         for topics in self._faces.values():
             topics.destroy()
         self._faces = {}
+
+    def end_tracks(self) -> None:
+        """Destroy the faces' topics and publish an empty list."""
+        self._destroy_faces()
         if self._node.context.ok():
             self._publish_ids(Header(stamp=self._node.get_clock().now().to_msg()))
 
     def destroy(self) -> None:
-        """Take all topics back."""
-        for topics in self._faces.values():
-            topics.destroy()
+        """Destroy all publishers."""
+        self._destroy_faces()
         self._node.destroy_publisher(self._tracked)
-
-
-OUTPUT = HumansOutput

@@ -1,62 +1,101 @@
-"""Begin and end with ROS: the same for every program of this package, in every ROS 2 release."""
+# SPDX-License-Identifier: Apache-2.0
+"""Start and stop nodes the same way in every program of this package and every ROS 2 release."""
 
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
 
 import rclpy
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from emotion_perception.ros.log_folder import NO_LOG_FILES, why_no_log_files
-from emotion_perception.ros.shared_memory import remove_orphans
+Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 
 
-class StartError(RuntimeError):
-    """A program that cannot begin as asked; the message is one line that says why."""
+class NodeStartError(RuntimeError):
+    """ROS cannot start with these arguments or in this environment; the message is one line."""
+
+
+class SafeLifecycleNode(LifecycleNode):
+    """
+    A lifecycle node that reports an impossible transition as an error, as in ROS 2 Kilted.
+
+    In Jazzy the exception leaves `rclpy.spin` and ends the node (ros2/rclpy#1209).
+
+    Attributes:
+        transition_error: exception of the latest failed transition; see `log_exceptions`.
+
+    """
+
+    transition_error = ''
+
+    def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:
+        try:
+            return super()._LifecycleNodeMixin__change_state(transition_id)  # type: ignore[misc]
+        except rclpy_implementation.RCLError as error:
+            self.get_logger().error(f'transition {transition_id} is not possible: {error}')
+            return TransitionCallbackReturn.ERROR
+
+
+def log_exceptions(transition: Transition) -> Transition:
+    """Decorate a transition of a `SafeLifecycleNode`: log its exception, which rclpy does not."""
+
+    @wraps(transition)
+    def wrapper(node: Any, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(node, state)
+        except Exception as error:
+            node.transition_error = f'{type(error).__name__}: {error}'
+            node.get_logger().error(
+                f'{transition.__name__} failed: {node.transition_error}\n{traceback.format_exc()}'
+            )
+            raise
+
+    return wrapper
+
+
+def _start_error(error: RuntimeError) -> NodeStartError:
+    """Return what rcl reports on one line, without the places in its own sources."""
+    text = re.sub(r',?\s+at /\S+', '', str(error).removeprefix('failed to initialize rcl: '))
+    text = ' '.join(text.split())
+    if 'failed to initialize logging' in text:
+        text += '; set ROS_LOG_DIR to a writable folder'
+    return NodeStartError(text)
 
 
 @contextmanager
 def ros_context(args: list[str] | None = None, catch_signals: bool = True) -> Iterator[None]:
     """
-    Initialize ROS, and shut it down at the end. Ctrl-C and an outside shutdown end it quietly.
-
-    Where ROS cannot keep log files it runs without: that alone would keep it from starting. What killed
-    processes left in shared memory is removed: a supervisor that starts a node anew and anew would fill it.
+    Initialize ROS and shut it down at the end. Ctrl-C and an external shutdown end it quietly.
 
     Args:
-        args: of the command line.
-        catch_signals: let ROS shut down on SIGINT and SIGTERM; else that is left to the caller.
+        args: command line; None is `sys.argv`.
+        catch_signals: shut ROS down on SIGINT and SIGTERM; otherwise the caller handles them.
 
     Raises:
-        StartError: if ROS does not understand `args`.
+        NodeStartError: if ROS cannot start with `args` or in this environment.
 
     """
-    # `with rclpy.init()` says the same, but only since Kilted
-    chosen = SignalHandlerOptions.ALL if catch_signals else SignalHandlerOptions.NO
-    args = sys.argv if args is None else args
-    trouble = '' if NO_LOG_FILES[1] in args else why_no_log_files()
-    if trouble:
-        # where the console is on that full disk as well nothing can be said
-        with suppress(OSError):
-            print(f'no log files are kept: {trouble}', file=sys.stderr)
-        args = [*args, *NO_LOG_FILES]
-    remove_orphans()
+    # `with rclpy.init()` does the same, but only since Kilted
+    signals = SignalHandlerOptions.ALL if catch_signals else SignalHandlerOptions.NO
     try:
-        rclpy.init(args=args, signal_handler_options=chosen)
+        rclpy.init(args=args, signal_handler_options=signals)
     except RuntimeError as error:
-        # all that rcl refuses comes as such; the places in its sources say nothing to a user
-        said = re.sub(r',?\s+at /\S+', '', str(error).removeprefix('failed to initialize rcl: '))
-        raise StartError(' '.join(said.split())) from None
+        raise _start_error(error) from None
     try:
         yield
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except Exception:
-        # a callback that was publishing when ROS shut down fails, and that is no fault
+        # a callback that publishes while ROS shuts down fails; that is no error
         if rclpy.ok():
             raise
     finally:
@@ -65,12 +104,12 @@ def ros_context(args: list[str] | None = None, catch_signals: bool = True) -> It
 
 def run_node(make_node: Callable[[], Node], args: list[str] | None = None, name: str = '') -> None:
     """
-    Make a node and spin it until it is told to stop.
+    Make a node and spin it until ROS shuts down.
 
     Args:
-        make_node: makes it.
-        args: of the command line.
-        name: of the program, for the one line that says why it cannot begin; it ends with 1 then.
+        make_node: returns the node.
+        args: command line; None is `sys.argv`.
+        name: of the program; if it cannot start it exits with 1 and one line, name and reason.
 
     """
     try:
@@ -80,5 +119,9 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None, name:
                 rclpy.spin(node)
             finally:
                 node.destroy_node()
-    except (StartError, InvalidParameterTypeException, InvalidParameterValueException) as error:
+    except (
+        NodeStartError,
+        InvalidParameterTypeException,
+        InvalidParameterValueException,
+    ) as error:
         sys.exit(f'{name}: {" ".join(str(error).split())}')

@@ -1,4 +1,5 @@
-"""The node's parameters as data: name, default, bounds, description and when a change takes effect."""
+# SPDX-License-Identifier: Apache-2.0
+"""The node's parameters as data: name, default, bounds, description, and when it may change."""
 
 import math
 from collections.abc import Iterable
@@ -19,9 +20,8 @@ from emotion_perception.detection.keyframes import DETECT_EVERY
 from emotion_perception.runtime.metadata import HEADS
 from emotion_perception.tracking import TrackingSettings
 
-ANNOTATED = ('full', 'blurred', 'none')
-"""Not `off`, which YAML and so every ROS parameter file reads as a truth value."""
-CONVERSIONS = ('native', 'cv_bridge')
+ANNOTATED_IMAGES = ('full', 'blurred', 'none')
+"""Not `off`, which YAML, and so every ROS parameter file, reads as false."""
 TRANSPORTS = ('raw', 'compressed')
 _DEFAULTS = TrackingSettings()
 
@@ -32,13 +32,13 @@ class ParameterSpec:
     One parameter.
 
     Attributes:
-        name: of the parameter.
-        default: its value where none is given; says the type.
-        description: what `ros2 param describe` prints.
+        name: its name.
+        default: value where none is given; also determines the type.
+        description: text for `ros2 param describe` and the documentation.
         bounds: lowest and highest value of a number.
-        choices: the only accepted words.
-        live: a change takes effect at once; otherwise when the node is next configured, and it is
-            refused while the node is configured.
+        choices: the accepted values of a string.
+        live: a change takes effect at once. Otherwise it takes effect on configure, and is refused
+            while the node is configured.
 
     """
 
@@ -50,13 +50,13 @@ class ParameterSpec:
     live: bool = False
 
     def descriptor(self) -> ParameterDescriptor:
-        """Return what ROS shows of it."""
+        """Return the ROS descriptor."""
         text = self.description
         if self.choices:
             text += f' One of {", ".join(self.choices)}.'
         descriptor = ParameterDescriptor(name=self.name, description=text)
         if not self.live:
-            descriptor.additional_constraints = 'Takes effect when the node is configured.'
+            descriptor.additional_constraints = 'Takes effect on configure.'
         if self.bounds and isinstance(self.default, float):
             low, high = self.bounds
             descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
@@ -66,7 +66,7 @@ class ParameterSpec:
         return descriptor
 
     def refusal(self, value: Any) -> str:
-        """Return why `value` is refused; empty if it is not. ROS itself checks type and range."""
+        """Return why `value` is refused, empty if it is not; ROS itself checks type and range."""
         if self.choices and value not in self.choices:
             return f'{self.name} must be one of {", ".join(self.choices)}, not {value!r}'
         if isinstance(value, float) and not math.isfinite(value):
@@ -75,63 +75,106 @@ class ParameterSpec:
 
 
 PARAMETERS = (
-    ParameterSpec('autostart', False, 'Configure and activate by itself after start.'),
+    ParameterSpec('autostart', False, 'Configure and activate the node on start.'),
     ParameterSpec(
-        'annotated_image', ANNOTATED[0],
-        'What emotion/image shows: all of it, all but faces, or nothing: there is no such topic.', choices=ANNOTATED,
+        'annotated_image',
+        ANNOTATED_IMAGES[0],
+        'Content of emotion/image: the whole image, the image with blurred faces, or none '
+        '(the topic does not exist).',
+        choices=ANNOTATED_IMAGES,
     ),
     ParameterSpec(
-        'vision_msgs', False,
-        'Also publish the faces as vision_msgs/Detection2DArray on emotion/detections; that package must be installed.',
+        'vision_msgs',
+        False,
+        'Also publish the faces as vision_msgs/Detection2DArray on emotion/detections; '
+        'needs the package vision_msgs.',
     ),
     ParameterSpec(
-        'hri_msgs', False,
-        'Also publish the faces as REP-155 has them, on /humans/faces/...; needs tracking, and hri_msgs must be installed.',
+        'hri_msgs',
+        False,
+        'Also publish the faces as in REP-155, on /humans/faces/...; '
+        'needs tracking and the package hri_msgs.',
     ),
-    ParameterSpec('image_transport', 'raw', 'Which image topic to read.', choices=TRANSPORTS),
-    ParameterSpec(
-        'image_conversion', 'native', 'What turns raw images into BGR; cv_bridge must be installed for the other.',
-        choices=CONVERSIONS,
-    ),
+    ParameterSpec('image_transport', 'raw', 'Image topic to read.', choices=TRANSPORTS),
     ParameterSpec('detector', DETECTORS[0], 'Face detector.', choices=DETECTORS),
     ParameterSpec('detector_model', '', "Path of the detector's model file; yunet needs it."),
-    ParameterSpec('model', '', "Path of the classifier's file; empty is the one in this package."),
     ParameterSpec(
-        'head', HEADS[0], "Whose answer to give: the crowd's, or FER2013's labels (for comparison).", choices=HEADS
+        'model', '', "Path of the classifier's model file; empty is the one in this package."
+    ),
+    ParameterSpec(
+        'head',
+        HEADS[0],
+        'Output of the classifier: crowd is the expression most people see, '
+        "fer2013 that dataset's own label (for comparison).",
+        choices=HEADS,
     ),
     ParameterSpec('threads', 1, 'Threads of each network in LiteRT.', bounds=(1, 16)),
     ParameterSpec(
-        'opencv_threads', 1, 'Threads of OpenCV: conversion and resizing, and all of yunet and haar.', bounds=(1, 16)
+        'opencv_threads',
+        1,
+        'Threads of OpenCV: color conversion, resizing, and the detectors yunet and haar.',
+        bounds=(1, 16),
     ),
-    ParameterSpec('tracking', True, 'Follow faces: stable ids and smoothed labels.'),
+    ParameterSpec('tracking', True, 'Track faces: stable ids and smoothed labels.'),
     ParameterSpec(
-        'detect_every', DETECT_EVERY,
-        'While faces are known, search only every n-th image for further ones and follow them in between; needs tracking.',
-        (1, 30), live=True,
-    ),
-    ParameterSpec('min_detection_score', 0.5, 'Faces below this detection score are left out.', (0.05, 0.99), live=True),
-    ParameterSpec('min_face_px', 20, 'Faces narrower than this many pixels are left out.', (1, 4000), live=True),
-    ParameterSpec(
-        'uncertain_below', _DEFAULTS.uncertain_below,
-        'The label is uncertain while the confidence is below this.', (0.0, 1.0), live=True,
-    ),
-    ParameterSpec(
-        'hysteresis', _DEFAULTS.hysteresis,
-        'How much more probable another expression must be to replace the shown one.', (0.0, 0.5), live=True,
+        'detect_every',
+        DETECT_EVERY,
+        'While faces are tracked, search the whole image in every n-th frame only and detect the '
+        'tracked faces in their regions in between; needs tracking.',
+        bounds=(1, 30),
+        live=True,
     ),
     ParameterSpec(
-        'smoothing_s', _DEFAULTS.smoothing_s,
-        'Time constant of the smoothing over frames, in seconds; 0 is none.', (0.0, 10.0), live=True,
+        'min_detection_score',
+        0.5,
+        'Ignore faces below this detection score.',
+        bounds=(0.05, 0.99),
+        live=True,
     ),
     ParameterSpec(
-        'max_gap_s', _DEFAULTS.max_gap_s,
-        'A face unseen for this many seconds is forgotten; it returns with a new id.', (0.0, 10.0), live=True,
+        'min_face_px',
+        20,
+        'Ignore faces narrower than this many pixels.',
+        bounds=(1, 4000),
+        live=True,
     ),
     ParameterSpec(
-        'stalled_after_s', 2.0, 'Without an image for this many seconds diagnostics say the camera stalled.',
-        (0.1, 60.0), live=True,
+        'uncertain_below',
+        _DEFAULTS.uncertain_below,
+        'The label is uncertain while the confidence is below this.',
+        bounds=(0.0, 1.0),
+        live=True,
     ),
-)  # fmt: skip
+    ParameterSpec(
+        'hysteresis',
+        _DEFAULTS.hysteresis,
+        'The label changes when another expression is more probable by this much.',
+        bounds=(0.0, 0.5),
+        live=True,
+    ),
+    ParameterSpec(
+        'smoothing_s',
+        _DEFAULTS.smoothing_s,
+        'Time constant of the smoothing over frames, in seconds; 0 turns it off.',
+        bounds=(0.0, 10.0),
+        live=True,
+    ),
+    ParameterSpec(
+        'max_gap_s',
+        _DEFAULTS.max_gap_s,
+        'A track ends after this many seconds without its face; a face that returns later gets a '
+        'new id.',
+        bounds=(0.0, 10.0),
+        live=True,
+    ),
+    ParameterSpec(
+        'stalled_after_s',
+        2.0,
+        'Diagnostics report a stalled camera after this many seconds without an image.',
+        bounds=(0.1, 60.0),
+        live=True,
+    ),
+)
 _BY_NAME = {spec.name: spec for spec in PARAMETERS}
 
 
@@ -149,7 +192,7 @@ def declare(node: Node) -> None:
 
 
 def values(node: Node) -> dict[str, Any]:
-    """Return the present value of every parameter."""
+    """Return the current value of every parameter."""
     return {spec.name: node.get_parameter(spec.name).value for spec in PARAMETERS}
 
 
@@ -158,13 +201,13 @@ def check(parameters: Iterable[Parameter], configured: bool) -> SetParametersRes
     Accept or refuse a change, with the reason.
 
     Args:
-        parameters: the new values; other names than ours are accepted.
+        parameters: the new values; names that are not in `PARAMETERS` are accepted.
         configured: whether the node is configured, so that only live parameters may change.
 
     """
     for parameter in parameters:
-        if not parameter.name:  # which rclpy takes for declared
-            return SetParametersResult(successful=False, reason='a parameter has a name')
+        if not parameter.name:  # rclpy would accept it
+            return SetParametersResult(successful=False, reason='a parameter must have a name')
         spec = _BY_NAME.get(parameter.name)
         if spec is None:
             continue
@@ -178,11 +221,11 @@ def check(parameters: Iterable[Parameter], configured: bool) -> SetParametersRes
     return SetParametersResult(successful=True)
 
 
-def tracking_settings(present: dict[str, Any]) -> TrackingSettings:
-    """Return the smoothing and thresholds that the parameter values stand for."""
+def tracking_settings(values: dict[str, Any]) -> TrackingSettings:
+    """Return smoothing and thresholds from the parameter values."""
     return TrackingSettings(
-        max_gap_s=present['max_gap_s'],
-        smoothing_s=present['smoothing_s'],
-        uncertain_below=present['uncertain_below'],
-        hysteresis=present['hysteresis'],
+        max_gap_s=values['max_gap_s'],
+        smoothing_s=values['smoothing_s'],
+        uncertain_below=values['uncertain_below'],
+        hysteresis=values['hysteresis'],
     )

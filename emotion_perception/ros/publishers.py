@@ -1,4 +1,5 @@
-"""The node's topics: faces in emotion_msgs, the annotated image, and other packages' messages on request."""
+# SPDX-License-Identifier: Apache-2.0
+"""The node's topics: faces, the annotated image, and other packages' messages on request."""
 
 from collections.abc import Collection, Iterable
 from importlib import import_module
@@ -16,130 +17,135 @@ from emotion_perception.types import FaceEmotion
 from emotion_perception.visualization import annotate
 
 
-class Output(Protocol):
-    """Publishes in another format what `emotion/faces` says; made when the node is configured."""
+class ExtraPublisher(Protocol):
+    """Publishes the content of `emotion/faces` as another package's messages."""
 
-    messages: tuple[Any, ...]
-    """Types that it publishes."""
+    message_types: tuple[Any, ...]
+    """The types that it publishes."""
 
     def __init__(self, node: Node):
-        """Create the publishers that are there from the beginning."""
+        """Create the publishers that do not depend on single faces."""
 
-    def publish(self, array: EmotionArray, followed: Collection[int]) -> None:
+    def publish(self, array: EmotionArray, tracked_ids: Collection[int]) -> None:
         """
-        Publish what one image shows.
+        Publish the faces of one image.
 
         Args:
-            array: the same as on `emotion/faces`.
-            followed: ids of all faces that are followed, whether this image shows them or not.
+            array: the message on `emotion/faces`.
+            tracked_ids: ids of all tracked faces, whether this image shows them or not.
 
         """
 
-    def forget(self) -> None:
-        """Tell that no face is followed any more: no further images are read."""
+    def end_tracks(self) -> None:
+        """Publish that no face is tracked any more, since no further images are read."""
 
     def destroy(self) -> None:
-        """Take the topics back."""
+        """Destroy the publishers."""
 
 
 class EmotionPublishers:
-    """Publishes what one image shows on `emotion`, `emotion/faces` and `emotion/image`, and on what else is asked for."""
+    """Publishes `emotion`, `emotion/faces`, `emotion/image` and what extra publishers add."""
 
     def __init__(
         self,
         node: Node,
-        annotated: str = 'full',
-        veil: FaceBlurrer | None = None,
-        further: Iterable[type[Output]] = (),
+        annotated_image: str = 'full',
+        blurrer: FaceBlurrer | None = None,
+        extra: Iterable[type[ExtraPublisher]] = (),
     ):
         """
         Create the publishers.
 
         Args:
-            node: that has them.
-            annotated: full, blurred, or none: then there is no `emotion/image`.
-            veil: hides the faces where `annotated` is blurred.
-            further: kinds of output in other formats.
+            node: publishes.
+            annotated_image: full, blurred, or none, which means that there is no `emotion/image`.
+            blurrer: hides the faces where `annotated_image` is blurred.
+            extra: further publishers.
 
         """
-        assert veil is not None or annotated != 'blurred'
-        self._node, self._veil = node, veil if annotated == 'blurred' else None
+        assert blurrer is not None or annotated_image != 'blurred'
+        self._node = node
+        self._blurrer = blurrer if annotated_image == 'blurred' else None
         self._emotion = node.create_publisher(Emotion, 'emotion', 10)
         self._faces = node.create_publisher(EmotionArray, 'emotion/faces', 10)
         self._annotated = (
-            None if annotated == 'none' else node.create_publisher(Image, 'emotion/image', 1)
+            None if annotated_image == 'none' else node.create_publisher(Image, 'emotion/image', 1)
         )
-        self._further = [make(node) for make in further]
+        self._extra = [make(node) for make in extra]
 
-    def publish(self, array: EmotionArray, followed: Collection[int]) -> None:
+    def publish(self, array: EmotionArray, tracked_ids: Collection[int]) -> None:
         """
-        Publish each face, then all of them, then the same in other formats.
+        Publish each face, then all of them, then the same in other messages.
 
         Args:
-            array: what one image shows.
-            followed: ids of all faces that are followed.
+            array: the faces of one image.
+            tracked_ids: ids of all tracked faces.
 
         """
         for emotion in array.faces:
             self._emotion.publish(emotion)
         self._faces.publish(array)
-        for output in self._further:
-            output.publish(array, followed)
+        for publisher in self._extra:
+            publisher.publish(array, tracked_ids)
 
-    def forget(self) -> None:
-        """Tell that no face is followed any more."""
-        for output in self._further:
-            output.forget()
+    def end_tracks(self) -> None:
+        """Publish that no face is tracked any more."""
+        for publisher in self._extra:
+            publisher.end_tracks()
 
     def publish_annotated(
         self, image: np.ndarray, faces: list[FaceEmotion], array: EmotionArray
     ) -> None:
-        """Draw and publish the picture, BGR uint8 [H, W, 3], if somebody listens."""
+        """Draw and publish the image, BGR uint8 [H, W, 3], if there is a subscriber."""
         if self._annotated is None or not self._annotated.get_subscription_count():
             return
-        if self._veil is not None:
-            image = self._veil.hide(image, faces)
+        if self._blurrer is not None:
+            image = self._blurrer.hide(image, faces)
         self._annotated.publish(bgr_to_image(annotate(image, faces), array.header))
 
     def destroy(self) -> None:
-        """Take the topics back."""
+        """Destroy the publishers."""
         for publisher in (self._emotion, self._faces, self._annotated):
             if publisher is not None:
                 self._node.destroy_publisher(publisher)
-        for output in self._further:
-            output.destroy()
+        for extra in self._extra:
+            extra.destroy()
 
 
-_MODULES = {'vision_msgs': 'vision_publisher', 'hri_msgs': 'hri_publisher'}
-"""Package and parameter of one name -> module in this folder with the class `OUTPUT`."""
+_EXTRA = {
+    'vision_msgs': ('vision_publisher', 'VisionPublisher'),
+    'hri_msgs': ('hri_publisher', 'HriPublisher'),
+}
+"""Package, which is also the parameter's name -> module in this folder, class in it."""
 
 
-def find_outputs(present: dict[str, Any]) -> list[type[Output]]:
+def extra_publishers(values: dict[str, Any]) -> list[type[ExtraPublisher]]:
     """
-    Return the kinds of output that parameter values ask for.
+    Return the extra publishers that parameter values ask for.
 
     Raises:
-        ImportError: if a package is not there or does not load, with what to do.
-        ValueError: if one cannot be had with the other parameters.
+        ImportError: if a package is not installed or does not load, with what to do.
+        ValueError: if one does not fit the other parameters.
 
     """
-    if present['hri_msgs'] and not present['tracking']:
+    if values['hri_msgs'] and not values['tracking']:
         raise ValueError(
             'hri_msgs is true, and tracking is not: REP-155 wants an id for each face; '
             'set tracking to true, or hri_msgs to false'
         )
-    return [_load(package) for package in _MODULES if present[package]]
+    return [_load(package) for package in _EXTRA if values[package]]
 
 
-def _load(package: str) -> type[Output]:
+def _load(package: str) -> type[ExtraPublisher]:
+    module, name = _EXTRA[package]
     try:
-        output = import_module(f'emotion_perception.ros.{_MODULES[package]}').OUTPUT
-        for kind in output.messages:
-            check_is_valid_msg_type(kind)
+        publisher = getattr(import_module(f'emotion_perception.ros.{module}'), name)
+        for message_type in publisher.message_types:
+            check_is_valid_msg_type(message_type)
     except (ImportError, NoTypeSupportImportedException) as error:
         raise ImportError(
             f'{package} is true, and the package {package} cannot be loaded ({error}); '
             f'apt install ros-$ROS_DISTRO-{package.replace("_", "-")} and source ROS again, '
             f'or set {package} to false'
         ) from None
-    return output
+    return publisher

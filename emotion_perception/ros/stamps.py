@@ -1,21 +1,36 @@
-"""The time of each image of a stream, whatever its stamps are like: it never stands still and never runs back."""
+# SPDX-License-Identifier: Apache-2.0
+"""Times of a stream's images: the node's clock, and image stamps made monotonic."""
+
+from rclpy.node import Node
 
 MAX_DISORDER_S = 0.5
-"""An image whose stamp lies farther than this before the newest one belongs to another time."""
+"""A stamp that lies farther than this before the newest one is a jump back."""
+
+
+def now_s(node: Node) -> float:
+    """Return the node's ROS time, which may be simulated, in seconds."""
+    return node.get_clock().now().nanoseconds * 1e-9
 
 
 class MonotonicStamps:
     """
-    Turns stamps into seconds that the smoothing over images can rest on.
+    Turns image stamps into times that never decrease, for tracking and smoothing.
 
-    Stamps decide while they run forward. A stamp that is the same as before (a camera that sets none, a
-    clock that is paused) leaves it to the time of arrival. One that is a little older than the newest
-    (images that overtook each other, two cameras whose clocks differ) takes no time. Where stamps jump
-    back, as at a recording's second round, time begins anew.
+    - A stamp that is newer than all before adds the difference.
+    - A stamp that equals the newest one (a camera without stamps, a paused clock) adds the time
+      between the two arrivals.
+    - A stamp that is at most `MAX_DISORDER_S` older (images out of order, two cameras whose clocks
+      differ) adds nothing.
+    - An older one is a jump back (a recording that starts again): it adds nothing, is counted, and
+      becomes the newest stamp.
+
+    Attributes:
+        jumps_back: number of jumps back so far.
+
     """
 
     def __init__(self) -> None:
-        """Begin before the first image."""
+        """Start before the first image."""
         self.jumps_back = 0
         self._newest_s: float | None = None
         self._arrived_s = 0.0
@@ -23,13 +38,13 @@ class MonotonicStamps:
 
     def to_monotonic_s(self, stamp_s: float, arrived_s: float) -> float:
         """
-        Return the time of an image in seconds: of any origin, and not before that of the image before.
+        Return the time of the next image in seconds, from an arbitrary origin.
 
-        Where `jumps_back` has grown, it has nothing to do with the times before.
+        Where `jumps_back` has grown, the time has no relation to the times before.
 
         Args:
-            stamp_s: of the image; 0 where it has none.
-            arrived_s: when it came, on a clock that never stands still, such as the monotonic one.
+            stamp_s: the image's stamp; 0 where it has none.
+            arrived_s: time of its arrival on the monotonic clock.
 
         """
         waited_s, self._arrived_s = arrived_s - self._arrived_s, arrived_s

@@ -1,4 +1,5 @@
-"""All faces of an image as vision_msgs/Detection2DArray, for whatever draws or tracks detections."""
+# SPDX-License-Identifier: Apache-2.0
+"""All faces of an image as vision_msgs/Detection2DArray, for tools that use detections."""
 
 from collections.abc import Collection
 
@@ -21,54 +22,46 @@ def to_detection(emotion: Emotion) -> Detection2D:
     """
     Return one face as a detection.
 
-    The first hypothesis is label and confidence as `emotion` gives them, `uncertain` too; the others
-    follow with their smoothed probabilities, the most probable first. Whoever takes the first, or the
-    first of the highest score, so takes what the node says.
+    The first hypothesis is label (also `uncertain`) and confidence of `emotion`; the others follow
+    with their smoothed probabilities, in falling order. So a subscriber that takes the first, or
+    the first of the highest score, gets the node's label.
     """
     box = BoundingBox2D(size_x=float(emotion.box.width), size_y=float(emotion.box.height))
     box.center.position.x = emotion.box.x_offset + emotion.box.width / 2
     box.center.position.y = emotion.box.y_offset + emotion.box.height / 2
-    others = sorted(
-        (-float(share), label)
-        for label, share in zip(EMOTIONS, emotion.smoothed_probabilities, strict=True)
-        if label != emotion.label
-    )
-    said = [
-        (emotion.label, float(emotion.confidence)),
-        *((label, -share) for share, label in others),
-    ]
+    probabilities = zip(EMOTIONS, map(float, emotion.smoothed_probabilities), strict=True)
+    others = [(label, score) for label, score in probabilities if label != emotion.label]
+    others.sort(key=lambda pair: (-pair[1], pair[0]))
+    hypotheses = [(emotion.label, float(emotion.confidence)), *others]
     return Detection2D(
         header=emotion.header,
         id=str(emotion.face_id) if emotion.face_id else '',
         bbox=box,
         results=[
             ObjectHypothesisWithPose(hypothesis=ObjectHypothesis(class_id=label, score=score))
-            for label, score in said
+            for label, score in hypotheses
         ],
     )
 
 
-class DetectionOutput:
+class VisionPublisher:
     """Publishes one Detection2DArray for each processed image."""
 
-    messages = (Detection2DArray,)
+    message_types = (Detection2DArray,)
 
     def __init__(self, node: Node):
         """Create the publisher."""
         self._node = node
         self._publisher = node.create_publisher(Detection2DArray, TOPIC, 10)
 
-    def publish(self, array: EmotionArray, followed: Collection[int]) -> None:
-        """Publish all faces of one image; none where nobody is there."""
+    def publish(self, array: EmotionArray, tracked_ids: Collection[int]) -> None:
+        """Publish the faces of one image; an empty array where it shows none."""
         detections = [to_detection(emotion) for emotion in array.faces]
         self._publisher.publish(Detection2DArray(header=array.header, detections=detections))
 
-    def forget(self) -> None:
+    def end_tracks(self) -> None:
         """Do nothing: each message stands for one image."""
 
     def destroy(self) -> None:
-        """Take the topic back."""
+        """Destroy the publisher."""
         self._node.destroy_publisher(self._publisher)
-
-
-OUTPUT = DetectionOutput

@@ -68,7 +68,7 @@ def test_ends_with_a_summary_that_adds_up(portrait_run):
 def test_leaves_an_annotated_picture_where_it_says(portrait_run):
     done, folder = portrait_run
     path = folder / 'emotion.png'
-    assert f'annotated picture: {path}' in done.stdout
+    assert f'annotated image: {path}' in done.stdout
     picture = cv2.imread(str(path))
     assert picture.shape == (480, 640, 3)
     # the orange of happiness, drawn around the face

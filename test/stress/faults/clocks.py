@@ -69,8 +69,8 @@ def stamps(images: int, seed: int | None = None, progress: bool = False) -> Coun
                 lost['faces whose time runs back'] += not 0 <= seconds(face.tracked_for) < 1e6
                 lost['faces whose time runs back'] += back and face.face_id in ids
                 ids.add(face.face_id)
-        said = r.diagnosis(lambda d: 'times stamps jumped back' in d) or {}
-        counted = int(said.get('times stamps jumped back', 0))
+        said = r.diagnosis(lambda d: 'stamp_jumps_back' in d) or {}
+        counted = int(said.get('stamp_jumps_back', 0))
         lost['jumps that were not counted'] += abs(counted - jumps)
         lost['nodes that ended'] += not node.running
     return Count(

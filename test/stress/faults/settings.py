@@ -107,10 +107,8 @@ def change(changes: int, seed: int | None = None, progress: bool = False) -> Cou
         r.spin(PATIENCE_S, lambda: any(face.label == 'happiness' for face in r.heard[-1][0].faces))
         back_s = time.monotonic() - back
         lost['returns to the first answer'] += back_s >= PATIENCE_S
-        said_last = r.diagnosis(lambda d: d['message'].startswith('processing')) or {}
-        lost['images that could not be used'] += int(
-            said_last.get('images that could not be used', 1)
-        )
+        said_last = r.diagnosis(lambda d: (d['level'], d.get('state')) == ('0', 'active')) or {}
+        lost['images that could not be used'] += int(said_last.get('images_failed', 1))
         lost['nodes that ended'] += not node.running
         memory = node.memory_mb()
     return Count(

@@ -33,17 +33,17 @@ def hang(times: int, seed: int | None = None, progress: bool = False) -> Count:
         r.until(lambda: any(m.faces for m, _ in r.heard), 'the first emotion')
         # the time until the camera came counts as one where the machine is slow
         well = r.diagnosis(_processing) or {}
-        stalls = int(well.get('times the camera stalled', -1))
+        stalls = int(well.get('camera_stalls', -1))
         for number in tqdm(
             range(stalls + 1, stalls + times + 1), 'silences', disable=not progress, leave=False
         ):
             r.spin(dice.uniform(0.1, 1.0))
             camera.signal(signal.SIGSTOP)
             started = time.monotonic()
-            said = r.diagnosis(lambda d: 'no image for' in d['message'], PATIENCE_S)
+            said = r.diagnosis(lambda d: d['level'] == '2', PATIENCE_S)
             told.append(time.monotonic() - started)
             lost['stalls that diagnostics did not tell'] += (
-                said is None or int(said['times the camera stalled']) != number
+                said is None or int(said['camera_stalls']) != number
             )
             r.spin(dice.uniform(0, 1.0))
             back = r.node.get_clock().now().nanoseconds * 1e-9
@@ -58,4 +58,4 @@ def hang(times: int, seed: int | None = None, progress: bool = False) -> Count:
 
 
 def _processing(said: dict[str, str]) -> bool:
-    return said['message'].startswith('processing')
+    return (said['level'], said.get('state')) == ('0', 'active')

@@ -80,8 +80,8 @@ class Watch:
     def _note_status(self, message: DiagnosticArray) -> None:
         for status in message.status:
             values = {pair.key: pair.value for pair in status.values}
-            if 'faces followed' in values:
-                self.tracked_ids = int(values['faces followed'])
+            if 'tracked_faces' in values:
+                self.tracked_ids = int(values['tracked_faces'])
                 # the node may be a little ahead of what was heard of it
                 if self._programme.is_empty(self.picture, before_s=_SETTLES_S, after_s=1.0):
                     self._looks_at_empty_room += 1

@@ -98,7 +98,7 @@ def test_a_middleware_that_is_not_here(monkeypatch):
 def test_log_folder(tmp_path):
     assert check_log_folder({'HOME': str(tmp_path)}).text == f'in {tmp_path}/.ros/log'
     finding = check_log_folder({'HOME': '/dev/null'})
-    assert finding.status == WARNING
+    assert finding.status == PROBLEM
     assert 'ROS_LOG_DIR' in finding.do
 
 

@@ -1,7 +1,6 @@
 """Every field of an image message, whatever stands in it, on the way that the node takes with it."""
 
 import math
-import threading
 from types import SimpleNamespace
 
 import cv2
@@ -20,10 +19,10 @@ from emotion_perception.emotions import EMOTIONS, UNCERTAIN
 from emotion_perception.imaging.codecs import MAX_PIXELS
 from emotion_perception.imaging.encodings import ENCODINGS
 from emotion_perception.pipeline import Pipeline
-from emotion_perception.ros.conversions import image_to_bgr
-from emotion_perception.ros.diagnostics import NodeStatus, make_status
-from emotion_perception.ros.frame_processor import FrameServer
+from emotion_perception.ros.diagnostics import NodeStatus, to_diagnostic_status
+from emotion_perception.ros.frame_processor import FrameProcessor
 from emotion_perception.ros.frame_statistics import FrameStatistics
+from emotion_perception.ros.shared_pipeline import SharedPipeline
 from emotion_perception.visualization import annotate
 from support import bombs
 
@@ -116,8 +115,8 @@ class Stage:
             get_logger=lambda: SimpleNamespace(warning=self.logged.append),
         )
         self._arrived_s = 100.0
-        self._server = FrameServer(
-            node, image_to_bgr, Pipeline.default(detect_every=DETECT_EVERY), threading.Lock(),
+        self._processor = FrameProcessor(
+            node, SharedPipeline(Pipeline.default(detect_every=DETECT_EVERY)),
             SimpleNamespace(publish=self._publish, publish_annotated=self._draw), self.statistics,
         )  # fmt: skip
 
@@ -135,7 +134,7 @@ class Stage:
         statistics = self.statistics
         before, self._arrived_s = len(self.published), self._arrived_s + 0.03
         counted = statistics.processed + statistics.failed.total()
-        self._server.serve(message, self._arrived_s)
+        self._processor.process(message, self._arrived_s)
         assert statistics.processed + statistics.failed.total() == counted + 1
         assert set(statistics.failed) <= KINDS, self.logged[-1]
         assert len(self.published) - before == (not statistics.last_failure)
@@ -144,7 +143,9 @@ class Stage:
             self._check(array, message)
 
     def _check_diagnostics(self):
-        status = make_status('node', NodeStatus('active', topic='/image'), self.statistics)
+        status = to_diagnostic_status(
+            'node', NodeStatus('active', topic='/image'), self.statistics
+        )
         assert max(len(pair.value) for pair in status.values) < TEXT_LIMIT
         assert len(status.message) < 5 * TEXT_LIMIT
         serialize_message(status)

@@ -1,4 +1,5 @@
-"""Counts since the start; rates and percentiles of the recent past."""
+# SPDX-License-Identifier: Apache-2.0
+"""Counts since the start; rate and percentiles of the recent past; what diagnostics make of them."""
 
 import math
 from types import SimpleNamespace
@@ -7,147 +8,142 @@ import numpy as np
 import pytest
 
 from emotion_perception.ros import frame_statistics as module
+from emotion_perception.ros.diagnostics import NodeStatus, level_and_message, to_diagnostic_status
 from emotion_perception.ros.frame_statistics import WINDOW_S, FrameStatistics
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Return a clock that only moves when it is told to."""
-    hands = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(module, 'time', SimpleNamespace(monotonic=lambda: hands.now))
-    return hands
+    """Return a clock that only the test moves."""
+    clock = SimpleNamespace(now_s=1000.0)
+    monkeypatch.setattr(module, 'time', SimpleNamespace(monotonic=lambda: clock.now_s))
+    return clock
+
+
+def add_frames(statistics, clock, seconds, rate_hz):
+    for _ in range(int(seconds * rate_hz)):
+        clock.now_s += 1 / rate_hz
+        statistics.add_frame(1, 0.01, 0.02)
 
 
 def test_before_the_first_frame(clock):
-    """Nothing counted, nothing measured."""
     statistics = FrameStatistics()
-    assert (statistics.received, statistics.skipped, statistics.processed) == (0, 0, 0)
+    assert statistics.arrivals() == (0, 0)
+    assert statistics.processed == 0
     assert statistics.rate_hz() == 0
+    assert statistics.last_frame_at_s == -math.inf
     for which in ('processing', 'age'):
         assert all(math.isnan(value) for value in statistics.percentiles_ms(which))
-    assert statistics.last_frame_at == -math.inf
 
 
 def test_counts(clock):
-    """Frames and faces are summed, from the start on."""
     statistics = FrameStatistics()
+    for arrived_s, dropped in ((5.0, False), (5.1, True), (5.2, True)):
+        statistics.add_arrival(arrived_s, dropped)
+    statistics.add_dropped()
+    assert statistics.arrivals() == (3, 3)
+    assert statistics.last_frame_at_s == 5.2
     for faces in (0, 2, 5):
-        clock.now += 60
+        clock.now_s += 60
         statistics.add_frame(faces, 0.01, 0.02)
     assert (statistics.processed, statistics.faces) == (3, 7)
+    for text in ('640x480 bgr8', '640x480 bgr8', '640x480 mono8', '320x240 mono8'):
+        statistics.add_format(text)
+    assert (statistics.format, statistics.format_changes) == ('320x240 mono8', 2)
+    assert [statistics.update_stalled(now) for now in (False, True, True, False, True)] == [
+        False, True, False, False, True,
+    ]  # fmt: skip
+    assert statistics.stalls == 2
 
 
-def test_failures(clock):
-    """Each kind of failure is counted for itself and is news only once."""
-    statistics = FrameStatistics()
+def test_each_kind_of_failure_is_new_once(clock):
+    statistics, other = FrameStatistics(), FrameStatistics()
     assert statistics.add_failure('data missing', 'first text')
     assert not statistics.add_failure('data missing', 'second text')
     assert statistics.add_failure('unknown encoding', 'third text')
-    assert dict(statistics.failed) == {'data missing': 2, 'unknown encoding': 1}
+    assert statistics.failed == {'data missing': 2, 'unknown encoding': 1}
     assert statistics.last_failure == 'third text'
-
-
-def test_arrivals(clock):
-    """Arrived and skipped frames are counted, and when the last one came."""
-    statistics = FrameStatistics()
-    for arrived, skipped in ((5.0, False), (5.1, True), (5.2, True)):
-        statistics.add_arrival(skipped, arrived)
-    assert statistics.arrivals() == (3, 2)
-    assert statistics.last_frame_at == 5.2
-
-
-def test_formats(clock):
-    """The first format is no change, and each other one is."""
-    statistics = FrameStatistics()
-    for text in ('640x480 bgr8', '640x480 bgr8', '640x480 mono8', '320x240 mono8'):
-        statistics.add_format(text)
-    assert statistics.format_changes == 2
-    assert statistics.format == '320x240 mono8'
+    statistics.add_frame(1, 0.1, 0.1)
+    assert statistics.last_failure == ''
+    assert not other.failed
 
 
 @pytest.mark.parametrize('rate_hz', [1, 7.5, 30, 100])
-def test_rate(clock, rate_hz):
-    """The rate is that of the last ten seconds, exactly at a steady rate."""
+def test_a_steady_rate(clock, rate_hz):
     statistics = FrameStatistics()
-    for _ in range(int(25 * rate_hz)):
-        clock.now += 1 / rate_hz
-        statistics.add_frame(1, 0.01, 0.02)
+    add_frames(statistics, clock, 25, rate_hz)
     assert statistics.rate_hz() == pytest.approx(rate_hz, rel=0.01)
 
 
-def test_rate_follows(clock):
-    """After a change of rate the old one is forgotten within the window."""
+def test_only_the_window_counts(clock):
+    """After a change of rate, and when no frame comes any more."""
     statistics = FrameStatistics()
-    for seconds, rate_hz in ((20, 30), (11, 5)):
-        for _ in range(seconds * rate_hz):
-            clock.now += 1 / rate_hz
-            statistics.add_frame(1, 0.01, 0.02)
+    statistics.add_frame(1, 5.0, 5.0)
+    add_frames(statistics, clock, 20, 30)
+    assert statistics.percentiles_ms('processing') == pytest.approx((10, 10))
+    add_frames(statistics, clock, 11, 5)
     assert statistics.rate_hz() == pytest.approx(5, rel=0.03)
-
-
-def test_silence(clock):
-    """When no frame comes any more, the rate falls, and after the window nothing is told."""
-    statistics = FrameStatistics()
-    for _ in range(300):
-        clock.now += 1 / 30
-        statistics.add_frame(1, 0.01, 0.02)
-    clock.now += WINDOW_S / 2
-    assert statistics.rate_hz() == pytest.approx(15, rel=0.02)
-    clock.now += WINDOW_S / 2 + 1
+    clock.now_s += WINDOW_S / 2
+    assert statistics.rate_hz() == pytest.approx(2.5, rel=0.05)
+    clock.now_s += WINDOW_S / 2 + 1
     assert statistics.rate_hz() == 0
-    assert math.isnan(statistics.percentiles_ms('processing')[0])
     assert math.isnan(statistics.percentiles_ms('age')[1])
 
 
 def test_percentiles(clock):
-    """Median and 99th percentile are those of NumPy, in milliseconds, each of its own column."""
+    """Those of NumPy in milliseconds; stamps that are not usable are left out of the ages."""
     statistics = FrameStatistics()
-    times = np.random.default_rng(0).uniform(0.001, 0.020, 200)
-    for value in times:
-        clock.now += 0.01
-        statistics.add_frame(1, value, 2 * value)
-    expected = np.percentile(times, (50, 99)) * 1000
-    assert statistics.percentiles_ms('processing') == pytest.approx(tuple(expected))
+    times_s = np.random.default_rng(0).uniform(0.001, 0.020, 200)
+    for value_s in times_s:
+        clock.now_s += 0.01
+        statistics.add_frame(1, value_s, 2 * value_s)
+        statistics.add_frame(1, value_s, math.nan)
+    expected = np.percentile(times_s, (50, 99)) * 1000
     assert statistics.percentiles_ms('age') == pytest.approx(tuple(2 * expected))
+    expected = np.percentile(np.repeat(times_s, 2), (50, 99)) * 1000
+    assert statistics.percentiles_ms('processing') == pytest.approx(tuple(expected))
 
 
-def test_percentiles_of_the_window(clock):
-    """What is older than the window does not count."""
+def test_the_keys_of_the_diagnostic_status(clock):
     statistics = FrameStatistics()
-    statistics.add_frame(1, 5.0, 5.0)
-    clock.now += WINDOW_S + 0.1
-    for _ in range(10):
-        statistics.add_frame(1, 0.010, 0.030)
-    assert statistics.percentiles_ms('processing') == pytest.approx((10, 10))
-    assert statistics.percentiles_ms('age') == pytest.approx((30, 30))
+    for kind in ('unknown encoding', 'ValueError', 'ValueError'):
+        statistics.add_failure(kind, 'text')
+    statistics.add_arrival(5.0, True)
+    statistics.add_format('640x480 bgr8')
+    add_frames(statistics, clock, 2, 2)
+    details = {'model': 'net', 'tracked_faces': 3}
+    status = NodeStatus('active', topic='/image', publishers=1, details=details)
+    message = to_diagnostic_status('/node', status, statistics)
+    assert message.name == '/node: perception'
+    assert {pair.key: pair.value for pair in message.values} == {
+        'state': 'active', 'images_received': '1', 'images_processed': '4', 'images_dropped': '1',
+        'images_failed': '3', 'images_failed_unknown_encoding': '1',
+        'images_failed_value_error': '2', 'image_format': '640x480 bgr8', 'format_changes': '0',
+        'stamp_jumps_back': '0', 'camera_stalls': '0', 'image_publishers': '1',
+        'faces_processed': '4', 'rate_hz': '2.00', 'processing_p50_ms': '10.00',
+        'processing_p99_ms': '10.00', 'age_p50_ms': '20.00', 'age_p99_ms': '20.00',
+        'model': 'net', 'tracked_faces': '3',
+    }  # fmt: skip
+    values = to_diagnostic_status('/node', NodeStatus('inactive'), FrameStatistics()).values
+    empty = {pair.key: pair.value for pair in values}
+    assert (empty['age_p99_ms'], empty['image_format']) == ('nan', '')
 
 
-def test_unknown_ages(clock):
-    """Stamps that say nothing are left out of the ages."""
+@pytest.mark.parametrize(
+    ('status', 'failure', 'level', 'text'),
+    [
+        ({'state': 'unconfigured'}, '', b'\0', 'unconfigured; no images are read'),
+        ({'state': 'unconfigured', 'error': 'no model'}, '', b'\2', 'no model'),
+        ({'state': 'active'}, '', b'\0', 'processing 0.0 images per second'),
+        ({'state': 'active', 'silence_s': 3.0, 'stalled_after_s': 2.0, 'publishers': 2}, 'cut', b'\2', 'no image for 3.0 s'),
+        ({'state': 'active', 'publishers': 2}, 'cut', b'\1', 'the last image failed: cut'),
+        ({'state': 'active', 'topic': '/image', 'publishers': 2}, '', b'\1', '2 publishers on /image'),
+    ],
+)  # fmt: skip
+def test_the_worst_comes_first(status, failure, level, text):
     statistics = FrameStatistics()
-    for age_s in (math.nan, 0.040, math.nan):
-        statistics.add_frame(1, 0.010, age_s)
-    assert statistics.percentiles_ms('age') == pytest.approx((40, 40))
-    only_unknown = FrameStatistics()
-    only_unknown.add_frame(1, 0.010, math.nan)
-    assert all(math.isnan(value) for value in only_unknown.percentiles_ms('age'))
-
-
-def test_memory_is_bounded(clock):
-    """An hour at 30 Hz leaves only the window's frames behind."""
-    statistics = FrameStatistics()
-    for _ in range(108_000):
-        clock.now += 1 / 30
-        statistics.add_frame(1, 0.01, 0.02)
-    assert statistics.processed == 108_000
-    assert len(statistics._recent) <= 302
-
-
-def test_instances_are_apart(clock):
-    """Two nodes do not share their counts."""
-    first, second = FrameStatistics(), FrameStatistics()
-    first.add_failure('kind', 'text')
-    first.add_frame(1, 0.1, 0.1)
-    assert not second.failed
-    assert second.rate_hz() == 0
-    assert math.isnan(second.percentiles_ms('age')[0])
+    if failure:
+        statistics.add_failure('kind', failure)
+    found_level, message = level_and_message(NodeStatus(**status), statistics)
+    assert found_level == level
+    assert message.startswith(text)
