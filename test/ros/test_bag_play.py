@@ -62,7 +62,7 @@ def without_times(array):
 @pytest.mark.parametrize('form', ['raw', 'jpeg'])
 def test_live_node_and_offline_tool_agree_on_every_image(start, tmp_path, moving, form):
     transport = 'compressed' if form == 'jpeg' else 'raw'
-    start('ros.emotion_node', autostart='true', image_transport=transport)
+    start('emotion_node', autostart='true', image_transport=transport)
     done = bag('play', moving / form, '-o', tmp_path / 'live', '--every-image')
     assert done.returncode == 0, done.stderr
     said = SAID.fullmatch(done.stdout)
@@ -80,7 +80,7 @@ def test_live_node_and_offline_tool_agree_on_every_image(start, tmp_path, moving
 
 
 def test_played_with_its_own_timing_and_a_clock(start, tmp_path, moving):
-    start('ros.emotion_node', autostart='true', use_sim_time='true')
+    start('emotion_node', autostart='true', use_sim_time='true')
     begun = time.monotonic()
     done = bag(
         'play',
@@ -138,7 +138,7 @@ def test_images_that_no_node_can_read(start, tmp_path, moving):
                 new.write(topic, stamp_ns, data)
             elif number < 20:
                 new.write(topic, stamp_ns, odd if number % 4 == 1 else b'\0\1\0\0torn')
-    start('ros.emotion_node', autostart='true')
+    start('emotion_node', autostart='true')
     done = bag('play', tmp_path / 'odd', '-o', tmp_path / 'live', '--every-image')
     assert done.returncode == 1
     assert errors(done) == ['5 images that no node can read, 5 messages that hold none']
@@ -152,7 +152,7 @@ def test_images_that_no_node_can_read(start, tmp_path, moving):
 
 
 def test_ctrl_c_leaves_nothing(start, tmp_path, moving):
-    start('ros.emotion_node', autostart='true')
+    start('emotion_node', autostart='true')
     command = ['bag', 'play', moving / 'raw', '-o', tmp_path / 'live', '--rate', '0.01']
     playing = subprocess.Popen(
         [sys.executable, '-m', 'emotion_perception.cli', *command],

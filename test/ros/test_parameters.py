@@ -1,71 +1,81 @@
-"""Parameters accepted and refused, from another process and from files."""
+# SPDX-License-Identifier: Apache-2.0
+"""Parameters are described, checked and applied, from another process and from files."""
 
-import subprocess
-import sys
+import math
 from pathlib import Path
 
+import cv2
 import pytest
 import yaml
+from rclpy.parameter import Parameter
 
 from emotion_perception.ros.parameters import PARAMETERS
+from support.in_process import in_process_node
 
 CONFIG = Path(__file__).parents[2] / 'config' / 'emotion_perception.yaml'
 
 
-@pytest.fixture
-def node(start, peer):
-    """Return a node that is up."""
-    node = start('ros.emotion_node', autostart='true')
-    peer.wait_for_node()
-    return node
-
-
 def test_every_parameter_is_described(node, peer):
-    found = peer.describe([spec.name for spec in PARAMETERS])
+    found = peer.describe_parameters([spec.name for spec in PARAMETERS])
     assert [descriptor.name for descriptor in found] == [spec.name for spec in PARAMETERS]
     for descriptor, spec in zip(found, PARAMETERS, strict=True):
         assert descriptor.description.startswith(spec.description)
+        assert all(choice in descriptor.description for choice in spec.choices)
         ranges = [*descriptor.floating_point_range, *descriptor.integer_range]
         assert [(r.from_value, r.to_value) for r in ranges] == (
             [spec.bounds] if spec.bounds else []
         )
 
 
-@pytest.mark.parametrize(
-    ('name', 'value', 'reason'),
-    [
+def test_refuses_with_a_reason(node, peer):
+    for name, value, reason in (
         ('uncertain_below', 2.0, 'range'),
         ('uncertain_below', -0.1, 'range'),
-        ('uncertain_below', float('nan'), 'range'),
         ('min_face_px', 0, 'range'),
         ('smoothing_s', 'long', 'type'),
         ('detector', 'sharp eyes', 'one of blazeface, yunet, haar'),
         ('image_transport', 'theora', 'one of raw, compressed'),
+        ('annotated_image', 'some', 'one of full, blurred, none'),
+        ('annotated_image', 'none', 'takes effect on configure'),
         ('model', 'other.tflite', 'takes effect on configure'),
         ('threads', 2, 'takes effect on configure'),
         ('opencv_threads', 2, 'takes effect on configure'),
         ('opencv_threads', 0, 'range'),
-        ('detect_every', 0, 'range'),
         ('detect_every', 31, 'range'),
-    ],
-)
-def test_refuses_with_a_reason(node, peer, name, value, reason):
-    accepted, said = peer.set_parameter(name, value)
-    assert not accepted
-    assert reason in said
+        ('', 1.0, ''),
+        ('no\nsuch parameter', math.nan, ''),
+    ):
+        accepted, text = peer.set_parameter(name, value)
+        assert not accepted, (name, value)
+        assert reason in text, (name, value)
+
+
+@pytest.mark.parametrize(
+    'spec', [spec for spec in PARAMETERS if type(spec.default) in (int, float)], ids=lambda s: s.name
+)  # fmt: skip
+def test_refuses_whatever_is_no_such_number(node, peer, spec):
+    """NaN, infinities, values far outside and other types."""
+    wrong = (
+        [math.nan, math.inf, -math.inf, 1e308, -1e308, -5e-324]
+        if isinstance(spec.default, float)
+        else [2**63 - 1, -(2**63), 0, -1]
+    )
+    for value in (*wrong, 'nan', [1.0], [1], True, [b'\0'], '', 'x' * 10**5):
+        accepted, reason = peer.set_parameter(spec.name, value)
+        assert not accepted, value
+        assert reason
 
 
 def test_thresholds_change_while_images_flow(node, peer, portrait_message):
-    assert peer.answer_to(portrait_message).faces[0].label == 'happiness'
-    assert peer.set_parameter('uncertain_below', 1.0) == (True, '')
-    assert peer.set_parameter('hysteresis', 0.0) == (True, '')
-    face = peer.answer_to(portrait_message).faces[0]
+    assert peer.process(portrait_message).faces[0].label == 'happiness'
+    assert peer.set_parameters(uncertain_below=1.0, hysteresis=0.0) == [(True, '')] * 2
+    face = peer.process(portrait_message).faces[0]
     assert face.label == 'uncertain'
     assert 0.9 < face.confidence < 1.0
     assert peer.set_parameter('uncertain_below', 0.5) == (True, '')
-    assert peer.answer_to(portrait_message).faces[0].label == 'happiness'
+    assert peer.process(portrait_message).faces[0].label == 'happiness'
     assert peer.set_parameter('min_face_px', 400) == (True, '')
-    assert list(peer.answer_to(portrait_message).faces) == []
+    assert list(peer.process(portrait_message).faces) == []
 
 
 def test_others_change_once_the_node_is_cleaned_up(node, peer):
@@ -77,39 +87,17 @@ def test_others_change_once_the_node_is_cleaned_up(node, peer):
 
 
 @pytest.mark.parametrize(('name', 'threads'), [('threads', 1), ('opencv_threads', 3)])
-def test_threads_of_opencv_are_their_own_parameter(name, threads):
-    code = (
-        'import cv2, rclpy, sys\n'
-        'from emotion_perception.ros.emotion_node import EmotionNode\n'
-        'rclpy.init(args=sys.argv)\n'
-        'node = EmotionNode()\n'
-        'node.trigger_configure()\n'
-        'print(cv2.getNumThreads())\n'
-        'node.destroy_node()\n'
-        'rclpy.shutdown()\n'
-    )
-    command = [sys.executable, '-c', code, '--ros-args', '-p', f'{name}:=3']
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert done.stdout.splitlines()[-1:] == [str(threads)], done.stderr
+def test_opencv_has_its_own_threads(name, threads):
+    before = cv2.getNumThreads()
+    with in_process_node(parameter_overrides=[Parameter(name, value=3)]) as node:
+        node.trigger_configure()
+        assert cv2.getNumThreads() == threads
+    cv2.setNumThreads(before)
 
 
-def test_the_parameter_file_holds_every_default(start, peer):
-    start('ros.emotion_node', '--ros-args', '--params-file', str(CONFIG), '-p', 'autostart:=true')
-    peer.wait_for_node()
+def test_the_parameter_file_holds_every_default():
     given = yaml.safe_load(CONFIG.read_text())['/**']['ros__parameters']
     assert given == {spec.name: spec.default for spec in PARAMETERS if spec.name != 'autostart'}
-
-
-def test_an_impossible_value_at_the_start_is_one_clear_line(tmp_path):
-    command = [
-        sys.executable,
-        '-m',
-        'emotion_perception.ros.emotion_node',
-        '--ros-args',
-        '-p',
-        'uncertain_below:=9.0',
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 1
-    assert 'Traceback' not in done.stderr
-    assert 'uncertain_below' in done.stderr.splitlines()[-1]
+    arguments = ['--ros-args', '--params-file', str(CONFIG)]
+    with in_process_node(cli_args=arguments) as node:
+        assert {name: node.get_parameter(name).value for name in given} == given

@@ -282,7 +282,7 @@ class RosPeer:
             'the emotion node to subscribe',
         )
         # whether the node has found our subscriptions cannot be seen from here
-        self.spin(0.3)
+        self.spin(0.2)
 
     def send(self, message: Image | CompressedImage | bytes) -> None:
         """Publish one image, or any bytes in place of a raw one."""

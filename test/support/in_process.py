@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The emotion node in the test's own process, where a test replaces parts of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import rclpy
+
+from emotion_perception.ros.emotion_node import EmotionNode
+
+
+@contextmanager
+def in_process_node(**options: Any) -> Iterator[EmotionNode]:
+    """Give an unconfigured node that is not spun; `options` are those of `rclpy.node.Node`."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = EmotionNode(context=context, **options)
+    try:
+        yield node
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)
