@@ -1,4 +1,5 @@
-"""Make a folder or a file whole or not at all."""
+# SPDX-License-Identifier: Apache-2.0
+"""Atomic writes: a file or folder appears complete or not at all."""
 
 import errno
 import json
@@ -11,82 +12,82 @@ from typing import Any, TextIO
 
 from emotion_training.data.fer2013 import DatasetError
 
-_MARK = '.unfinished'
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_MARKER = '.unfinished'
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
     """
-    Yield a new folder beside `out` that becomes `out` when the block ends without an error.
+    Yield a temporary folder ``OUT.partial`` that is renamed to `out` when the block succeeds.
 
-    Where it ends with one, Ctrl-C included, the folder goes. One that a killed run left behind goes
-    when the next run begins.
+    On an error, Ctrl-C included, the temporary folder is removed. One that a killed process left
+    behind is removed at the start of the next run.
 
     Raises:
-        DatasetError: if `out` exists, or something cannot be written in the block; the disk may be full.
+        DatasetError: if `out` exists, or writing fails, for example on a full disk.
 
     """
     partial = out.with_name(out.name + '.partial')
+    marker = partial / _MARKER
     if out.exists():
         raise DatasetError(f'{out} exists already; remove it or choose another folder')
     try:
         if partial.exists():
-            _remove_left_over(partial)
+            if not marker.exists() and any(partial.iterdir()):
+                raise DatasetError(
+                    f'{partial} is in the way, and no interrupted run left it; move it away'
+                )
+            shutil.rmtree(partial)
         partial.mkdir(parents=True)
-        (partial / _MARK).touch()
+        marker.touch()
         yield partial
         os.replace(partial, out)
-        (out / _MARK).unlink(missing_ok=True)
+        (out / _MARKER).unlink(missing_ok=True)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
-        advice = '; make room and start the same command again' if error.errno in _FULL else ''
+        advice = '; free some space and run the same command again'
         raise DatasetError(
-            f'{out} cannot be written: {error.strerror}; nothing was kept of it{advice}'
+            f'{out} cannot be written: {error.strerror}; nothing of it was kept'
+            f'{advice if error.errno in _NO_SPACE else ""}'
         ) from error
     except BaseException:
-        if (partial / _MARK).exists():
+        if marker.exists():
             shutil.rmtree(partial, ignore_errors=True)
         raise
 
 
-def _remove_left_over(partial: Path) -> None:
-    if not (partial / _MARK).exists() and any(partial.iterdir()):
-        raise DatasetError(
-            f'{partial} is in the way, and no interrupted run left it; move it away'
-        )
-    shutil.rmtree(partial)
-
-
 @contextmanager
-def whole_file(path: Path) -> Iterator[TextIO]:
+def atomic_path(path: Path) -> Iterator[Path]:
     """
-    Give a stream whose text becomes the file `path` at the end.
+    Yield a temporary path with the same suffix that is renamed to `path` when the block succeeds.
 
-    After an error, a full disk or Ctrl-C there is no such file, or the one that was there before.
+    On an error, a full disk or Ctrl-C the temporary file is removed and `path` stays as it was.
+    The folder of `path` is created.
     """
-    with _beside(path) as partial, partial.open('w', newline='', encoding='utf-8') as stream:
-        yield stream
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Write values as json in the same way, a line for each."""
-    with whole_file(path) as stream:
-        stream.write(json.dumps(values, indent=1) + '\n')
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write bytes in the same way."""
-    with _beside(path) as partial:
-        partial.write_bytes(data)
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.partial')
+    partial = path.with_name(f'.partial-{path.name}')
     try:
         yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[TextIO]:
+    """Yield a text stream for `path`; see `atomic_path`."""
+    with atomic_path(path) as partial, partial.open('w', newline='', encoding='utf-8') as stream:
+        yield stream
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write `values` as indented JSON; see `atomic_path`."""
+    with whole_file(path) as stream:
+        stream.write(json.dumps(values, indent=1) + '\n')
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write bytes; see `atomic_path`."""
+    with atomic_path(path) as partial:
+        partial.write_bytes(data)

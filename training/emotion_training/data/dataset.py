@@ -1,16 +1,17 @@
-"""Load what `build` wrote, and turn labels and votes into what a network learns from."""
+# SPDX-License-Identifier: Apache-2.0
+"""Load a split of a built dataset into memory."""
 
-import csv
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_training.data.build import MANIFEST
 from emotion_training.data.fer2013 import SIDE_PX, VOTE_COLUMNS, DatasetError
-from emotion_training.data.image_checks import SEPARATOR
 
 _VOTE_INDEX = [VOTE_COLUMNS.index(name) for name in EMOTIONS]
 
@@ -23,10 +24,9 @@ class Dataset:
     Attributes:
         images: uint8 [N, 48, 48], grayscale.
         labels: int64 [N], index into EMOTIONS.
-        votes: uint8 [N, 10] in the order of VOTE_COLUMNS, or None where the dataset has none.
-        digests: sha256 of each image's pixels, as text.
-        paths: the file of each image below the dataset's folder.
-        checks: what `build` found, such as ``black`` or ``exact twin in train``, for each image.
+        votes: uint8 [N, 10] in the order of VOTE_COLUMNS, or None if the dataset has no votes.
+        digests: sha256 of each image's pixels, str [N].
+        paths: path of each image, relative to the dataset's folder.
 
     """
 
@@ -35,49 +35,53 @@ class Dataset:
     votes: np.ndarray | None
     digests: np.ndarray
     paths: tuple[str, ...]
-    checks: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.images)
 
+    def subset(self, rows: np.ndarray) -> 'Dataset':
+        """Return the images selected by a mask, bool [N], or by indices, int [M]."""
+        return dataclasses.replace(
+            self,
+            images=self.images[rows],
+            labels=self.labels[rows],
+            votes=None if self.votes is None else self.votes[rows],
+            digests=self.digests[rows],
+            paths=tuple(np.array(self.paths, object)[rows]),
+        )
+
     @property
     def crowd(self) -> np.ndarray:
-        """Vote shares over EMOTIONS, float32 [N, 7]; rows without any such vote are zero."""
+        """Vote distribution over EMOTIONS, float32 [N, 7]; zeros where none of the seven has a vote."""
         if self.votes is None:
             raise DatasetError(
                 'this dataset has no FER+ votes; build it with --votes fer2013new.csv'
             )
-        shares = self.votes[:, _VOTE_INDEX].astype(np.float32)
-        return shares / np.maximum(shares.sum(1, keepdims=True), 1)
+        votes = self.votes[:, _VOTE_INDEX].astype(np.float32)
+        return votes / np.maximum(votes.sum(1, keepdims=True), 1)
 
     @property
     def crowd_weight(self) -> np.ndarray:
-        """Share of the ten people who chose one of the seven, float32 [N], 0..1."""
+        """Fraction of the ten votes that name one of the seven, float32 [N], 0..1."""
         if self.votes is None:
             return np.zeros(len(self), np.float32)
-        return (self.votes[:, _VOTE_INDEX].sum(1) / np.maximum(self.votes.sum(1), 1)).astype(
-            np.float32
-        )
+        total = np.maximum(self.votes.sum(1), 1)
+        return (self.votes[:, _VOTE_INDEX].sum(1) / total).astype(np.float32)
 
     @property
     def majority(self) -> np.ndarray:
-        """Index of the expression that more than half of all ten votes name, int64 [N]; else -1."""
+        """Index of the expression with more than half of all ten votes, int64 [N]; else -1."""
         if self.votes is None:
             return np.full(len(self), -1)
         seven = self.votes[:, _VOTE_INDEX]
         clear = seven.max(1) * 2 > self.votes.sum(1)
         return np.where(clear, seven.argmax(1), -1)
 
-    def twin_in(self, split: str) -> np.ndarray:
-        """Whether the same picture, exactly or nearly, stands elsewhere in `split`, bool [N]."""
-        words = {f'exact twin in {split}', f'near twin in {split}'}
-        return np.array([bool(words & {*found}) for found in self.checks], bool)
-
 
 def load(folder: Path, split: str) -> Dataset:
     """
-    Read one split of a built dataset.
+    Load one split of a built dataset.
 
     Raises:
         DatasetError: if there is no manifest, no such split, or an image cannot be read.
@@ -88,23 +92,17 @@ def load(folder: Path, split: str) -> Dataset:
         raise DatasetError(
             f'{manifest} is missing; make the dataset with `emotion-training build`'
         )
-    with manifest.open(newline='') as stream:
-        rows = [row for row in csv.DictReader(stream) if row['split'] == split]
-    if not rows:
+    table = pd.read_csv(manifest, dtype=str, keep_default_na=False)
+    table = table[table.split == split]
+    if table.empty:
         raise DatasetError(f'{manifest} lists no image of the split {split!r}')
-    images = np.empty((len(rows), SIDE_PX, SIDE_PX), np.uint8)
-    for index, row in enumerate(rows):
-        images[index] = _read_image(folder / row['path'])
-    voted = all(row['neutral'] != '' for row in rows)
+    votes = table[list(VOTE_COLUMNS)]
     return Dataset(
-        images,
-        np.array([EMOTIONS.index(row['label']) for row in rows]),
-        np.array([[int(row[name]) for name in VOTE_COLUMNS] for row in rows], np.uint8)
-        if voted
-        else None,
-        np.array([row['sha256'] for row in rows]),
-        tuple(row['path'] for row in rows),
-        tuple(tuple(filter(None, row.get('checks', '').split(SEPARATOR))) for row in rows),
+        np.stack([_read_image(folder / path) for path in table.path]),
+        np.array([EMOTIONS.index(label) for label in table.label]),
+        votes.to_numpy(np.uint8) if (table.neutral != '').all() else None,
+        table.sha256.to_numpy(str),
+        tuple(table.path),
     )
 
 

@@ -1,4 +1,5 @@
-"""Read fer2013.csv and the FER+ votes (fer2013new.csv) that belong to it, row for row."""
+# SPDX-License-Identifier: Apache-2.0
+"""Read fer2013.csv and the matching FER+ votes, fer2013new.csv."""
 
 import csv
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion_perception.emotions import FER2013_CODES
-from emotion_training.data.image_checks import what_else
+from emotion_training.data.image_checks import wrong_content
 
 VOTE_COLUMNS = (
     'neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear', 'contempt', 'unknown', 'NF',
@@ -21,11 +22,9 @@ SPLITS = {'Training': 'train', 'PublicTest': 'validation', 'PrivateTest': 'test'
 
 SIDE_PX = 48
 
-_PIXELS = {str(value): value for value in range(256)}
-
 
 class DatasetError(ValueError):
-    """A dataset file is not what it should be; the message names the file and the row."""
+    """A dataset file is invalid; the message names the file and the row."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +33,13 @@ class Sample:
     One image of a source.
 
     Attributes:
-        row: of fer2013.csv, or the number of the file in a folder.
-        image: uint8 [48, 48].
-        label: of EMOTIONS.
-        usage: as in the csv: Training, PublicTest or PrivateTest.
-        votes: in the order of VOTE_COLUMNS, or None.
-        source: the file, below the folder that was read.
-        checks: what was found while reading.
+        row: row of fer2013.csv, or number of the file in a folder.
+        image: uint8 [48, 48], grayscale.
+        label: one of EMOTIONS.
+        usage: FER2013's name of the split; a key of SPLITS.
+        votes: FER+ votes in the order of VOTE_COLUMNS, or None.
+        source: path of the file, relative to the folder that was read.
+        checks: conversions made while reading, such as ``from color``.
 
     """
 
@@ -55,7 +54,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Something of a source that does not become part of the dataset; `reason` is KIND or KIND: MORE."""
+    """An image that is left out of the dataset; `reason` is ``KIND`` or ``KIND: DETAILS``."""
 
     row: int
     source: str
@@ -69,37 +68,28 @@ def _parse_pixels(text: str, where: str) -> np.ndarray:
     if len(words) != SIDE_PX * SIDE_PX:
         raise DatasetError(f'{where}: {len(words)} pixels where {SIDE_PX * SIDE_PX} are expected')
     try:
-        values = bytes(map(_PIXELS.__getitem__, words))
-    except KeyError:
-        values = _parse_slowly(words, where)
-    return np.frombuffer(values, np.uint8).reshape(SIDE_PX, SIDE_PX)
-
-
-def _parse_slowly(words: list[str], where: str) -> bytes:
-    """Accept numbers such as 007, and say what is wrong with the others."""
-    try:
-        values = [int(word) for word in words]
-    except ValueError as error:
+        values = np.array(words, np.int64)
+    except (ValueError, OverflowError) as error:
         raise DatasetError(f'{where}: a pixel is not a number ({error})') from None
-    if min(values) < 0 or max(values) > 255:
+    if values.min() < 0 or values.max() > 255:
         raise DatasetError(f'{where}: a pixel lies outside 0..255')
-    return bytes(values)
+    return values.astype(np.uint8).reshape(SIDE_PX, SIDE_PX)
 
 
 @contextmanager
 def _open_table(path: Path, columns: tuple[str, ...]) -> Iterator[csv.DictReader]:
     """
-    Open a csv that has these columns; blanks around their names do not matter.
+    Open a csv file with these columns; blanks around column names are ignored.
 
     Raises:
-        DatasetError: also for what goes wrong while the table is read.
+        DatasetError: if the file cannot be opened or, inside the block, cannot be read.
 
     """
     try:
         with path.open('rb') as raw:
-            what = what_else(raw.read(512))
-        if what:
-            raise DatasetError(f'{path} is {what}')
+            content = wrong_content(raw.read(512))
+        if content:
+            raise DatasetError(f'{path} is {content}')
         with path.open(newline='', encoding='utf-8-sig', errors='replace') as stream:
             reader = csv.DictReader(stream)
             reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
@@ -117,7 +107,7 @@ def _open_table(path: Path, columns: tuple[str, ...]) -> Iterator[csv.DictReader
 
 
 def _read_votes(path: Path) -> list[tuple[str | None, tuple[int, ...]]]:
-    """Return usage (None where the table does not say) and votes of each row."""
+    """Return usage (None if there is no such column) and votes of each row."""
     rows = []
     with _open_table(path, VOTE_COLUMNS) as reader:
         for number, row in enumerate(reader):
@@ -132,7 +122,7 @@ def _read_votes(path: Path) -> list[tuple[str | None, tuple[int, ...]]]:
 
 
 def count_rows(path: Path) -> int:
-    """Return about how many rows a csv has, for a progress bar; 0 if it cannot be read."""
+    """Return the approximate number of rows of a csv file, or 0 if it cannot be read."""
     try:
         with path.open('rb') as stream:
             blocks = iter(lambda: stream.read(1 << 20), b'')
@@ -143,14 +133,14 @@ def count_rows(path: Path) -> int:
 
 def read_fer2013(pixels: Path, votes: Path | None = None) -> Iterator[Sample]:
     """
-    Yield the rows of fer2013.csv in order, with the FER+ votes of each where `votes` is given.
+    Yield the rows of fer2013.csv in order, with their FER+ votes if `votes` is given.
 
     Args:
         pixels: fer2013.csv with the columns ``emotion``, ``pixels`` and ``Usage``, in any order.
-        votes: fer2013new.csv of FER+, which has the same rows in the same order.
+        votes: fer2013new.csv of FER+, with the same rows in the same order.
 
     Raises:
-        DatasetError: with the file and the row (counted from 0, heading not counted) of what is wrong.
+        DatasetError: names the invalid file and row (from 0, without the header).
 
     """
     table = None if votes is None else _read_votes(votes)
@@ -162,7 +152,7 @@ def read_fer2013(pixels: Path, votes: Path | None = None) -> Iterator[Sample]:
             if code not in tuple('0123456'):
                 raise DatasetError(f'{where}: emotion is {code!r}, expected a code 0 to 6')
             if table is not None and number >= len(table):
-                raise DatasetError(f'{votes} ends at row {len(table) - 1}, {pixels} goes on')
+                raise DatasetError(f'{votes} ends at row {len(table) - 1}, {pixels} has more rows')
             if table is not None and table[number][0] not in (None, usage):
                 raise DatasetError(
                     f'{where}: Usage is {usage!r}, in {votes} it is {table[number][0]!r}; '
@@ -177,6 +167,6 @@ def read_fer2013(pixels: Path, votes: Path | None = None) -> Iterator[Sample]:
                 pixels.name,
             )
         if number < 0:
-            raise DatasetError(f'{pixels} has a heading and no rows')
+            raise DatasetError(f'{pixels} has a header and no rows')
         if table is not None and number + 1 != len(table):
             raise DatasetError(f'{votes} has {len(table)} rows, {pixels} has {number + 1}')

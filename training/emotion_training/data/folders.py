@@ -1,4 +1,5 @@
-"""Read images from folders named after classes: one folder of them, or one for each split."""
+# SPDX-License-Identifier: Apache-2.0
+"""Read images from class folders, either directly below the root or below a folder for each split."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from emotion_perception.emotions import canonical_emotion
 from emotion_perception.errors import ImageError
 from emotion_perception.imaging.codecs import decode_compressed
 from emotion_training.data.fer2013 import SIDE_PX, DatasetError, LeftOut, Sample
-from emotion_training.data.image_checks import what_else
+from emotion_training.data.image_checks import wrong_content
 
 SPLIT_FOLDERS = {
     **dict.fromkeys(('train', 'training'), 'Training'),
@@ -20,12 +21,12 @@ SPLIT_FOLDERS = {
 }
 """FER2013's `Usage` for each folder name of a split, in lower case."""
 
-_LITTER = ('desktop.ini', 'thumbs.db')
+_SYSTEM_FILES = ('desktop.ini', 'thumbs.db')
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A file that should be an image; `usage` as in fer2013.csv, `label` of EMOTIONS."""
+    """An image file of a source; `usage` and `label` as in `Sample`."""
 
     path: Path
     usage: str
@@ -33,7 +34,7 @@ class ImageFile:
 
 
 def _folders(parent: Path, ignore: Iterable[str]) -> list[Path]:
-    passed_over = {name.lower() for name in ignore}
+    ignored = {name.lower() for name in ignore}
     try:
         inside = list(parent.iterdir())
     except OSError as error:
@@ -41,7 +42,7 @@ def _folders(parent: Path, ignore: Iterable[str]) -> list[Path]:
     return sorted(
         path
         for path in inside
-        if path.is_dir() and path.name[0] not in '._' and path.name.lower() not in passed_over
+        if path.is_dir() and path.name[0] not in '._' and path.name.lower() not in ignored
     )
 
 
@@ -50,15 +51,15 @@ def _is_split(folder: Path) -> bool:
 
 
 def _split_folders(root: Path, ignore: Iterable[str]) -> list[tuple[Path, str]]:
-    """Return the folders that hold class folders, with the usage of each; looks through wrappers."""
+    """Return the parents of class folders with their usage; a single wrapping folder is entered."""
     inside = _folders(root, ignore)
     splits = [folder for folder in inside if _is_split(folder)]
     if splits:
         others = [folder for folder in inside if not _is_split(folder)]
         if others:
             raise DatasetError(
-                f'{others[0]} stands beside {splits[0].name}/ and is no split; known are '
-                f'{", ".join(SPLIT_FOLDERS)}; `--ignore {others[0].name}` passes it over'
+                f'{others[0]} is next to {splits[0].name}/ but is not a split; known names are '
+                f'{", ".join(SPLIT_FOLDERS)}; `--ignore {others[0].name}` ignores it'
             )
         return [(folder, SPLIT_FOLDERS[folder.name.lower()]) for folder in splits]
     if len(inside) == 1 and any(_is_split(f) or _is_class(f) for f in _folders(inside[0], ignore)):
@@ -75,38 +76,40 @@ def _is_class(folder: Path) -> bool:
 
 
 def has_splits(root: Path, ignore: Iterable[str] = ()) -> bool:
-    """Return whether `root` holds folders of splits rather than of classes."""
+    """Return whether `root` contains folders of splits rather than of classes."""
     return any(_is_split(folder) for folder, _ in _split_folders(root, ignore))
 
 
 def find_images(root: Path, ignore: Iterable[str] = ()) -> list[ImageFile]:
     """
-    Return the files of every class below `root`, in order.
+    Return the image files of every class below `root`, sorted.
 
     Args:
-        root: holds folders of classes, or folders of splits (`SPLIT_FOLDERS`) that hold those.
-        ignore: names of folders to pass over, such as ``contempt``.
+        root: folder of class folders, or of split folders (`SPLIT_FOLDERS`) with class folders.
+        ignore: names of folders to ignore, such as ``contempt``.
 
     Raises:
-        DatasetError: if a folder stands for no class, or holds no file, or there is none.
+        DatasetError: if a folder is named after no class, is empty, or there is none.
 
     """
     found: list[ImageFile] = []
     for parent, usage in _split_folders(root, ignore):
         classes = _folders(parent, ignore)
         if not classes:
-            raise DatasetError(f'{parent} holds no folders named after classes')
+            raise DatasetError(f'{parent} contains no folders named after classes')
         for folder in classes:
             try:
                 label = canonical_emotion(folder.name)
             except ValueError as error:
                 raise DatasetError(
-                    f'{folder}: {error}; `--ignore {folder.name}` passes it over'
+                    f'{folder}: {error}; `--ignore {folder.name}` ignores it'
                 ) from None
             files = sorted(
                 path
                 for path in folder.rglob('*')
-                if path.is_file() and path.name[0] != '.' and path.name.lower() not in _LITTER
+                if path.is_file()
+                and path.name[0] != '.'
+                and path.name.lower() not in _SYSTEM_FILES
             )
             if not files:
                 raise DatasetError(f'{folder} is empty: no image of {label}')
@@ -115,11 +118,11 @@ def find_images(root: Path, ignore: Iterable[str] = ()) -> list[ImageFile]:
 
 
 def _read_gray(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return uint8 [48, 48] and what had to be changed; raises ImageError or OSError."""
+    """Return uint8 [48, 48] and the conversions made; raises ImageError or OSError."""
     data = path.read_bytes()
-    what = what_else(data[:512])
-    if what:
-        raise ImageError(what, what)
+    content = wrong_content(data[:512])
+    if content:
+        raise ImageError(content, content)
     image = decode_compressed(data)
     notes = []
     gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
@@ -137,11 +140,11 @@ def _read_gray(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
 
 def read_images(root: Path, files: Iterable[ImageFile]) -> Iterator[Sample | LeftOut]:
     """
-    Yield each file as a gray 48x48 image, or as left out with the reason.
+    Yield each file as a 48x48 grayscale image, or as left out with the reason.
 
     Args:
-        root: what `source` is relative to.
-        files: of `find_images`.
+        root: folder that the samples' `source` is relative to.
+        files: result of `find_images`.
 
     """
     for row, file in enumerate(files):

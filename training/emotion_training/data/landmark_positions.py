@@ -1,4 +1,5 @@
-"""Measure where eyes and mouth sit in the dataset's images, so that the robot's crops can match."""
+# SPDX-License-Identifier: Apache-2.0
+"""Measure where the landmarks are in a dataset's images, so that the robot's crops match them."""
 
 from dataclasses import dataclass
 
@@ -8,40 +9,36 @@ from tqdm import tqdm
 
 from emotion_perception.detection.blazeface import BlazeFaceDetector
 
+_MARGIN_PX = 4
+
 
 @dataclass(frozen=True)
-class Geometry:
+class LandmarkPositions:
     """
-    Where landmarks sit in 48x48 images.
+    Landmark positions in grayscale face images.
 
     Attributes:
-        median: float [3, 2] pixels: eye at the left, eye at the right, middle of the mouth.
-        spread: float [3, 2]: half the distance from the 16th to the 84th percentile.
-        found: images in which the detector saw a face.
-        images: images looked at.
+        median: float [3, 2] pixels: left eye, right eye (in the image), center of the mouth.
+        spread: float [3, 2] pixels: half the distance from the 16th to the 84th percentile.
+        found: number of images in which the detector found a face.
 
     """
 
     median: np.ndarray
     spread: np.ndarray
     found: int
-    images: int
 
 
-def measure(images: np.ndarray, min_detection_score: float = 0.7) -> Geometry:
-    """
-    Return the landmark geometry of grayscale images, uint8 [N, S, S], found by BlazeFace.
-
-    An image is looked at as a face that fills it, with a margin all round.
-    """
+def measure(images: np.ndarray, min_detection_score: float = 0.7) -> LandmarkPositions:
+    """Detect the face that fills each image, uint8 [N, S, S], and return its landmark positions."""
     detector = BlazeFaceDetector(min_detection_score=min_detection_score)
-    side = images.shape[1]
+    side = images.shape[1] - 2 * _MARGIN_PX
     landmarks = []
     for image in tqdm(images, unit='image', desc='landmarks'):
         face = detector.detect_in_region(
-            cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), (4, 4, side - 8, side - 8)
+            cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), (_MARGIN_PX, _MARGIN_PX, side, side)
         )
         if face is not None and face.landmarks is not None:
             landmarks.append(face.landmarks)
     low, median, high = np.percentile(np.array(landmarks), (16, 50, 84), axis=0)
-    return Geometry(median, (high - low) / 2, len(landmarks), len(images))
+    return LandmarkPositions(median, (high - low) / 2, len(landmarks))
