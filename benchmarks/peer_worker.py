@@ -45,9 +45,9 @@ def _deepface(folder):
     sys.path.append(str(Path(__file__).parents[1] / 'training'))
     import tf_keras
 
-    from emotion_training.filtering.deepface_network import network
+    from emotion_training.filtering.deepface_standin import build_network
 
-    network(tf_keras).save_weights(str(weights / 'facial_expression_model_weights.h5'))
+    build_network(tf_keras).save_weights(str(weights / 'facial_expression_model_weights.h5'))
     from deepface import DeepFace
 
     def analyze(image):

@@ -23,7 +23,7 @@ from emotion_perception.runtime.metadata import read_metadata
 from emotion_training.data.dataset import load
 from emotion_training.evaluate.model_outputs import answers
 from emotion_training.filtering import predictions
-from emotion_training.filtering.verdicts import FilterError
+from emotion_training.filtering.decisions import FilterError
 
 HARMED = 'harmed'
 

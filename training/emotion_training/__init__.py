@@ -1,1 +1,2 @@
-"""Build a FER2013-style dataset, learn from it, judge the result and export it for the robot."""
+# SPDX-License-Identifier: Apache-2.0
+"""Build a FER2013-style dataset, train and evaluate a model on it and export it for the robot."""

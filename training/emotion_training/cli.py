@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command `emotion-training`."""
 
 import argparse
@@ -20,42 +21,35 @@ from emotion_training.commands import (
 from emotion_training.data.fer2013 import DatasetError
 
 COMMANDS = (
-    build,
-    filter,
-    geometry,
-    train,
-    evaluate,
-    robustness,
-    card,
-    export,
-    predict,
-    experiment,
-)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='emotion-training',
-        description='Build, filter and learn from a FER2013-style dataset; judge the model, export it for the robot.',
-    )
-    commands = parser.add_subparsers(dest='command', required=True)
-    for module in COMMANDS:
-        module.add_parser(commands)
-    return parser
+    build, filter, geometry, train, evaluate, robustness, card, export, predict, experiment,
+)  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one subcommand; 0 on success, 1 if a picture could not be read, 2 on other bad input."""
+    """
+    Run a subcommand.
+
+    Returns:
+        0 on success, 1 if an image could not be read, 2 on other invalid input, 130 on Ctrl-C.
+
+    """
     os.environ.setdefault('KERAS_BACKEND', 'tensorflow')
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-    args = _parser().parse_args(argv)
+    parser = argparse.ArgumentParser(
+        prog='emotion-training',
+        description='Build and filter a FER2013-style dataset; train, evaluate, export a model.',
+    )
+    subparsers = parser.add_subparsers(dest='command', required=True)
+    for module in COMMANDS:
+        module.add_parser(subparsers)
+    args = parser.parse_args(argv)
     try:
         return args.run(args) or 0
     except (DatasetError, ModelError, OSError, RuntimeError, ValueError) as error:
         print(f'emotion-training {args.command}: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print('stopped; start the same command again to go on', file=sys.stderr)
+        print('stopped; run the same command again to resume', file=sys.stderr)
         return 130
 
 

@@ -40,8 +40,7 @@ from emotion_training.evaluate.metrics import measure
 from emotion_training.evaluate.model_comparison import mcnemar
 from emotion_training.evaluate.model_outputs import answers_of_all_heads
 from emotion_training.filtering import votes
-from emotion_training.filtering.apply import filter_dataset
-from emotion_training.filtering.apply import table as filter_table
+from emotion_training.filtering.filtered_dataset import filter_dataset
 from emotion_training.train.config import load_config
 from emotion_training.train.epoch_log import read_epochs
 from emotion_training.train.training import train
@@ -145,7 +144,7 @@ print(table(evaluate(told, validation, images)))
 # %%
 filtered = WORK / 'filtered'
 if not filtered.exists():
-    print(filter_table(filter_dataset(DATASET, filtered, [votes.judge])))
+    print(filter_dataset(DATASET, filtered, [votes.decide]).text())
 
 # %% [markdown]
 # ## Train on what is left, and compare

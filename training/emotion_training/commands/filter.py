@@ -1,4 +1,5 @@
-"""The subcommand `filter`: keep the training images whose label others see too."""
+# SPDX-License-Identifier: Apache-2.0
+"""The subcommand `filter`: keep the training images whose label is confirmed."""
 
 import argparse
 import shutil
@@ -11,110 +12,92 @@ from emotion_training.filtering import AGREEMENTS, METHODS, PRUNINGS
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the subcommand to the parser of `emotion-training`."""
     parser = commands.add_parser(
-        'filter', help='keep the training images whose label others see too',
-        description='Write a dataset whose training split holds only the images that the chosen '
-        'methods keep. Validation and test are carried over as they are. Beside the images: '
-        'verdicts.csv (every training image, its verdict and why), removed.png, filter.json.',
+        'filter', help='keep the training images whose label is confirmed',
+        description='Write a dataset whose training split contains only the images that the '
+        'chosen methods keep. Validation and test are copied unchanged. Also written: decisions.csv '
+        '(every training image, the decision and the reason), removed.png, filter.json.',
     )  # fmt: skip
-    parser.add_argument('dataset', type=Path, help='folder that build made; it is not changed')
+    parser.add_argument('dataset', type=Path, help='folder made by build; it is not changed')
     parser.add_argument('--out', type=Path, required=True, help='folder to make')
     parser.add_argument(
         '--method', action='append', required=True, choices=METHODS,
-        help='how to judge; repeat it to combine several',
+        help='filter method; repeat it to combine several',
     )  # fmt: skip
     parser.add_argument(
         '--combine', default='all', choices=('all', 'any'),
-        help='an image stays if all methods keep it (default), or if any of them does',
+        help='keep an image if all methods keep it (default), or if any of them does',
     )  # fmt: skip
 
-    votes = parser.add_argument_group('votes', 'the ten people of FER+ see the label too')
+    votes = parser.add_argument_group('votes', 'the ten FER+ annotators agree with the label')
     votes.add_argument(
         '--agreement', default=AGREEMENTS[0], choices=AGREEMENTS,
-        help='plurality (default): no other answer has more votes than the label; majority: more '
-        'than half name it; soft: at least --min-share do, whatever the others say',
+        help='plurality (default): no other column has more votes than the label; majority: more '
+        'than half of the votes; soft: at least --min-share of the votes',
     )  # fmt: skip
     votes.add_argument(
-        '--min-share', type=float, default=0.3, help='share of the votes for soft (0.3)'
+        '--min-share', type=float, default=0.3, help='fraction of the votes for soft (0.3)'
     )
     votes.add_argument(
         '--keep-unclear', action='store_true',
-        help='also keep images of which more than half say "unknown" or "no face"',
+        help='also keep images with more than half of the votes for "unknown" or "no face"',
     )  # fmt: skip
 
     confident = parser.add_argument_group(
-        'confident-learning', 'cleanlab finds no label issue, over out-of-fold predictions'
+        'confident-learning', 'cleanlab finds no label issue in out-of-fold predictions'
     )
-    confident.add_argument('--folds', type=int, default=4, help='trainings (4)')
+    confident.add_argument('--folds', type=int, default=4, help='number of trainings (4)')
     confident.add_argument('--epochs', type=int, default=12, help='of each training (12)')
     confident.add_argument('--seed', type=int, default=1, help='of folds and trainings (1)')
     confident.add_argument(
         '--predictions', type=Path,
-        help='npz with ready out-of-fold predictions, as an earlier filter left it in its folder',
+        help='npz with existing out-of-fold predictions, as written by an earlier filter',
     )  # fmt: skip
     confident.add_argument(
         '--prune', default=PRUNINGS[0], choices=PRUNINGS,
         help="cleanlab's filter_by (%(default)s)",
     )  # fmt: skip
 
-    deepface = parser.add_argument_group('deepface', "DeepFace's emotion network sees the label")
+    deepface = parser.add_argument_group('deepface', "DeepFace's network predicts the label")
     deepface.add_argument(
         '--weights', type=Path,
-        help='facial_expression_model_weights.h5; else it is looked for in '
+        help='facial_expression_model_weights.h5; default: the one in '
         '$DEEPFACE_HOME/.deepface/weights. Nothing is downloaded',
     )  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Filter and print the counts; the folds' answers stay beside --out until it is complete."""
-    from emotion_training.filtering import apply as filtering
-    from emotion_training.filtering.verdicts import Method
+    """Filter and print the counts; the folds' predictions are kept until --out is complete."""
+    from emotion_training.filtering.filtered_dataset import filter_dataset
 
     work = args.out.with_name(args.out.name + '.work')
-    makers = {'votes': _votes, 'deepface': _deepface, 'confident-learning': _confident_learning}
-    methods: list[Method] = [makers[name](args, work) for name in dict.fromkeys(args.method)]
-    print(filtering.table(filtering.filter_dataset(args.dataset, args.out, methods, args.combine)))
+    methods = [_method(name, args, work) for name in dict.fromkeys(args.method)]
+    print(filter_dataset(args.dataset, args.out, methods, args.combine).text())
     shutil.rmtree(work, ignore_errors=True)
 
 
-def _votes(args: argparse.Namespace, _: Path):
-    from emotion_training.filtering.votes import judge
+def _method(name: str, args: argparse.Namespace, work: Path):
+    """Return the method with its options; only its own modules are imported."""
+    if name == 'votes':
+        from emotion_training.filtering import votes
 
-    return partial(
-        judge,
-        agreement=args.agreement,
-        min_share=args.min_share,
-        keep_unclear=args.keep_unclear,
-    )
-
-
-def _deepface(args: argparse.Namespace, _: Path):
-    from emotion_training.filtering import deepface_agreement as deepface
-
-    weights = deepface.find_weights(args.weights)
-    return partial(
-        deepface.judge,
-        classify=partial(deepface.classify, weights=weights),
-        weights=deepface.describe(weights),
-    )
-
-
-def _confident_learning(args: argparse.Namespace, work: Path):
-    from emotion_training.filtering import out_of_fold, predictions
-    from emotion_training.filtering.confident_learning import judge
-
-    if args.predictions:
         return partial(
-            judge, predict=partial(predictions.read, args.predictions), prune=args.prune
+            votes.decide,
+            agreement=args.agreement,
+            min_share=args.min_share,
+            keep_unclear=args.keep_unclear,
         )
-    return partial(
-        judge,
-        predict=partial(
-            out_of_fold.predict,
-            work=work,
-            folds=args.folds,
-            epochs=args.epochs,
-            seed=args.seed,
-        ),
-        prune=args.prune,
+    if name == 'deepface':
+        from emotion_training.filtering import deepface_agreement as deepface
+
+        weights = deepface.find_weights(args.weights)
+        classify = partial(deepface.classify, weights=weights)
+        return partial(deepface.decide, classify=classify, weights=deepface.describe(weights))
+    from emotion_training.filtering import confident_learning, out_of_fold, predictions
+
+    predict = partial(
+        out_of_fold.predict, work=work, folds=args.folds, epochs=args.epochs, seed=args.seed
     )
+    if args.predictions:
+        predict = partial(predictions.read, args.predictions)
+    return partial(confident_learning.decide, predict=predict, prune=args.prune)

@@ -1,4 +1,5 @@
-"""Change training images the way a robot's camera would: pose, light, blur, size, occlusion."""
+# SPDX-License-Identifier: Apache-2.0
+"""Random augmentation of training images: pose, light, occlusion and camera corruptions."""
 
 from dataclasses import dataclass
 
@@ -8,22 +9,47 @@ import numpy as np
 from emotion_training.evaluate import corruptions
 
 
+def _low_light(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    gamma, gain = rng.uniform(1, 2), rng.uniform(0.15, 0.7)
+    return corruptions.low_light(image, gain, gamma, rng)
+
+
+def _glasses(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    tint = rng.uniform(0, 1) if rng.random() < 0.5 else 0.0
+    return corruptions.glasses(image, int(rng.integers(1, 3)), tint, int(rng.integers(10, 90)))
+
+
+CORRUPTIONS = {
+    'fewer pixels': lambda image, rng: corruptions.fewer_pixels(image, int(rng.integers(18, 40))),
+    'defocus': lambda image, rng: corruptions.defocus(image, rng.uniform(0.5, 1.8)),
+    'motion blur': lambda image, rng: corruptions.motion_blur(
+        image, int(rng.integers(3, 8)), rng.uniform(0, 180)
+    ),
+    'noise': lambda image, rng: corruptions.noise(image, rng.uniform(3, 20), rng),
+    'jpeg': lambda image, rng: corruptions.jpeg(image, int(rng.integers(15, 60))),
+    'low light': _low_light,
+    'turned': lambda image, rng: corruptions.turned(image, rng.uniform(-45, 45)),
+    'glasses': _glasses,
+}
+"""Random corruptions for `Augmentation.corruptions`: functions of image and generator."""
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """
-    Ranges of the random changes; each image draws its own.
+    Ranges and probabilities of random changes, drawn for each image.
 
     Attributes:
-        rotation_deg: largest turn to either side.
-        zoom: largest relative change of size, each axis a tenth of it apart at most.
-        shift_px: largest shift along each axis.
-        flip: probability of mirroring left and right.
-        contrast: largest relative change of contrast about the mean.
-        brightness: largest added gray value.
-        erase: probability of a blank rectangle (Zhong et al., 2020).
-        degrade: probability of one of the `faults`, drawn evenly.
-        faults: names in `FAULTS`.
-        loose: probability that `loosen` shows a face in a crop that is too large for it.
+        rotation_deg: maximum rotation in either direction.
+        zoom: maximum relative change of scale; the axes differ by a tenth of it at most.
+        shift_px: maximum shift along each axis.
+        flip: probability of a horizontal flip.
+        contrast: maximum relative change of contrast about the mean.
+        brightness: maximum change in gray levels.
+        erase: probability of random erasing (Zhong et al., 2020).
+        corrupt: probability of one of the `corruptions`, each equally likely.
+        corruptions: names in `CORRUPTIONS`.
+        loose: probability that `loose_crops` shows a face in a loose crop.
 
     """
 
@@ -34,17 +60,15 @@ class Augmentation:
     contrast: float = 0.3
     brightness: float = 25.0
     erase: float = 0.35
-    degrade: float = 0.25
-    faults: tuple[str, ...] = (
-        'fewer pixels', 'defocus', 'motion blur', 'noise', 'jpeg', 'low light',
-    )  # fmt: skip
+    corrupt: float = 0.25
+    corruptions: tuple[str, ...] = tuple(CORRUPTIONS)[:6]
     loose: float = 0.0
 
     def __call__(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return changed copies of `images`, uint8 [N, 48, 48], drawn from `rng`."""
-        return np.stack([self._one(image, rng) for image in images])
+        """Return augmented copies of `images`, uint8 [N, 48, 48]."""
+        return np.stack([self._augment(image, rng) for image in images])
 
-    def _one(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _augment(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         side = image.shape[0]
         center = (side - 1) / 2
         angle, zoom, aspect, dx, dy, contrast, brightness = rng.uniform(-1, 1, 7)
@@ -59,88 +83,38 @@ class Augmentation:
             image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
         )
         gain = 1 + self.contrast * contrast
-        mean = float(out.mean())
-        out = cv2.convertScaleAbs(np.maximum(
-            out.astype(np.float32) * gain + (mean * (1 - gain) + self.brightness * brightness), 0
-        ))  # fmt: skip
-        if rng.random() < self.degrade:
-            out = FAULTS[self.faults[rng.integers(len(self.faults))]](out, rng)
+        offset = float(out.mean()) * (1 - gain) + self.brightness * brightness
+        out = cv2.convertScaleAbs(np.maximum(out.astype(np.float32) * gain + offset, 0))
+        if rng.random() < self.corrupt:
+            out = CORRUPTIONS[self.corruptions[rng.integers(len(self.corruptions))]](out, rng)
         if rng.random() < self.erase:
             height, width = rng.integers(side // 8, side // 2, 2)
             top, left = rng.integers(0, side - height), rng.integers(0, side - width)
             out[top : top + height, left : left + width] = rng.integers(256)
         return out
 
-    def loosen(self, faces: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def loose_crops(self, faces: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """
-        Return copies of which some show the face smaller, as whole heads or careless crops do.
+        Return copies of which a random part, `loose`, shows the face in a loose crop.
 
-        Apart from the other changes, because teachers are asked before: they know only tight crops.
+        This step is separate because teachers, which know tight crops only, predict before it.
 
         Args:
             faces: float32 [N, 48, 48, 1].
-            rng: what to draw from.
+            rng: random generator.
 
         """
         faces = faces.copy()
-        for at in np.flatnonzero(rng.random(len(faces)) < self.loose):
-            faces[at, ..., 0] = _loose(faces[at, ..., 0], rng)
+        for index in np.flatnonzero(rng.random(len(faces)) < self.loose):
+            face = faces[index, ..., 0]
+            side_px = int(rng.integers(face.shape[0] // 2, face.shape[0]))
+            top, left = rng.integers(0, face.shape[0] - side_px + 1, 2)
+            border, gray = int(rng.choice(corruptions.SURROUNDINGS)), int(rng.integers(256))
+            faces[index, ..., 0] = corruptions.loose(
+                face, side_px, int(top), int(left), border, gray
+            )
         return faces
 
 
-GENERATOR = Augmentation(15.0, 0.1, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0)
-"""Rotation, scaling and flip: what the founding study's ImageDataGenerator did."""
-
-
-def _loose(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    side_px = int(rng.integers(image.shape[0] // 2, image.shape[0]))
-    top, left = rng.integers(0, image.shape[0] - side_px + 1, 2)
-    surroundings, gray = int(rng.choice(corruptions.SURROUNDINGS)), int(rng.integers(256))
-    return corruptions.loose(image, side_px, int(top), int(left), surroundings, gray)
-
-
-def _fewer_pixels(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return corruptions.fewer_pixels(image, int(rng.integers(18, 40)))
-
-
-def _defocus(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return corruptions.defocus(image, rng.uniform(0.5, 1.8))
-
-
-def _motion_blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return corruptions.motion_blur(image, int(rng.integers(3, 8)), rng.uniform(0, 180))
-
-
-def _noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return corruptions.noise(image, rng.uniform(3, 20), rng)
-
-
-def _jpeg(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return corruptions.jpeg(image, int(rng.integers(15, 60)))
-
-
-def _low_light(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    gamma, gain = rng.uniform(1, 2), rng.uniform(0.15, 0.7)
-    return corruptions.low_light(image, gain, gamma, rng)
-
-
-def _turned(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return corruptions.turned(image, rng.uniform(-45, 45))
-
-
-def _glasses(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    tint = rng.uniform(0, 1) if rng.random() < 0.5 else 0.0
-    return corruptions.glasses(image, int(rng.integers(1, 3)), tint, int(rng.integers(10, 90)))
-
-
-FAULTS = {
-    'fewer pixels': _fewer_pixels,
-    'defocus': _defocus,
-    'motion blur': _motion_blur,
-    'noise': _noise,
-    'jpeg': _jpeg,
-    'low light': _low_light,
-    'turned': _turned,
-    'glasses': _glasses,
-}
-"""What `Augmentation.faults` may name."""
+IMAGE_DATA_GENERATOR = Augmentation(15.0, 0.1, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0)
+"""Rotation, scaling and flip, as in the original study's ImageDataGenerator."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shuffled, augmented batches of a training split."""
 
 from collections.abc import Callable
@@ -12,60 +13,66 @@ from emotion_training.train.config import TrainingConfig
 
 Values = dict[str, np.ndarray]
 Batch = tuple[np.ndarray, Values, Values]
-"""Faces, targets of each head and weights of each head."""
+"""Faces, targets of each head and sample weights of each head."""
 Teacher = Callable[[np.ndarray], Values]
 """From faces, float32 [N, 48, 48, 1] in 0..255, to ``{head: probabilities, float32 [N, 7]}``."""
 
 
-class Drawn(NamedTuple):
-    """A batch before the teacher is asked: faces for the network and, the same or tighter, for the teacher."""
+class UndistilledBatch(NamedTuple):
+    """
+    A batch without the teacher's part of the targets.
+
+    Attributes:
+        faces: input of the network, float32 [N, 48, 48, 1].
+        teacher_faces: input of the teacher: the same faces, none in a loose crop.
+        targets: float32 [N, 7] for each head.
+        weights: float32 [N] for each head.
+
+    """
 
     faces: np.ndarray
-    tight: np.ndarray
-    wanted: Values
+    teacher_faces: np.ndarray
+    targets: Values
     weights: Values
 
 
 def targets(data: Dataset, heads: tuple[str, ...]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """
-    Return what each head should answer, float32 [N, 7], and the weight of each image, float32 [N].
+    Return target probabilities, float32 [N, 7], and sample weights, float32 [N], of each head.
 
     Raises:
         DatasetError: if a head needs votes and the dataset has none.
 
     """
+    one_hot = np.eye(len(EMOTIONS), dtype=np.float32)
     known = {
         'crowd': lambda: (data.crowd, data.crowd_weight),
-        'fer2013': lambda: (
-            np.eye(len(EMOTIONS), dtype=np.float32)[data.labels],
-            np.ones(len(data), np.float32),
-        ),
+        'fer2013': lambda: (one_hot[data.labels], np.ones(len(data), np.float32)),
     }
     return {head: known[head]() for head in heads}
 
 
-def _taught(wanted, weights, answers, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return targets and weights with `share` of the teachers' answers, which always weigh 1."""
-    own = (1 - share) * weights[:, None]
-    total = own + share
-    return ((own * wanted + share * answers) / total).astype(np.float32), total[:, 0]
+def _distill(own, weights, teacher, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return targets and weights with `share` of the teacher's probabilities, which weigh 1."""
+    own_share = (1 - share) * weights[:, None]
+    total = own_share + share
+    return ((own_share * own + share * teacher) / total).astype(np.float32), total[:, 0]
 
 
-def _mixed(faces, wanted, weights, share: np.float32):
-    """Return each image mixed with the one before it, `share` its own, and the same of its targets."""
-    faces = share * faces + (1 - share) * np.roll(faces, 1, axis=0)
-    targets_of, weights_of = {}, {}
-    for head, own in weights.items():
-        here, other = share * own[:, None], (1 - share) * np.roll(own, 1)[:, None]
+def _mixup(faces, own, weights, share: np.float32):
+    """Mix each image and its targets with the previous ones; `share` is the own part."""
+    mixed_targets, mixed_weights = {}, {}
+    for head, weight in weights.items():
+        here, other = share * weight[:, None], (1 - share) * np.roll(weight, 1)[:, None]
         total = here + other
-        both = here * wanted[head] + other * np.roll(wanted[head], 1, axis=0)
-        targets_of[head] = both / np.maximum(total, 1e-6)
-        weights_of[head] = total[:, 0]
-    return faces, targets_of, weights_of
+        both = here * own[head] + other * np.roll(own[head], 1, axis=0)
+        mixed_targets[head] = both / np.maximum(total, 1e-6)
+        mixed_weights[head] = total[:, 0]
+    return share * faces + (1 - share) * np.roll(faces, 1, axis=0), mixed_targets, mixed_weights
 
 
 class AugmentedBatches(keras.utils.PyDataset):
-    """Batches for `fit`; the same for the same seed and epoch, whatever was trained before."""
+    """Batches for `fit`, the same for the same seed and epoch, independent of earlier batches."""
 
     def __init__(
         self,
@@ -75,14 +82,14 @@ class AugmentedBatches(keras.utils.PyDataset):
         teacher: Teacher | None = None,
     ):
         """
-        Shuffle for the first epoch; work goes on in a thread beside the training.
+        Shuffle for the first epoch; Keras prepares batches in a background thread.
 
         Args:
-            data: images and what is known of them.
+            data: training split.
             config: the recipe.
-            heads: what the network answers.
-            teacher: is asked for each batch as the network sees it, augmented and mixed (Beyer et al.,
-                2022), but before faces are shown in loose crops; has its share in the targets.
+            heads: heads of the network.
+            teacher: predicts each augmented and mixed batch (Beyer et al., 2022), before the loose
+                crops; ``config.teaching`` is its part of the targets.
 
         """
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=12)
@@ -93,43 +100,41 @@ class AugmentedBatches(keras.utils.PyDataset):
     def start_epoch(self, epoch: int) -> None:
         """Shuffle for this epoch."""
         self._epoch = epoch
-        order = np.random.default_rng((self._config.seed, epoch))
-        self._order = order.permutation(len(self._data))
+        rng = np.random.default_rng((self._config.seed, epoch))
+        self._order = rng.permutation(len(self._data))
 
     def __len__(self) -> int:
-        """Return the number of whole batches."""
+        """Return the number of complete batches."""
         return max(len(self._data) // self._config.batch_size, 1)
 
     def __getitem__(self, index: int) -> Batch:
         """Return faces, targets and weights of one batch."""
-        return self.taught(self.draw(index))
+        return self.distill(self.draw(index))
 
-    def draw(self, index: int) -> Drawn:
-        """Return a batch before the teacher is asked."""
+    def draw(self, index: int) -> UndistilledBatch:
+        """Return a batch before the teacher's prediction."""
         size = self._config.batch_size
         rows = self._order[index * size : (index + 1) * size]
         rng = np.random.default_rng((self._config.seed, self._epoch, index))
-        faces = self._config.augmentation(self._data.images[rows], rng)[..., None]
-        faces = faces.astype(np.float32)
-        wanted = {head: values[rows] for head, (values, _) in self._targets.items()}
+        augmentation = self._config.augmentation
+        faces = augmentation(self._data.images[rows], rng)[..., None].astype(np.float32)
+        own = {head: values[rows] for head, (values, _) in self._targets.items()}
         weights = {head: values[rows] for head, (_, values) in self._targets.items()}
         if self._config.mixup:
             share = rng.beta(self._config.mixup, self._config.mixup)
-            larger = np.float32(max(share, 1 - share))
-            faces, wanted, weights = _mixed(faces, wanted, weights, larger)
-        augmentation = self._config.augmentation
-        loose = augmentation.loosen(faces, rng) if augmentation.loose else faces
-        return Drawn(loose, faces, wanted, weights)
+            faces, own, weights = _mixup(faces, own, weights, np.float32(max(share, 1 - share)))
+        loose = augmentation.loose_crops(faces, rng) if augmentation.loose else faces
+        return UndistilledBatch(loose, faces, own, weights)
 
-    def taught(self, drawn: Drawn) -> Batch:
-        """Return a batch with the teacher's share in its targets."""
-        faces, tight, wanted, weights = drawn
+    def distill(self, batch: UndistilledBatch) -> Batch:
+        """Return a batch whose targets contain the teacher's part."""
+        faces, teacher_faces, own, weights = batch
         if self._teacher is None:
-            return faces, wanted, weights
-        answers = self._teacher(tight)
+            return faces, own, weights
+        predicted = self._teacher(teacher_faces)
         both = {
-            head: _taught(wanted[head], weights[head], answers[head], self._config.teaching)
-            for head in wanted
+            head: _distill(own[head], weights[head], predicted[head], self._config.teaching)
+            for head in own
         }
         return (
             faces,

@@ -55,7 +55,8 @@ def build(
         samples: from `read_fer2013` or `read_images`.
         out: a folder that does not exist yet.
         total: number of samples, for the progress bar.
-        validation_share: fraction of each class to move to validation if there is only train, 0..1.
+        validation_share: fraction of each class to move to validation, 0..1; needs a source with
+            only train.
         leak_free: leave out training images with an exact or near duplicate in another split.
         origin: name of the source, for messages.
 

@@ -53,7 +53,7 @@ class Dataset:
 
     @property
     def crowd(self) -> np.ndarray:
-        """Vote distribution over EMOTIONS, float32 [N, 7]; zeros where none of the seven has a vote."""
+        """Vote distribution over EMOTIONS, float32 [N, 7]; zeros without such a vote."""
         if self.votes is None:
             raise DatasetError(
                 'this dataset has no FER+ votes; build it with --votes fer2013new.csv'

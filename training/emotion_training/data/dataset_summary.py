@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
@@ -42,7 +43,14 @@ class Summary:
         """Return the class distribution and the findings as lines of text."""
         total = self.counts.sum()
         rows = [
-            [label, *(cell for n, share in zip(row, row / total, strict=True) for cell in (n, f'{share:.1%}'))]
+            [
+                label,
+                *(
+                    cell
+                    for n, share in zip(row, row / total, strict=True)
+                    for cell in (n, f'{share:.1%}')
+                ),
+            ]
             for label, row in self.counts.iterrows()
         ]
         rows.append(['all', *(cell for n in total for cell in (n, ''))])
@@ -65,12 +73,15 @@ def plot_classes(summary: Summary, path: Path) -> None:
 
     figure = Figure(figsize=(9, 4.8), layout='constrained')
     axes = figure.add_subplot()
-    summary.counts.plot.bar(ax=axes, color=_COLORS, width=0.84, rot=0, xlabel='', ylabel='images')
-    for bars in axes.containers:
+    width = 0.84 / len(summary.counts.columns)
+    for number, (split, counts) in enumerate(summary.counts.items()):
+        at = np.arange(len(EMOTIONS)) + (number - (len(summary.counts.columns) - 1) / 2) * width
+        label = f'{split} ({counts.sum()})'
+        bars = axes.bar(at, counts, width, color=_COLORS[str(split)], label=label)
         axes.bar_label(bars, fontsize=8, padding=1)
+    axes.set_xticks(range(len(EMOTIONS)), EMOTIONS)
+    axes.set_ylabel('images')
     axes.set_title('Images of each class')
     axes.spines[['top', 'right']].set_visible(False)
-    axes.legend(
-        [f'{split} ({total})' for split, total in summary.counts.sum().items()], frameon=False
-    )
+    axes.legend(frameon=False)
     figure.savefig(path, dpi=120)

@@ -29,7 +29,8 @@ is not enough: only a quarter of the pairs 8 bits apart reach this correlation.
 """
 
 DUPLICATES_COLUMNS = (
-    'group', 'kind', 'labels', 'splits', 'path', 'source', 'row', 'split', 'label', 'sha256', 'phash',
+    'group', 'kind', 'labels', 'splits',
+    'path', 'source', 'row', 'split', 'label', 'sha256', 'phash',
 )  # fmt: skip
 
 _SHIFT_PX = 6
@@ -94,7 +95,7 @@ def group_duplicates(images: np.ndarray, digests: Sequence[str], hashes: np.ndar
 
 
 def duplicate_checks(table: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Return the manifest's duplicate checks of each image, such as ``exact duplicate in train``."""
+    """Return the duplicate checks of each image, such as ``exact duplicate in train``."""
     in_split = pd.crosstab(table.sha256, table.split)
     splits = in_split.columns
     itself = table.split.to_numpy()[:, None] == splits.to_numpy()

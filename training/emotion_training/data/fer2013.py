@@ -13,7 +13,8 @@ from emotion_perception.emotions import FER2013_CODES
 from emotion_training.data.image_checks import wrong_content
 
 VOTE_COLUMNS = (
-    'neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear', 'contempt', 'unknown', 'NF',
+    'neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear', 'contempt',
+    'unknown', 'NF',
 )  # fmt: skip
 """Columns of fer2013new.csv: how many of ten people chose each (Barsoum et al., 2016)."""
 

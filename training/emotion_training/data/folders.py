@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read images from class folders, either directly below the root or below a folder for each split."""
+"""Read images from class folders, directly in a folder or in a folder for each split."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ def _is_split(folder: Path) -> bool:
 
 
 def _split_folders(root: Path, ignore: Iterable[str]) -> list[tuple[Path, str]]:
-    """Return the parents of class folders with their usage; a single wrapping folder is entered."""
+    """Return the parents of class folders and their usage; enters a single outer folder."""
     inside = _folders(root, ignore)
     splits = [folder for folder in inside if _is_split(folder)]
     if splits:

@@ -30,7 +30,7 @@ class LandmarkPositions:
 
 
 def measure(images: np.ndarray, min_detection_score: float = 0.7) -> LandmarkPositions:
-    """Detect the face that fills each image, uint8 [N, S, S], and return its landmark positions."""
+    """Return where the landmarks of faces that fill the images, uint8 [N, S, S], are."""
     detector = BlazeFaceDetector(min_detection_score=min_detection_score)
     side = images.shape[1] - 2 * _MARGIN_PX
     landmarks = []

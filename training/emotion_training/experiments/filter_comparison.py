@@ -18,7 +18,7 @@ from emotion_training.evaluate.model_outputs import answers_of_all_heads
 from emotion_training.experiments.scoring import score_arms
 from emotion_training.experiments.variants import ARMS, Variant, folder_of, judges
 from emotion_training.files import write_json
-from emotion_training.filtering.apply import RECORD
+from emotion_training.filtering.filtered_dataset import RECORD
 from emotion_training.train.config import TrainingConfig, load_config
 from emotion_training.train.run_record import read_record
 

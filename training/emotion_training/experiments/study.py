@@ -15,7 +15,7 @@ from emotion_training.evaluate.model_outputs import answers_of_all_heads
 from emotion_training.experiments.filter_comparison import LAST
 from emotion_training.files import whole_folder, write_json
 from emotion_training.filtering import deepface_agreement
-from emotion_training.filtering.apply import carry_over
+from emotion_training.filtering.filtered_dataset import copy_without
 from emotion_training.train.config import load_config
 from emotion_training.train.epoch_log import read_epochs
 from emotion_training.train.run_record import read_record
@@ -43,12 +43,12 @@ def kept_dataset(dataset: Path, out: Path, weights: Path) -> Path:
     removed: set[str] = set()
     for name in ('train', 'validation'):
         split = load(dataset, name)
-        verdicts = deepface_agreement.judge(
+        verdicts = deepface_agreement.decide(
             split, lambda images: deepface_agreement.classify(images, weights)
         )
         removed |= {p for p, stays in zip(split.paths, verdicts.keep, strict=True) if not stays}
     with whole_folder(folder) as partial:
-        carry_over(dataset, partial, removed)
+        copy_without(dataset, partial, removed)
     return folder
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_training.data.dataset import Dataset
-from emotion_training.filtering.verdicts import Method, Verdicts
+from emotion_training.filtering.decisions import Decisions, Method
 
 
 @dataclass(frozen=True)
@@ -59,20 +59,20 @@ def judges(weights: Path | None, work: Path) -> dict[str, Method]:
     from emotion_training.filtering import confident_learning, deepface_agreement, out_of_fold
     from emotion_training.filtering import votes as crowd
 
-    def deepface(data: Dataset) -> Verdicts:
+    def deepface(data: Dataset) -> Decisions:
         path = deepface_agreement.find_weights(weights)
-        return deepface_agreement.judge(
+        return deepface_agreement.decide(
             data,
             lambda images: deepface_agreement.classify(images, path),
             deepface_agreement.describe(path),
         )
 
-    def confident(data: Dataset) -> Verdicts:
-        return confident_learning.judge(
+    def confident(data: Dataset) -> Decisions:
+        return confident_learning.decide(
             data, lambda images: out_of_fold.predict(images, work, epochs=_FOLD_EPOCHS)
         )
 
-    votes = _once(crowd.judge)
+    votes = _once(crowd.decide)
     return {
         'votes': votes,
         'deepface': _once(deepface),
@@ -83,9 +83,9 @@ def judges(weights: Path | None, work: Path) -> dict[str, Method]:
 
 def _once(judge: Method) -> Method:
     """Return a judge that remembers its verdicts: an experiment asks about one split only."""
-    said: list[Verdicts] = []
+    said: list[Decisions] = []
 
-    def remembered(data: Dataset) -> Verdicts:
+    def remembered(data: Dataset) -> Decisions:
         if not said:
             said.append(judge(data))
         return said[0]
@@ -93,7 +93,7 @@ def _once(judge: Method) -> Method:
     return remembered
 
 
-def as_many(data: Dataset, keep: np.ndarray, seed: int = 1) -> Verdicts:
+def as_many(data: Dataset, keep: np.ndarray, seed: int = 1) -> Decisions:
     """
     Keep as many images of each class as `keep` does, drawn at random: the control for their number.
 
@@ -108,7 +108,7 @@ def as_many(data: Dataset, keep: np.ndarray, seed: int = 1) -> Verdicts:
         rows = np.flatnonzero(data.labels == label)
         drawn[rng.choice(rows, int(keep[rows].sum()), replace=False)] = True
     words = {True: 'drawn', False: 'not drawn'}
-    return Verdicts(
+    return Decisions(
         'as-many-as-votes',
         f'drawn at random, as many of each class as the votes keep, seed {seed}',
         drawn,
@@ -130,7 +130,7 @@ def folder_of(
         known: returns the judges by name.
 
     """
-    from emotion_training.filtering.apply import filter_dataset
+    from emotion_training.filtering.filtered_dataset import filter_dataset
 
     if not arm.methods:
         return dataset

@@ -1,9 +1,10 @@
-"""Ways to tell which training images to keep, one module a method; nothing here changes a dataset."""
+# SPDX-License-Identifier: Apache-2.0
+"""Filter the training split by label quality, one module for each method."""
 
 METHODS = ('deepface', 'votes', 'confident-learning')
 
 AGREEMENTS = ('plurality', 'majority', 'soft')
-"""How much of the crowd must name the label; see `votes.judge`."""
+"""Rules by which the FER+ votes must name the label; see `votes.decide`."""
 
 PRUNINGS = ('prune_by_noise_rate', 'prune_by_class', 'both', 'confident_learning')
-"""Which candidates cleanlab removes; `filter_by` of its find_label_issues."""
+"""Values of `filter_by` of cleanlab's find_label_issues."""

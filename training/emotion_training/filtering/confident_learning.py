@@ -1,25 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
 """Find wrong labels by confident learning (Northcutt et al., 2021), with cleanlab."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from emotion_perception.emotions import EMOTIONS
 from emotion_training.data.dataset import Dataset
 from emotion_training.filtering import PRUNINGS
-from emotion_training.filtering.verdicts import FilterError, Verdicts
+from emotion_training.filtering.decisions import Decisions, FilterError, prediction_reasons
 
 
-def judge(
+def decide(
     data: Dataset, predict: Callable[[Dataset], np.ndarray], prune: str = PRUNINGS[0]
-) -> Verdicts:
+) -> Decisions:
     """
-    Remove what cleanlab takes for a wrong label.
+    Remove the label issues that cleanlab finds.
 
     Args:
         data: a split.
-        predict: gives the probabilities of networks that did not learn from the image they
-            judge, float [N, 7].
+        predict: returns out-of-fold probabilities, float [N, 7].
         prune: one of `PRUNINGS`.
 
     Raises:
@@ -32,26 +31,20 @@ def judge(
         raise FilterError(f'confident-learning: {prune!r} is none of {", ".join(PRUNINGS)}')
     present = np.unique(data.labels)
     if len(present) < 2:
-        raise FilterError('confident-learning: train holds one class only; there is no other')
+        raise FilterError('confident-learning: train contains only one class; two are needed')
     probabilities = predict(data)
-    # cleanlab wants labels without gaps: classes that have no image take no part
-    shares = probabilities[:, present]
-    shares = shares / np.maximum(shares.sum(1, keepdims=True), 1e-12)
+    # cleanlab requires labels without gaps, so classes without images are removed
+    of_present = probabilities[:, present]
+    of_present = of_present / np.maximum(of_present.sum(1, keepdims=True), 1e-12)
     wrong = find_label_issues(
-        np.searchsorted(present, data.labels), shares, filter_by=prune, n_jobs=1
+        np.searchsorted(present, data.labels), of_present, filter_by=prune, n_jobs=1
     )
     best = probabilities.argmax(1)
-    reasons = tuple(
-        f'out of fold: {EMOTIONS[answer]} {row[answer]:.2f}'
-        + ('' if answer == label else f', {EMOTIONS[label]} {row[label]:.2f}')
-        for label, answer, row in zip(data.labels, best, probabilities, strict=True)
-    )
-    accuracy = float((best == data.labels).mean())
-    return Verdicts(
+    return Decisions(
         'confident-learning',
-        f'{prune}; the networks name {accuracy:.1%} of the labels',
+        f'{prune}; the networks predict {(best == data.labels).mean():.1%} of the labels',
         ~wrong,
-        reasons,
+        prediction_reasons(data, probabilities, 'out of fold'),
         best,
         probabilities,
     )

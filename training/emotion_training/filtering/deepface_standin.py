@@ -1,11 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """
-A stand-in for the weights of DeepFace's emotion network, for machines where those cannot be had.
+Train stand-in weights for DeepFace's emotion network, where the original weights are unavailable.
 
-The same layers as deepface 0.0.103 builds them (`deepface/models/demography/tf/Emotion.py`, MIT),
-trained on a dataset's training split with its own labels, in a file that the real library loads.
-It is not DeepFace's network: what rests on it says so, and the file says so to `filter`.
+The layers are those of deepface 0.0.103, trained on a dataset's training split and its own labels.
+The real library loads the file. The file is marked, so that `filter` reports a stand-in.
 
-python -m emotion_training.filtering.deepface_standin DATASET --out facial_expression_model_weights.h5
+python -m emotion_training.filtering.deepface_standin DATASET --out WEIGHTS.h5
 """
 
 import argparse
@@ -14,47 +14,77 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS, FER2013_CODES
-from emotion_training.filtering.deepface_agreement import STAND_IN
-from emotion_training.filtering.deepface_network import network
+from emotion_training.files import atomic_path
 
-_TO_DEEPFACE = [EMOTIONS.index(name) for name in FER2013_CODES]
-"""DeepFace's seven outputs are in the order of FER2013's codes."""
+STAND_IN = 'emotion_training_stand_in'
+"""HDF5 attribute that marks stand-in weights; its value says how they were trained."""
+
+
+def build_network(keras: ModuleType) -> Any:
+    """
+    Return DeepFace's emotion network with random weights.
+
+    The input is float32 [N, 48, 48, 1] in 0..1, the output probabilities [N, 7]. The layers are those of deepface 0.0.103, `deepface/models/demography/tf/Emotion.py` (MIT).
+    The probabilities are in the order of FER2013_CODES.
+
+    Args:
+        keras: the module keras, or tf_keras, which deepface uses.
+
+    """
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((48, 48, 1)),
+            layers.Conv2D(64, 5, activation='relu'),
+            layers.MaxPooling2D(5, strides=2),
+            layers.Conv2D(64, 3, activation='relu'),
+            layers.Conv2D(64, 3, activation='relu'),
+            layers.AveragePooling2D(3, strides=2),
+            layers.Conv2D(128, 3, activation='relu'),
+            layers.Conv2D(128, 3, activation='relu'),
+            layers.AveragePooling2D(3, strides=2),
+            layers.Flatten(),
+            layers.Dense(1024, activation='relu'),
+            layers.Dropout(0.2),
+            layers.Dense(1024, activation='relu'),
+            layers.Dropout(0.2),
+            layers.Dense(7, activation='softmax'),
+        ],
+        name='deepface_stand_in',
+    )
 
 
 def save(model, out: Path, note: str) -> None:
     """
-    Write the weights of `model` as the HDF5 file that deepface loads, marked as a stand-in.
+    Write the weights of `model` as an HDF5 file that deepface loads, marked as a stand-in.
 
     Args:
-        model: of `network`.
-        out: the file; its folder is made.
-        note: how it came about; `filter` repeats it.
+        model: result of `build_network`.
+        out: the file; its folder is created.
+        note: how the weights were made; `filter` repeats it.
 
     """
     import h5py
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + '.partial')
-    with tempfile.TemporaryDirectory() as folder:
-        whole = Path(folder) / 'model.h5'
-        model.save(whole)
-        with h5py.File(whole) as source, h5py.File(partial, 'w') as target:
+    with tempfile.TemporaryDirectory() as folder, atomic_path(out) as partial:
+        complete = Path(folder) / 'model.h5'
+        model.save(complete)
+        with h5py.File(complete) as source, h5py.File(partial, 'w') as target:
             weights = source['model_weights']
             for name in weights:
                 weights.copy(name, target)
-            for name, value in weights.attrs.items():
-                target.attrs[name] = value
-            target.attrs[STAND_IN] = note
-    os.replace(partial, out)
+            target.attrs.update({**weights.attrs, STAND_IN: note})
 
 
 def train(dataset: Path, out: Path, epochs: int, seed: int = 1) -> float:
     """
-    Train the stand-in on ``dataset/train``; interrupted and started again it goes on.
+    Train the stand-in on ``dataset/train``; an interrupted training is resumed.
 
     Returns:
         Its accuracy on ``dataset/validation``, 0..1.
@@ -65,12 +95,13 @@ def train(dataset: Path, out: Path, epochs: int, seed: int = 1) -> float:
     from emotion_training.data.dataset import load
 
     keras.utils.set_random_seed(seed)
+    code_of_label = np.array([FER2013_CODES.index(name) for name in EMOTIONS])
     splits = {}
     for name in ('train', 'validation'):
         split = load(dataset, name)
-        codes = np.argsort(_TO_DEEPFACE)[split.labels]
-        splits[name] = split.images[..., None].astype(np.float32) / 255, codes
-    model = network(keras)
+        faces = split.images[..., None].astype(np.float32) / 255
+        splits[name] = faces, code_of_label[split.labels]
+    model = build_network(keras)
     model.compile(
         keras.optimizers.Adam(1e-3), 'sparse_categorical_crossentropy', metrics=['accuracy']
     )
@@ -88,14 +119,14 @@ def train(dataset: Path, out: Path, epochs: int, seed: int = 1) -> float:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Train a stand-in and print where it lies."""
+    """Train a stand-in and print its path."""
     os.environ.setdefault('KERAS_BACKEND', 'tensorflow')
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
     parser = argparse.ArgumentParser(
         prog='python -m emotion_training.filtering.deepface_standin',
         description="Train a stand-in for DeepFace's emotion weights.",
     )
-    parser.add_argument('dataset', type=Path, help='folder that build made')
+    parser.add_argument('dataset', type=Path, help='folder made by build')
     parser.add_argument('--out', type=Path, required=True, help='weights file to write (.h5)')
     parser.add_argument('--epochs', type=int, default=8)
     args = parser.parse_args(argv)

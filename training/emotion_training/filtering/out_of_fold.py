@@ -1,29 +1,28 @@
-"""ValidationCallback each image with a network that never saw it: train on all folds but one, answer for that one."""
+# SPDX-License-Identifier: Apache-2.0
+"""Predict each image with a network that was trained on the other folds."""
 
 import hashlib
 import json
-import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_training.data.augmentation import Augmentation
 from emotion_training.data.dataset import Dataset
-from emotion_training.filtering.verdicts import FilterError
+from emotion_training.filtering import predictions
+from emotion_training.filtering.decisions import FilterError
 
 _NETWORK: dict[str, Any] = {'stem': 8, 'widths': (16, 32, 64, 128), 'depths': (1, 1, 1, 1)}
-_LARGEST_BATCH = 128
+_MAX_BATCH = 128
 _PEAK_RATE = 2e-3
-_AUGMENTATION = Augmentation(degrade=0.0)
+_AUGMENTATION = Augmentation(corrupt=0.0)
 
 
 def assign_folds(data: Dataset, folds: int, seed: int) -> np.ndarray:
     """
-    Return the fold of each image, int [N], balanced by class; pixel-identical images share one.
+    Return the fold of each image, int [N], stratified by class; exact duplicates share a fold.
 
     Raises:
         FilterError: if a class has fewer different images than there are folds.
@@ -54,65 +53,61 @@ def predict(
     """
     Return out-of-fold probabilities, float32 [N, 7].
 
-    The answers for a fold are saved in `work` as soon as they exist; started again with the same
-    images and arguments, only the missing ones are made.
+    The predictions of a completed fold are saved in `work`; a second call with the same images
+    and arguments trains the missing folds only.
 
     Args:
-        data: the split.
-        work: a folder for the folds' answers.
+        data: a split.
+        work: folder for the predictions of the folds.
         folds: number of trainings.
-        epochs: of each.
+        epochs: epochs of each training.
         seed: of the folds, the weights, the order and the augmentation.
 
     """
     if epochs < 1:
         raise FilterError(f'confident-learning: {epochs} epochs; at least 1 is needed')
     assigned = assign_folds(data, folds, seed)
-    key = _fingerprint(data, folds, epochs, seed)
+    recipe = [folds, epochs, seed, _NETWORK, _MAX_BATCH, _PEAK_RATE, repr(_AUGMENTATION)]
+    content = '\n'.join([json.dumps(recipe), *data.digests, *map(str, data.labels)])
+    key = hashlib.sha256(content.encode()).hexdigest()[:12]
     probabilities = np.zeros((len(data), len(EMOTIONS)), np.float32)
     for fold in range(folds):
-        held_out = assigned == fold
-        path = work / f'fold-{fold}.npz'
-        answers = _saved(path, key)
-        if answers is None:
-            answers = _answer(data, held_out, epochs, seed + fold, f'fold {fold + 1} of {folds}')
-            work.mkdir(parents=True, exist_ok=True)
-            partial = work / f'partial-{fold}.npz'
-            np.savez(partial, key=np.array(key), answers=answers)
-            os.replace(partial, path)
-        probabilities[held_out] = answers
+        held_out = data.subset(assigned == fold)
+        path = work / f'{key}-fold-{fold}.npz'
+        try:
+            found = predictions.read(path, held_out)
+        except FilterError:  # missing or damaged
+            name = f'fold {fold + 1} of {folds}'
+            train = data.subset(assigned != fold)
+            found = fit_and_predict(train, held_out, epochs, seed + fold, name)
+            predictions.save(path, held_out, found)
+        probabilities[assigned == fold] = found
     return probabilities
 
 
-def _fingerprint(data: Dataset, folds: int, epochs: int, seed: int) -> str:
-    recipe = json.dumps(
-        [folds, epochs, seed, _NETWORK, _LARGEST_BATCH, _PEAK_RATE, repr(_AUGMENTATION)]
-    )
-    content = '\n'.join([recipe, *data.digests, *map(str, data.labels)])
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _saved(path: Path, key: str) -> np.ndarray | None:
-    if not path.exists():
-        return None
-    try:
-        with np.load(path) as stored:
-            return stored['answers'] if str(stored['key']) == key else None
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile):
-        return None  # what is there is damaged, or none of ours: made anew
-
-
-def _answer(data: Dataset, held_out: np.ndarray, epochs: int, seed: int, name: str) -> np.ndarray:
-    """Train on the rest and return the probabilities of the held-out images, flip averaged."""
+def fit_and_predict(
+    train: Dataset, held_out: Dataset, epochs: int, seed: int, name: str
+) -> np.ndarray:
+    """Train a network on `train` and return the probabilities of `held_out`, float32 [N, 7]."""
     import keras
+    from scipy.special import softmax
+    from tqdm.keras import TqdmCallback
 
+    from emotion_training.data.batches import AugmentedBatches
     from emotion_training.models.networks import expression_net
+    from emotion_training.train.config import TrainingConfig
 
     keras.utils.set_random_seed(seed)
     network = expression_net(**_NETWORK)
-    model = keras.Model(network.input, network.output['fer2013'])
-    images, labels = data.images[~held_out], data.labels[~held_out]
-    batches = _batches(images, labels, seed)
+    model = keras.Model(network.input, {'fer2013': network.output['fer2013']})
+    config = TrainingConfig(
+        name='fold',
+        network='expression_net',
+        batch_size=min(_MAX_BATCH, max(1, len(train) // 8)),
+        augmentation=_AUGMENTATION,
+        seed=seed,
+    )
+    batches = AugmentedBatches(train, config, ('fer2013',))
     steps = len(batches)
     rate = keras.optimizers.schedules.CosineDecay(
         _PEAK_RATE / 10, max(1, steps * (epochs - 1)), 0.01,
@@ -120,61 +115,16 @@ def _answer(data: Dataset, held_out: np.ndarray, epochs: int, seed: int, name: s
     )  # fmt: skip
     model.compile(
         keras.optimizers.AdamW(rate, weight_decay=0.02),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        {'fer2013': keras.losses.CategoricalCrossentropy(from_logits=True)},
     )
-    with tqdm(total=epochs * steps, unit='batch', desc=name) as bar:
-        model.fit(
-            batches,
-            epochs=epochs,
-            verbose=0,
-            callbacks=[
-                keras.callbacks.LambdaCallback(
-                    on_train_batch_end=lambda _, logs: bar.update(),
-                    on_epoch_begin=lambda epoch, _: batches.start_epoch(epoch),
-                    on_epoch_end=lambda _, logs: bar.set_postfix(loss=f'{logs["loss"]:.3f}'),
-                )
-            ],
-        )
-    return _ask(model, data.images[held_out][..., None])
-
-
-def _ask(model, faces: np.ndarray, size: int = 512) -> np.ndarray:
-    """Return the probabilities of uint8 [N, 48, 48, 1], each averaged with its mirror image's."""
-    import keras
-
-    answers = []
-    for at in range(0, len(faces), size):
-        batch = faces[at : at + size].astype(np.float32)
-        both = (model(one, training=False) for one in (batch, batch[:, :, ::-1]))
-        answers.append(
-            np.mean([keras.ops.convert_to_numpy(keras.ops.softmax(one)) for one in both], axis=0)
-        )
-    return np.concatenate(answers)
-
-
-def _batches(images: np.ndarray, labels: np.ndarray, seed: int):
-    import keras
-
-    size = min(_LARGEST_BATCH, max(1, len(images) // 8))
-
-    class Batches(keras.utils.PyDataset):
-        """Shuffled, augmented batches; the same for the same seed and epoch."""
-
-        def __init__(self):
-            super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
-            self.start_epoch(0)
-
-        def start_epoch(self, epoch: int) -> None:
-            self._epoch = epoch
-            self._order = np.random.default_rng((seed, epoch)).permutation(len(images))
-
-        def __len__(self) -> int:
-            return len(images) // size
-
-        def __getitem__(self, index: int):
-            rows = self._order[index * size : (index + 1) * size]
-            rng = np.random.default_rng((seed, self._epoch, index))
-            faces = _AUGMENTATION(images[rows], rng)
-            return faces[..., None].astype(np.float32), labels[rows]
-
-    return Batches()
+    start_epoch = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, _: batches.start_epoch(epoch)
+    )
+    progress = TqdmCallback(desc=name)
+    model.fit(batches, epochs=epochs, verbose=0, callbacks=[start_epoch, progress])
+    faces = held_out.images[..., None].astype(np.float32)
+    both = [
+        model.predict(view, batch_size=512, verbose=0)['fer2013']
+        for view in (faces, faces[:, :, ::-1])
+    ]
+    return softmax(both, axis=-1).mean(0).astype(np.float32)

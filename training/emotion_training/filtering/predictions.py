@@ -1,6 +1,6 @@
-"""Probabilities for the images of a split, in a file that knows which images they are for."""
+# SPDX-License-Identifier: Apache-2.0
+"""Files of predictions that can be matched to the images they were made for."""
 
-import os
 import zipfile
 from pathlib import Path
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_training.data.dataset import Dataset
-from emotion_training.filtering.verdicts import FilterError
+from emotion_training.files import atomic_path
+from emotion_training.filtering.decisions import FilterError
 
 _ARRAYS = ('paths', 'sha256', 'labels', 'probabilities')
 
@@ -19,27 +20,26 @@ def save(path: Path, data: Dataset, probabilities: np.ndarray) -> None:
 
     Args:
         path: ends in .npz.
-        data: the split.
+        data: a split.
         probabilities: float [N, 7] in the order of EMOTIONS.
 
     """
-    partial = path.with_name('partial-' + path.name)
-    np.savez_compressed(
-        partial,
-        paths=np.array(data.paths),
-        sha256=data.digests,
-        labels=np.array(EMOTIONS),
-        probabilities=probabilities.astype(np.float32),
-    )
-    os.replace(partial, path)
+    with atomic_path(path) as partial:
+        np.savez_compressed(
+            partial,
+            paths=np.array(data.paths),
+            sha256=data.digests,
+            labels=np.array(EMOTIONS),
+            probabilities=probabilities.astype(np.float32),
+        )
 
 
 def read(path: Path, data: Dataset) -> np.ndarray:
     """
-    Return the probabilities of the images of `data`, float32 [N, 7]; the file may hold more.
+    Return the probabilities of the images of `data`, float32 [N, 7]; the file may contain more.
 
     Raises:
-        FilterError: if the file is none of ours, lacks an image or was made from other pixels.
+        FilterError: if the file is invalid, lacks an image or was made from other pixels.
 
     """
     if not path.is_file():
@@ -58,21 +58,19 @@ def read(path: Path, data: Dataset) -> np.ndarray:
         raise FilterError(
             f'{path}: labels are {list(arrays["labels"])}, expected {list(EMOTIONS)}'
         )
-    probabilities = arrays['probabilities']
-    if probabilities.shape != (len(arrays['paths']), len(EMOTIONS)):
-        raise FilterError(
-            f'{path}: probabilities have the shape {probabilities.shape}, '
-            f'expected {(len(arrays["paths"]), len(EMOTIONS))}'
-        )
+    shape = arrays['probabilities'].shape
+    expected = len(arrays['paths']), len(EMOTIONS)
+    if shape != expected:
+        raise FilterError(f'{path}: probabilities have the shape {shape}, expected {expected}')
     rows = {str(name): row for row, name in enumerate(arrays['paths'])}
     for name, digest in zip(data.paths, data.digests, strict=True):
         if name not in rows:
             raise FilterError(f'{path} has no row for {name}')
         if str(arrays['sha256'][rows[name]]) != digest:
             raise FilterError(f'{path}: {name} had other pixels when these predictions were made')
-    found = probabilities[[rows[name] for name in data.paths]].astype(np.float32)
-    wrong = ~(np.isfinite(found).all(1) & (found >= 0).all(1) & (np.abs(found.sum(1) - 1) < 0.01))
-    if wrong.any():
-        name = data.paths[int(wrong.argmax())]
-        raise FilterError(f'{path}: the row of {name} is not a set of probabilities')
+    found = arrays['probabilities'][[rows[name] for name in data.paths]].astype(np.float32)
+    valid = np.isfinite(found).all(1) & (found >= 0).all(1) & (np.abs(found.sum(1) - 1) < 0.01)
+    if not valid.all():
+        name = data.paths[int(valid.argmin())]
+        raise FilterError(f'{path}: the row of {name} does not contain probabilities')
     return found

@@ -1,4 +1,5 @@
-"""Keep images whose label the ten people of FER+ see too (Barsoum et al., 2016)."""
+# SPDX-License-Identifier: Apache-2.0
+"""Keep images whose label the ten FER+ annotators agree with (Barsoum et al., 2016)."""
 
 import numpy as np
 
@@ -6,29 +7,27 @@ from emotion_perception.emotions import EMOTIONS
 from emotion_training.data.dataset import Dataset
 from emotion_training.data.fer2013 import VOTE_COLUMNS
 from emotion_training.filtering import AGREEMENTS
-from emotion_training.filtering.verdicts import FilterError, Verdicts
+from emotion_training.filtering.decisions import Decisions, FilterError
 
 _COLUMN_OF_LABEL = np.array([VOTE_COLUMNS.index(name) for name in EMOTIONS])
 _UNCLEAR = [VOTE_COLUMNS.index('unknown'), VOTE_COLUMNS.index('NF')]
-_WORDS = tuple(
-    {'unknown': 'cannot tell', 'NF': 'no face'}.get(name, name) for name in VOTE_COLUMNS
-)
+_TEXT = [{'unknown': 'cannot tell', 'NF': 'no face'}.get(name, name) for name in VOTE_COLUMNS]
 
 
-def judge(
+def decide(
     data: Dataset, agreement: str = 'plurality', min_share: float = 0.3, keep_unclear: bool = False
-) -> Verdicts:
+) -> Decisions:
     """
-    ValidationCallback images by their votes; every one of the ten answers counts as an answer.
+    Decide by the votes; all ten vote columns count.
 
     Args:
         data: a split with votes.
-        agreement: ``plurality``: no other answer has more votes than the label (a tie stays);
-            ``majority``: more than half of the people name the label; ``soft``: at least
-            `min_share` of them do, whatever the others say.
-        min_share: for ``soft``, 0..1.
-        keep_unclear: keep images of which more than half say "cannot tell" or "no face", where
-            the agreement allows it; else they go.
+        agreement: ``plurality``: no other column has more votes than the label (ties are kept);
+            ``majority``: the label has more than half of the votes; ``soft``: the label has at
+            least `min_share` of the votes.
+        min_share: minimum fraction for ``soft``, 0..1.
+        keep_unclear: also keep images with more than half of the votes for "cannot tell" and "no
+            face", if the agreement allows it.
 
     Raises:
         FilterError: if the split has no votes or an option is out of range.
@@ -43,13 +42,11 @@ def judge(
     if not 0 < min_share <= 1:
         raise FilterError(f'votes: min-share is {min_share}, expected above 0 and at most 1')
     votes = data.votes.astype(int)
-    rows = np.arange(len(votes))
-    total = votes.sum(1)
-    own = votes[rows, _COLUMN_OF_LABEL[data.labels]]
+    rows, columns = np.arange(len(votes)), _COLUMN_OF_LABEL[data.labels]
+    total, own = votes.sum(1), votes[rows, columns]
     others = votes.copy()
-    others[rows, _COLUMN_OF_LABEL[data.labels]] = -1
-    rival = others.argmax(1)
-    rival_votes = others[rows, rival]
+    others[rows, columns] = -1
+    rival, rival_votes = others.argmax(1), others.max(1)
     keep = {
         'plurality': own >= np.maximum(rival_votes, 1),
         'majority': own * 2 > total,
@@ -60,26 +57,21 @@ def judge(
         keep = keep & ~unclear
     seven = votes[:, _COLUMN_OF_LABEL]
     named = (seven.max(1) > 0) & (seven.max(1) == votes.max(1))
-    reasons = tuple(
-        _reason(EMOTIONS[label], int(mine), int(all_), _WORDS[other], int(theirs), vague)
-        for label, mine, all_, other, theirs, vague in zip(
-            data.labels, own, total, rival, rival_votes, unclear & ~keep, strict=True
-        )
-    )
+    columns_of_reasons = (data.labels, own, total, rival, rival_votes, unclear & ~keep)
     rule = f'soft, at least {min_share:g} of the votes' if agreement == 'soft' else agreement
-    return Verdicts(
+    return Decisions(
         'votes',
         rule + (', unclear images kept' if keep_unclear else ''),
         keep,
-        reasons,
+        tuple(_reason(*row) for row in zip(*columns_of_reasons, strict=True)),
         np.where(named, seven.argmax(1), -1),
     )
 
 
-def _reason(label: str, own: int, total: int, rival: str, theirs: int, unclear: bool) -> str:
+def _reason(label: int, own: int, total: int, rival: int, rival_votes: int, unclear: bool) -> str:
     if not total:
-        return 'nobody voted'
-    said = f'{own} of {total} say {label}'
+        return 'no votes'
+    text = f'{own} of {total} say {EMOTIONS[label]}'
     if unclear:
-        return f'most cannot tell or see no face; {said}'
-    return f'{said}, {theirs} {rival}' if theirs else said
+        return f'most cannot tell or see no face; {text}'
+    return f'{text}, {rival_votes} {_TEXT[rival]}' if rival_votes else text

@@ -97,7 +97,7 @@ def _tensors(batches: AugmentedBatches) -> Iterator[tuple]:
             drawn = waiting.pop(0).result()
             if index + _AHEAD < count:
                 waiting.append(pool.submit(batches.draw, index + _AHEAD))
-            faces, *rest = batches.taught(drawn)
+            faces, *rest = batches.distill(drawn)
             yield (
                 images_first(faces),
                 *(

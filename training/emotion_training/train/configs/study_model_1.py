@@ -8,7 +8,7 @@ The study names batch size, number of layers, pooling, activation and optimizer;
 and the answer.
 """
 
-from emotion_training.data.augmentation import GENERATOR
+from emotion_training.data.augmentation import IMAGE_DATA_GENERATOR
 from emotion_training.train.config import TrainingConfig
 
 config = TrainingConfig(
@@ -27,5 +27,5 @@ config = TrainingConfig(
     warmup_epochs=None,
     ema=0.0,
     label_smoothing=0.0,
-    augmentation=GENERATOR,
+    augmentation=IMAGE_DATA_GENERATOR,
 )

@@ -4,7 +4,7 @@ Model 2 of the founding study: five convolutions, max pooling, batch normalizati
     emotion-training train study_model_2 DATASET --out runs/study_model_2
 """
 
-from emotion_training.data.augmentation import GENERATOR
+from emotion_training.data.augmentation import IMAGE_DATA_GENERATOR
 from emotion_training.train.config import Plateau, TrainingConfig
 
 config = TrainingConfig(
@@ -19,5 +19,5 @@ config = TrainingConfig(
     ema=0.0,
     label_smoothing=0.0,
     plateau=Plateau(factor=0.2, patience=3, min_delta=0.001),
-    augmentation=GENERATOR,
+    augmentation=IMAGE_DATA_GENERATOR,
 )

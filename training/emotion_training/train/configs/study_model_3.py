@@ -7,7 +7,7 @@ The study reports 72.82 % training and 69.82 % validation accuracy, loss 0.7481 
 label DeepFace agreed with.
 """
 
-from emotion_training.data.augmentation import GENERATOR
+from emotion_training.data.augmentation import IMAGE_DATA_GENERATOR
 from emotion_training.train.config import Plateau, TrainingConfig
 
 config = TrainingConfig(
@@ -29,5 +29,5 @@ config = TrainingConfig(
     label_smoothing=0.0,
     plateau=Plateau(factor=0.2, patience=3, min_delta=0.001),
     early_stopping=3,
-    augmentation=GENERATOR,
+    augmentation=IMAGE_DATA_GENERATOR,
 )
