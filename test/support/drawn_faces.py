@@ -1,4 +1,5 @@
-"""Seven kinds of face, drawn; no picture of anybody."""
+# SPDX-License-Identifier: Apache-2.0
+"""Drawn faces for tests, and datasets made of them."""
 
 import csv
 
@@ -52,3 +53,9 @@ def write_fer2013(folder, rows):
                 (usage, 'fer.png', *(8 if name == label else 0 for name in VOTE_COLUMNS[:-1]), 2)
             )
     return pixels, votes
+
+
+def read_rows(path):
+    """Return the rows of a csv file as dicts."""
+    with path.open(newline='') as stream:
+        return list(csv.DictReader(stream))

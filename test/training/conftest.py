@@ -1,4 +1,5 @@
-"""A small dataset that the tests draw themselves: seven kinds of face, no picture of anybody."""
+# SPDX-License-Identifier: Apache-2.0
+"""A small dataset of drawn faces, built once a session."""
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def drawn_csv(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def data(drawn_csv, tmp_path_factory):
-    """Return the folder of a dataset built of them; no test changes it."""
+    """Return the folder of a dataset built from them; tests must not change it."""
     folder = tmp_path_factory.mktemp('built') / 'data'
     build(read_fer2013(*drawn_csv), folder)
     return folder
