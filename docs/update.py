@@ -1,6 +1,8 @@
-"""Write the generated parts of the documents anew: from the code, and from the records of measurements."""
+# SPDX-License-Identifier: Apache-2.0
+"""Fill the generated parts of the documents from the code and from docs/lab/records."""
 
 import contextlib
+import copy
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -12,11 +14,7 @@ from emotion_perception import cli
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.ros.parameters import PARAMETERS
 from emotion_training.evaluate import corruption_scores, model_card, scene_scores
-from emotion_training.experiments.experiment_tables import (
-    filtering_table,
-    models_table,
-    study_table,
-)
+from emotion_training.experiments import experiment_tables
 from emotion_training.train.epoch_log import read_epochs, training_record
 from fuzz import tables as fuzz_tables
 from stress.faults import tables as faults_tables
@@ -24,13 +22,42 @@ from stress.soak import tables as soak_tables
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / 'docs' / 'lab' / 'records'
-BEFORE = ('teacher', 'taught', 'loose', 'large')
-"""Trainings that came before the packaged model's own."""
+
+RECORDED_NAMES = {'taught': 'distilled', 'loose': 'loose_crop'}
+"""Names of trainings in the records -> their names today."""
+
+EARLIER_TRAININGS = ('teacher', 'taught', 'loose', 'large')
+"""Trainings before the packaged model's own, as the records name them."""
+
+
+def current_name(recorded: str) -> str:
+    """Return today's name of a training in the records."""
+    return RECORDED_NAMES.get(recorded, recorded)
+
+
+def record(name: str) -> Any:
+    """Return the json record of a measurement."""
+    return json.loads((RECORDS / f'{name}.json').read_text())
+
+
+def model_metadata() -> dict[str, Any]:
+    """Return the json beside the packaged model."""
+    return json.loads(DEFAULT_MODEL.with_suffix('.json').read_text())
+
+
+def machine(name: str = 'performance') -> str:
+    """Return one sentence about the machine that a record was measured on."""
+    m = record(name)['machine']
+    return (
+        f'Measured on {m["cores"]} cores of an {m["processor"]}, Python {m["python"]}, '
+        f'NumPy {m["numpy"]}, OpenCV {m["opencv"]}, LiteRT {m["litert"]}; '
+        f'load average at the start {m["load_before"]}.'
+    )
 
 
 def parameter_table() -> str:
-    """Return the node's parameters as rows of a table."""
-    rows = ['| parameter | default | | |', '|---|---|---|---|']
+    """Return the parameters of the node as a table."""
+    rows = ['| parameter | default | live | description |', '|---|---|---|---|']
     for spec in PARAMETERS:
         default = f'`{spec.default}`' if spec.default != '' else 'empty'
         text = spec.description
@@ -38,12 +65,12 @@ def parameter_table() -> str:
             text += f' One of {", ".join(spec.choices)}.'
         if spec.bounds:
             text += f' {spec.bounds[0]:g} to {spec.bounds[1]:g}.'
-        rows.append(f'| `{spec.name}` | {default} | {"live" if spec.live else ""} | {text} |')
+        rows.append(f'| `{spec.name}` | {default} | {"yes" if spec.live else ""} | {text} |')
     return '\n'.join(rows)
 
 
 def model_scores() -> str:
-    """Return what `emotion-perception models` prints, without the path of this machine."""
+    """Return the output of `emotion-perception models` without the path of the file."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         cli.main(['models'])
@@ -51,92 +78,90 @@ def model_scores() -> str:
     return '\n'.join(['```', *lines, '```'])
 
 
-def record(name: str) -> Any:
-    """Return the results that a command left, as json."""
-    return json.loads((RECORDS / f'{name}.json').read_text())
-
-
-def description() -> dict[str, Any]:
-    """Return the json of the packaged model."""
-    return json.loads(DEFAULT_MODEL.with_suffix('.json').read_text())
-
-
 def training_cost() -> str:
-    """Return how long each of the trainings behind the packaged model took."""
-    told = {
-        path.stem.removesuffix('_epochs'): read_epochs(path)
-        for path in (
-            *(RECORDS / f'expression_{name}_epochs.csv' for name in BEFORE),
-            training_record(DEFAULT_MODEL),
-        )
+    """Return how long each training behind the packaged model took."""
+    logs = {
+        f'expression_{current_name(name)}': RECORDS / f'expression_{name}_epochs.csv'
+        for name in EARLIER_TRAININGS
     }
-    minutes = {name: rows[-1]['elapsed_s'] / 60 for name, rows in told.items()}
-    parts = [f'`{name}` {len(told[name])} passes in {minutes[name]:.0f} minutes' for name in told]
-    return (
-        f'Training took two x86-64 cores and no GPU, with a little other work beside it: {", ".join(parts)}; '
-        f'together {sum(minutes.values()) / 60:.1f} hours.'
-    )
+    logs[DEFAULT_MODEL.stem] = training_record(DEFAULT_MODEL)
+    rows = ['| training | epochs | minutes |', '|---|---|---|']
+    total_min = 0.0
+    for name, path in logs.items():
+        epochs = read_epochs(path)
+        minutes = epochs[-1]['elapsed_s'] / 60
+        total_min += minutes
+        rows.append(f'| `{name}` | {len(epochs)} | {minutes:.0f} |')
+    return '\n'.join([*rows, f'| together |  | {total_min:.0f} |'])
 
 
-def machine(name: str = 'performance') -> str:
-    """Return what the measurement of a record ran on, as a sentence."""
-    m = record(name)['machine']
-    return (
-        f'Measured on {m["cores"]} cores of an {m["processor"]}, Python {m["python"]}, NumPy {m["numpy"]}, '
-        f'OpenCV {m["opencv"]}, LiteRT {m["litert"]}; load before it began {m["load_before"]}.'
-    )
+def trainings_table() -> str:
+    """Return the scores of the successive trainings."""
+    scores = copy.deepcopy(record('tried'))
+    for model in scores['models']:
+        folder, _, file = model['name'].partition('/')
+        model['name'] = f'{current_name(folder)}/{file}'
+    return experiment_tables.models_table(scores)
+
+
+def loose_crop_table() -> str:
+    """Return the scores on loose crops of a training without them and of the packaged model."""
+    results = {
+        current_name(name): record(f'{name}_robustness')['corruptions'] for name in ('taught', 'net')
+    }
+    return corruption_scores.comparison(results, 'loose crop')
 
 
 def faults_report() -> str:
-    """Return what came of the faults."""
+    """Return the table of faults, the seed and the machine."""
     trials = record('faults')['trials']
     return f'{faults_tables.table(trials)}\n\n{faults_tables.seeds(trials)} {machine("faults")}'
 
 
 def soak_report() -> str:
-    """Return what the soak found."""
-    found = record('soak')
-    return f'{soak_tables.summary(found)}\n\n{soak_tables.table(found)}\n\n{machine("soak")}'
+    """Return the summary of the soak, its table and the machine."""
+    soak = record('soak')
+    return f'{soak_tables.summary(soak)}\n\n{soak_tables.table(soak)}\n\n{machine("soak")}'
 
 
-PERFORMANCE: dict[str, Callable[[], str]] = {
+Part = Callable[[], str]
+
+PERFORMANCE: dict[str, Part] = {
     'machine': machine,
     **{
-        name: lambda made=made: made(record('performance')) for name, made in tables.TABLES.items()
+        name: lambda make=make: make(record('performance')) for name, make in tables.TABLES.items()
     },
     'growth': lambda: growth.sentences(record('performance')['growth']),
-    'history': lambda: tables.history(record('history')),
 }
-PARTS: dict[str, dict[str, Callable[[], str]]] = {
+
+PARTS: dict[str, dict[str, Part]] = {
     'README.md': {
-        'parameters': parameter_table,
         'model': model_scores,
         'states': PERFORMANCE['states'],
+        'peers': PERFORMANCE['peers'],
     },
-    'docs/lab/experiments.md': {
-        'filtering': lambda: filtering_table(record('filtering')),
-        'tried': lambda: models_table(record('tried')),
-        'loose': lambda: corruption_scores.comparison(
-            {
-                'taught': record('taught_robustness')['corruptions'],
-                'net': record('net_robustness')['corruptions'],
-            },
-            'loose crop',
-        ),
-        'exports': lambda: models_table(record('exports')),
-        'balance': lambda: models_table(record('balance'), ('FER+ majority', 'FER+ all faces')),
-        'study': lambda: study_table(record('study')),
-    },
+    'docs/node.md': {'parameters': parameter_table},
     'docs/performance.md': PERFORMANCE,
     'docs/model_card.md': {
-        'facts': lambda: model_card.facts_table(description(), DEFAULT_MODEL.stat().st_size),
+        'facts': lambda: model_card.facts_table(model_metadata(), DEFAULT_MODEL.stat().st_size),
         'scores': lambda: model_card.scores_table(record('model_scores')),
         'classes': lambda: model_card.class_table(record('model_scores')),
-        'calibration': lambda: model_card.calibration_table(description()),
+        'calibration': lambda: model_card.calibration_table(model_metadata()),
         'coverage': lambda: model_card.coverage_table(record('model_scores')),
         'corruptions': lambda: corruption_scores.table(record('model_robustness')['corruptions']),
-        'training': training_cost,
         'scenes': lambda: scene_scores.table(record('model_robustness')['scenes']),
+        'training': training_cost,
+    },
+    'docs/lab/experiments.md': {
+        'filtering': lambda: experiment_tables.filtering_table(record('filtering')),
+        'trainings': trainings_table,
+        'loose crop': loose_crop_table,
+        'exports': lambda: experiment_tables.models_table(record('exports')),
+        'balance': lambda: experiment_tables.models_table(
+            record('balance'), ('FER+ majority', 'FER+ all faces')
+        ),
+        'study': lambda: experiment_tables.study_table(record('study')),
+        'history': lambda: tables.history(record('history')),
     },
     'docs/lab/reliability.md': {
         'faults': faults_report,
@@ -145,24 +170,34 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         'soak': soak_report,
     },
 }
-"""Documents, and what makes each of their generated parts."""
+"""Document -> name of a generated part -> the function that makes it."""
 
 
-def updated(text: str, parts: dict[str, Callable[[], str]]) -> str:
-    """Return a document's text with each generated part made anew."""
+def updated(text: str, parts: dict[str, Part]) -> str:
+    """
+    Return the text of a document with each generated part replaced.
+
+    Raises:
+        ValueError: if the document has no place for a part.
+
+    """
     for name, make in parts.items():
         begin, end = f'<!-- generated: {name} -->\n', '<!-- end -->'
         before, _, rest = text.partition(begin)
-        assert end in rest, f'there is no part {begin}'
+        if end not in rest:
+            raise ValueError(f'there is no part {begin.strip()} with {end} after it')
         text = before + begin + make() + '\n' + rest[rest.index(end) :]
     return text
 
 
 def documents() -> Iterator[tuple[Path, str]]:
-    """Return each document with the text that it should have."""
+    """Return the path of each document and the text that it should have."""
     for name, parts in PARTS.items():
         path = ROOT / name
-        yield path, updated(path.read_text(), parts)
+        try:
+            yield path, updated(path.read_text(), parts)
+        except ValueError as error:
+            raise ValueError(f'{name}: {error}') from None
 
 
 if __name__ == '__main__':
