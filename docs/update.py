@@ -107,7 +107,8 @@ def trainings_table() -> str:
 def loose_crop_table() -> str:
     """Return the scores on loose crops of a training without them and of the packaged model."""
     results = {
-        current_name(name): record(f'{name}_robustness')['corruptions'] for name in ('taught', 'net')
+        current_name(name): record(f'{name}_robustness')['corruptions']
+        for name in ('taught', 'net')
     }
     return corruption_scores.comparison(results, 'loose crop')
 
