@@ -162,7 +162,6 @@ PARTS: dict[str, dict[str, Part]] = {
             record('balance'), ('FER+ majority', 'FER+ all faces')
         ),
         'study': lambda: experiment_tables.study_table(record('study')),
-        'history': lambda: tables.history(record('history')),
     },
     'docs/lab/reliability.md': {
         'faults': faults_report,
