@@ -105,11 +105,12 @@ def peer(request):
 
 @pytest.fixture
 def start(_environment):
-    """Start nodes of this package by module name; each must end cleanly on SIGINT."""
+    """Start nodes, of `ros/` by module name or others; each must end cleanly on SIGINT."""
     with process_group() as group:
 
-        def start_module(module, *arguments, **options):
-            return group.start(f'emotion_perception.ros.{module}', *arguments, **options)
+        def start_module(name, *arguments, **options):
+            module = name if '.' in name else f'emotion_perception.ros.{name}'
+            return group.start(module, *arguments, **options)
 
         yield start_module
 

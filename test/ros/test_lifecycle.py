@@ -1,146 +1,144 @@
-"""Each transition of the node, driven from another process."""
+# SPDX-License-Identifier: Apache-2.0
+"""Each transition of the node, also those that fail."""
 
+import gc
 import shutil
-import subprocess
-import sys
+import weakref
 
 import pytest
+from rclpy.lifecycle import TransitionCallbackReturn
 
 from emotion_perception.classification import DEFAULT_MODEL
+from emotion_perception.pipeline import Pipeline
+from emotion_perception.ros import emotion_node
+from support.in_process import in_process_node
+from support.ros_peer import ERROR, OK
+
+SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
-def test_goes_through_every_state(start, peer, portrait_message):
-    node = start('ros.emotion_node')
-    assert peer.state() == 'unconfigured'
-    assert peer.transition('configure')
-    assert peer.state() == 'inactive'
-    assert peer.transition('activate')
-    assert peer.state() == 'active'
-    peer.wait_for_node()
-    assert len(peer.answer_to(portrait_message).faces) == 1
-    assert peer.transition('deactivate')
-    assert peer.state() == 'inactive'
-    assert peer.transition('cleanup')
+def test_goes_through_every_state_twice(node, peer, portrait_message):
+    node.setup(steps=())
     assert peer.state() == 'unconfigured'
     assert not peer.transition('activate')
-    assert node.running
-
-
-def test_works_again_after_a_second_round(start, peer, portrait_message):
-    start('ros.emotion_node', autostart='true')
     for _ in range(2):
+        for step, state in (('configure', 'inactive'), ('activate', 'active')):
+            assert peer.transition(step)
+            assert peer.state() == state
         peer.wait_for_node()
-        assert peer.answer_to(portrait_message).faces[0].face_id >= 1
-        for step in ('deactivate', 'cleanup', 'configure', 'activate'):
-            assert peer.transition(step), step
+        assert peer.process(portrait_message).faces[0].face_id == 1
+        for step, state in (('deactivate', 'inactive'), ('cleanup', 'unconfigured')):
+            assert peer.transition(step)
+            assert peer.state() == state
 
 
-def test_reads_no_image_while_inactive(start, peer, portrait_message):
-    start('ros.emotion_node', autostart='true')
-    peer.wait_for_node()
-    assert peer.transition('deactivate')
-    peer.until(lambda: not peer._images.get_subscription_count(), what='the subscription to go')
-    received = peer.status('no images are read')[1]['images received']
-    peer.send(portrait_message)
-    peer.spin(0.5)
-    assert not peer.arrays
-    assert peer.status('no images are read')[1]['images received'] == received
+def test_reads_no_image_unless_it_is_active(node, peer, portrait_message):
+    """There is no subscription to images, before activation and after it."""
+    node.setup(steps=())
+    publisher = peer.publisher()
+    for step in (None, 'configure', 'activate', 'deactivate', 'cleanup'):
+        if step:
+            assert peer.transition(step)
+        if step == 'activate':
+            peer.wait_for_node()
+            peer.process(portrait_message)
+            continue
+        peer.until(lambda: not publisher.get_subscription_count(), what='no subscription')
+        assert peer.node.count_subscribers('image') == 0
+        peer.send(portrait_message)
+    peer.wait_for_status(OK, state='unconfigured', images_received=1)
+    assert len(peer.arrays) == 1
 
 
 def test_brings_itself_up_with_autostart(start, peer):
-    start('ros.emotion_node', autostart='true')
+    start('emotion_node', autostart=True)
     peer.wait_for_node()
     assert peer.state() == 'active'
 
 
-def test_stays_up_without_its_model_and_recovers(start, peer, tmp_path, portrait_message):
-    missing = tmp_path / 'missing.tflite'
-    node = start('ros.emotion_node', autostart='true', model=missing)
-    status, _ = peer.status('cannot be configured')
-    assert status.level == b'\x02'
-    assert str(missing) in status.message
-    assert peer.state() == 'unconfigured'
-    assert not peer.transition('configure')
-    assert peer.set_parameter('model', '') == (True, '')
-    assert peer.transition('configure')
-    assert peer.transition('activate')
-    peer.wait_for_node()
-    assert peer.answer_to(portrait_message).faces[0].label == 'happiness'
-    assert node.output.count('there is no model file') == 2
-
-
-def test_refuses_a_corrupt_model_and_stays_up(start, peer, tmp_path):
+def corrupt_model(folder):
+    """Return a model with one byte changed."""
     for suffix in ('.tflite', '.json'):
-        shutil.copy(DEFAULT_MODEL.with_suffix(suffix), tmp_path)
-    model = tmp_path / DEFAULT_MODEL.name
-    damaged = bytearray(model.read_bytes())
-    damaged[len(damaged) // 2] ^= 0xFF
-    model.write_bytes(damaged)
-    start('ros.emotion_node', autostart='true', model=model)
-    assert 'sha256' in peer.status('cannot be configured')[0].message
-    assert peer.state() == 'unconfigured'
+        shutil.copy(DEFAULT_MODEL.with_suffix(suffix), folder)
+    model = folder / DEFAULT_MODEL.name
+    data = bytearray(model.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    model.write_bytes(data)
+    return model
 
 
-def test_refuses_a_detector_that_cannot_be_made(start, peer):
-    start('ros.emotion_node', autostart='true', detector='yunet')
-    message = peer.status('cannot be configured')[0].message
-    assert 'face_detection_yunet_2023mar.onnx' in message
-    assert peer.state() == 'unconfigured'
+def test_stays_up_where_it_cannot_be_configured_and_recovers(
+    node, peer, tmp_path, portrait_message
+):
+    missing = str(tmp_path / 'missing.tflite')
+    for parameters, texts in (
+        ({'model': missing}, ['there is no model file', missing]),
+        ({'model': str(corrupt_model(tmp_path))}, ['sha256']),
+        ({'detector': 'yunet'}, ['face_detection_yunet_2023mar.onnx']),
+        ({'hri_msgs': True, 'tracking': False}, ['REP-155 wants an id for each face']),
+    ):
+        node.setup(steps=(), **parameters)
+        assert not peer.transition('configure')
+        assert peer.state() == 'unconfigured'
+        message = peer.wait_for_status(
+            ERROR, where=lambda s, text=texts[-1]: text in s.message
+        ).message
+        assert message.startswith('cannot be configured: ')
+        assert all(text in message for text in texts)
+        assert node.count(texts[0]) == 1
+    assert node.count('Traceback') == 0
+    node.setup()
+    assert peer.process(portrait_message).faces[0].label == 'happiness'
 
 
-def test_cleanup_frees_the_model_at_once():
-    """Not when the garbage collector comes: ten rounds without it would cost ten models' memory."""
-    code = (
-        'import gc, rclpy, weakref\n'
-        'from emotion_perception.ros.emotion_node import EmotionNode\n'
-        'rclpy.init()\n'
-        'node = EmotionNode()\n'
-        'gc.disable()\n'
-        'seen = []\n'
-        'for _ in range(3):\n'
-        '    node.trigger_configure()\n'
-        '    seen.append(weakref.ref(node._pipeline))\n'
-        '    node.trigger_activate()\n'
-        '    node.trigger_deactivate()\n'
-        '    node.trigger_cleanup()\n'
-        'print(sum(pipeline() is not None for pipeline in seen))\n'
-        'node.destroy_node()\n'
-        'rclpy.shutdown()\n'
-    )
-    command = [sys.executable, '-c', code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert done.stdout.splitlines()[-1:] == ['0'], done.stdout + done.stderr
+def test_cleanup_frees_the_model_at_once(monkeypatch):
+    """Not at the next garbage collection: until then the memory of many models would be in use."""
+    pipelines = []
+    make = Pipeline.default
+
+    def make_and_remember(**options):
+        pipeline = make(**options)
+        pipelines.append(weakref.ref(pipeline))
+        return pipeline
+
+    monkeypatch.setattr(emotion_node.Pipeline, 'default', make_and_remember)
+    with in_process_node() as node:
+        gc.disable()
+        try:
+            for _ in range(3):
+                for step in ('configure', 'activate', 'deactivate', 'cleanup'):
+                    assert getattr(node, f'trigger_{step}')() == SUCCESS
+            assert [pipeline() for pipeline in pipelines] == [None] * 3
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize(
     ('broken', 'steps'),
     [
-        ('Pipeline.default', ['configure']),
+        ('SharedPipeline', ['configure']),
         ('EmotionPublishers', ['configure']),
         ('ClassifyService', ['configure']),
-        ('FrameServer', ['configure', 'activate']),
-        ('FrameWorker', ['configure', 'activate']),
+        ('FrameProcessor', ['configure', 'activate']),
     ],
 )
-def test_a_transition_that_breaks_is_told_and_can_be_tried_again(broken, steps):
-    """Whatever raises what nobody expects: the node says so, is unconfigured and can be configured."""
-    code = (
-        'import rclpy, unittest.mock\n'
-        'from emotion_perception.ros.emotion_node import EmotionNode\n'
-        'rclpy.init()\n'
-        'node = EmotionNode()\n'
-        'trigger = lambda step: getattr(node, "trigger_" + step)().name\n'
-        f'with unittest.mock.patch("emotion_perception.ros.emotion_node.{broken}", side_effect=OSError("bad luck")):\n'
-        f'    print(*(trigger(step) for step in {steps}))\n'
-        'print(node._state_machine.current_state[1], node._look()[0].trouble)\n'
-        'print(trigger("configure"), trigger("activate"), node._look()[0].trouble)\n'
-        'node.destroy_node()\n'
-        'rclpy.shutdown()\n'
-    )
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=30)
-    assert done.stdout.splitlines() == [
-        ' '.join([*['SUCCESS'] * (len(steps) - 1), 'ERROR']),
-        'unconfigured a transition failed: OSError: bad luck',
-        'SUCCESS SUCCESS ',
-    ], done.stdout + done.stderr
-    assert 'bad luck' in done.stderr
+def test_an_exception_in_a_transition_leaves_the_node_unconfigured(
+    peer, monkeypatch, broken, steps
+):
+    """Diagnostics and the log report it, and the node can be configured again."""
+
+    def fail(*args):
+        raise OSError('bad luck')
+
+    with in_process_node() as node:
+        peer.add_node(node)
+        with monkeypatch.context() as patch:
+            patch.setattr(emotion_node, broken, fail)
+            *first, last = [getattr(node, f'trigger_{step}')() for step in steps]
+        assert first == [SUCCESS] * len(first)
+        assert last == TransitionCallbackReturn.ERROR
+        status = peer.wait_for_status(ERROR, state='unconfigured')
+        assert status.message == 'a transition failed: OSError: bad luck'
+        assert node.trigger_configure() == SUCCESS
+        assert node.trigger_activate() == SUCCESS
+        peer.remove_node(node)

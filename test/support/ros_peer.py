@@ -18,6 +18,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import ParameterDescriptor
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.qos import qos_profile_sensor_data
@@ -141,6 +142,14 @@ class RosPeer:
         return self.node.get_clock().now().nanoseconds * 1e-9
 
     # waiting
+
+    def add_node(self, node: Node) -> None:
+        """Spin another node of this process too."""
+        self._executor.add_node(node)
+
+    def remove_node(self, node: Node) -> None:
+        """Stop spinning a node."""
+        self._executor.remove_node(node)
 
     def spin_until(self, condition: Callable[[], Result], timeout_s: float) -> Result:
         """Spin until `condition` is true or the time is over; return its last result."""
