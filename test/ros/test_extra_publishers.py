@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The faces in vision_msgs and hri_msgs, received by a process that uses nothing of this package.
+
+The two packages are not on PyPI; test/interfaces holds the fields of their published definitions
+(vision_msgs 4.1, hri_msgs 2.x), and is built once into build/test_interfaces.
+"""
+
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import pytest
+from std_msgs.msg import Header
+
+from emotion_perception.emotions import EMOTIONS, HRI_WORDS
+from emotion_perception.ros.conversions import bgr_to_image
+from emotion_perception.ros.processes import free_domain
+from support.processes import process_group
+from support.ros_peer import ERROR, ros_peer
+from support.shared_node import DOMAINS, SharedNode
+
+ROOT = Path(__file__).parents[2]
+INTERFACES = ROOT / 'test' / 'interfaces'
+POLICY = ROOT / 'config' / 'sros2_policy.xml'
+NODE = 'emotion_perception'
+PACKAGES = ('hri_msgs', 'vision_msgs')
+FACES = '/humans/faces'
+PUBLISHED_HASHES = {
+    'vision_msgs/msg/Detection2DArray': 'RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968',
+    'hri_msgs/msg/Expression': 'RIHS01_411b88e0604397d44775d8ec6a4bc69398fb0dfbfe864c33a40fa99ee85f1b00',
+    'hri_msgs/msg/IdsList': 'RIHS01_7e0812d1ac945c98fd3e393568d581ad0ab567f37b24eff633eab778c1bfe62d',
+    'hri_msgs/msg/NormalizedRegionOfInterest2D': 'RIHS01_2e50c93f1ca166ee77af9a5424dc951ae4e452b740162a7f83c082d917dcaff5',
+}
+"""What rosbags computes from ros-perception/vision_msgs (ros2) and ros4hri/hri_msgs (humble-devel)."""
+
+
+def build_interfaces(folder):
+    """Build the packages of test/interfaces with colcon, for Python and Fast DDS only."""
+    for name in PACKAGES:
+        shutil.copytree(INTERFACES / name, folder / 'src' / name)
+        for template in ('CMakeLists.txt', 'package.xml'):
+            text = (INTERFACES / template).read_text().replace('@package@', name)
+            (folder / 'src' / name / template).write_text(text)
+    environment = os.environ | {'CMAKE_PREFIX_PATH': os.environ['AMENT_PREFIX_PATH']}
+    command = ['colcon', 'build', '--merge-install', '--cmake-args', '-DBUILD_TESTING=OFF']
+    done = subprocess.run(
+        [*command, f'-DCMAKE_PROJECT_INCLUDE={ROOT}/bootstrap/ros_wheels.cmake'],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+@pytest.fixture(scope='module')
+def installed():
+    """Return where the two packages are installed; built only where their sources changed."""
+    sources = sorted(path for path in INTERFACES.rglob('*') if path.is_file())
+    made_of = b''.join(
+        f'{path} {path.stat().st_size}'.encode() + path.read_bytes() for path in sources
+    )
+    digest = hashlib.sha256(made_of + f'{sys.version} {sys.prefix}'.encode()).hexdigest()[:12]
+    kept = ROOT / 'build' / 'test_interfaces'
+    folder = kept / digest
+    if not (folder / 'done').exists():
+        shutil.rmtree(kept, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (kept / 'COLCON_IGNORE').touch()
+        build_interfaces(folder)
+        (folder / 'done').touch()
+    return folder / 'install'
+
+
+@pytest.fixture(scope='module')
+def environment(installed):
+    """Return the environment with the two packages, as after `source setup.bash`."""
+    modules = next(installed.rglob('vision_msgs/msg/__init__.py')).parents[2]
+    return {
+        variable: f'{folder}{os.pathsep}{os.environ.get(variable, "")}'
+        for variable, folder in (
+            ('AMENT_PREFIX_PATH', installed),
+            ('LD_LIBRARY_PATH', installed / 'lib'),
+            ('PYTHONPATH', modules),
+        )
+    }
+
+
+class Subscriber:
+    """The process that receives the two packages' messages."""
+
+    def __init__(self, process):
+        """Read what `process` prints."""
+        self._process, self._read, self._messages = process, 0, []
+
+    @property
+    def subscribed(self):
+        """Whether it has subscribed."""
+        return '"subscribed"' in self._process.output
+
+    def messages(self, topic, array=None):
+        """Return the messages of a topic, all of them or those of the image of an EmotionArray."""
+        lines = list(self._process.log)
+        self._messages += [json.loads(line) for _, line in lines[self._read :] if line[0] == '{']
+        self._read = len(lines)
+        return [
+            message
+            for message in self._messages
+            if message['topic'] == topic and (array is None or message['stamp'] == stamp_ns(array))
+        ]
+
+
+def stamp_ns(array):
+    """Return the stamp of an EmotionArray in nanoseconds."""
+    return array.header.stamp.sec * 10**9 + array.header.stamp.nanosec
+
+
+@pytest.fixture(scope='module')
+def publishing(environment):
+    """Return a node with both packages and the process that receives their messages."""
+    domain = free_domain(DOMAINS)
+    with process_group(domain) as group, ros_peer(domain) as peer:
+        subscriber = Subscriber(group.start('support.extra_subscriber', environment=environment))
+        peer.until(lambda: subscriber.subscribed, 20, 'the subscriber')
+        yield SharedNode(group, domain, peer, environment), subscriber
+
+
+@pytest.fixture
+def node(publishing):
+    """Return an active node that publishes both."""
+    node, _ = publishing
+    node.setup(vision_msgs=True, hri_msgs=True)
+    return node
+
+
+@pytest.fixture
+def subscriber(publishing):
+    """Return the process that receives their messages."""
+    return publishing[1]
+
+
+def two_people(portrait):
+    """Return an image with the portrait twice."""
+    half = portrait[:, 80:400]
+    return np.ascontiguousarray(np.hstack([half, half[:, ::-1]]))
+
+
+def send_until_received(peer, subscriber, message, faces):
+    """Send an image until the subscriber has all messages of one; return that EmotionArray."""
+    expected = {'detections': 1, 'tracked': 1, 'expression': faces, 'roi': faces}
+    arrays = []
+
+    def is_complete(array):
+        return {topic: len(subscriber.messages(topic, array)) for topic in expected} == expected
+
+    def send():
+        # a new face's first messages are published before anybody can subscribe to its topics
+        arrays.append(peer.process(message))
+        assert len(arrays[-1].faces) == faces
+        peer.spin(0.05)
+        return next((array for array in arrays if is_complete(array)), None)
+
+    return peer.until(send, 20, 'all messages of an image')
+
+
+def is_allowed(topic):
+    """Return whether the security policy lets the node publish a topic."""
+    profile = ElementTree.parse(POLICY).find(f'.//profile[@node="{NODE}"]')
+    names = [item.text.replace('~', NODE) for item in profile.findall('topics[@publish]/topic')]
+    return any(fnmatch(topic, f'/{name}') for name in names)
+
+
+def face_names(peer):
+    """Return the names in the node's topics of single faces."""
+    published = peer.node.get_publisher_names_and_types_by_node(NODE, '/')
+    topics = {topic for topic, _ in published if topic.startswith(f'{FACES}/')}
+    return {topic.split('/')[3] for topic in topics if topic.count('/') == 4}
+
+
+def check_detection(detection, emotion):
+    """Compare a detection with the message on `emotion/faces`."""
+    box = emotion.box
+    assert detection['id'] == str(emotion.face_id)
+    assert detection['size'] == [box.width, box.height]
+    assert detection['center'] == [box.x_offset + box.width / 2, box.y_offset + box.height / 2]
+    assert detection['theta'] == 0
+    first, *others = detection['results']
+    assert first == [emotion.label, emotion.confidence]
+    smoothed = dict(zip(EMOTIONS, emotion.smoothed_probabilities, strict=True))
+    smoothed.pop(emotion.label, None)
+    assert dict(others) == smoothed
+    scores = [score for _, score in others]
+    assert scores == sorted(scores, reverse=True)
+
+
+def check_face(subscriber, array, emotion, name):
+    """Compare a face in hri_msgs with the message on `emotion/faces`."""
+    expression, roi = (
+        next(m for m in subscriber.messages(topic, array) if m['id'] == name)
+        for topic in ('expression', 'roi')
+    )
+    box, width, height = emotion.box, array.image_width, array.image_height
+    corners = [
+        box.x_offset / width,
+        box.y_offset / height,
+        (box.x_offset + box.width) / width,
+        (box.y_offset + box.height) / height,
+    ]
+    assert roi['corners'] == pytest.approx(corners, abs=1e-6)
+    assert all(0 <= corner <= 1 for corner in roi['corners'])
+    assert roi['c'] == emotion.detection_score
+    assert roi['frame'] == expression['frame'] == array.header.frame_id == 'eye'
+    certain = emotion.label != 'uncertain'
+    assert expression['word'] == (HRI_WORDS[emotion.label] if certain else '')
+    assert expression['confidence'] == (emotion.confidence if certain else 0)
+    assert math.isnan(expression['valence'])
+    assert math.isnan(expression['arousal'])
+
+
+def check(subscriber, array):
+    """Compare all messages of one image with its EmotionArray; return the faces' names."""
+    (detections,) = subscriber.messages('detections', array)
+    assert detections['frame'] == 'eye'
+    for detection, emotion in zip(detections['detections'], array.faces, strict=True):
+        check_detection(detection, emotion)
+    (tracked,) = subscriber.messages('tracked', array)
+    names = {int(name.rpartition('_')[2]): name for name in tracked['ids']}
+    assert set(names) == {emotion.face_id for emotion in array.faces}
+    for emotion in array.faces:
+        check_face(subscriber, array, emotion, names[emotion.face_id])
+    return set(names.values())
+
+
+def test_the_interfaces_are_the_published_ones(installed):
+    for name, published in PUBLISHED_HASHES.items():
+        rows = json.loads((installed / 'share' / f'{name}.json').read_text())['type_hashes']
+        assert {row['type_name']: row['hash_string'] for row in rows}[name] == published
+
+
+def test_every_word_is_one_of_theirs(installed):
+    text = (INTERFACES / 'hri_msgs' / 'msg' / 'Expression.msg').read_text()
+    assert set(HRI_WORDS.values()) < set(re.findall(r'^string \w+\s*=\s*"?(\w+)', text, re.M))
+
+
+def test_two_faces(node, peer, subscriber, portrait):
+    message = bgr_to_image(two_people(portrait), Header(frame_id='eye'))
+    array = send_until_received(peer, subscriber, message, faces=2)
+    assert [face.label for face in array.faces] == ['happiness', 'happiness']
+    names = check(subscriber, array)
+    assert face_names(peer) == names
+    published = {topic for topic, _ in peer.node.get_publisher_names_and_types_by_node(NODE, '/')}
+    assert {topic for topic in published if not is_allowed(topic)} == {'/emotion/image'}
+    expressions = subscriber.messages('expression', array)
+    assert [message['word'] for message in expressions] == ['happy', 'happy']
+
+
+def test_uncertain_has_no_word(node, peer, subscriber, portrait_message):
+    assert peer.set_parameter('uncertain_below', 1.0) == (True, '')
+    array = send_until_received(peer, subscriber, portrait_message, faces=1)
+    assert array.faces[0].label == 'uncertain'
+    check(subscriber, array)
+    (detections,) = subscriber.messages('detections', array)
+    results = detections['detections'][0]['results']
+    assert [label for label, _ in results[:2]] == ['uncertain', 'happiness']
+    assert len(results) == 8
+    # also for a subscriber that takes the first of the highest score
+    assert max(results, key=lambda row: row[1])[0] == 'uncertain'
+
+
+def test_a_track_that_ends_leaves_no_topic(node, peer, subscriber, portrait, portrait_message):
+    assert peer.set_parameter('max_gap_s', 10.0) == (True, '')
+    (name,) = check(subscriber, send_until_received(peer, subscriber, portrait_message, faces=1))
+    nobody = bgr_to_image(np.full_like(portrait, 90), Header(frame_id='eye'))
+    for max_gap_s, ids in ((10.0, [name]), (0.0, [])):
+        # while the track lasts, an image without the face keeps its topics
+        assert peer.set_parameter('max_gap_s', max_gap_s) == (True, '')
+        array = peer.process(nobody)
+        assert not array.faces
+        (tracked,) = peer.until(lambda a=array: subscriber.messages('tracked', a), what='the ids')
+        assert tracked['ids'] == ids
+        (detections,) = peer.until(
+            lambda a=array: subscriber.messages('detections', a), what='the detections'
+        )
+        assert detections['detections'] == []
+        peer.until(lambda expected=ids: face_names(peer) == set(expected), what='the topics')
+    assert peer.set_parameter('max_gap_s', 0.7) == (True, '')
+    (again,) = check(subscriber, send_until_received(peer, subscriber, portrait_message, faces=1))
+    assert again != name
+
+
+def test_many_faces_leave_no_topics(node, peer, portrait):
+    """Each image has another size, so that all faces are new."""
+    seen = set()
+    for number in range(25):
+        image = np.ascontiguousarray(two_people(portrait)[: 480 - 2 * number])
+        array = peer.process(bgr_to_image(image, Header(frame_id='eye')))
+        ids = {face.face_id for face in array.faces}
+        assert len(ids) == 2
+        assert not ids & seen
+        seen |= ids
+    peer.until(
+        lambda: {int(name.rpartition('_')[2]) for name in face_names(peer)} == ids,
+        what='only the topics of the last two faces',
+    )
+
+
+def test_an_inactive_node_tracks_nobody(node, peer, subscriber, portrait_message):
+    (name,) = check(subscriber, send_until_received(peer, subscriber, portrait_message, faces=1))
+    assert peer.transition('deactivate')
+    peer.until(lambda: subscriber.messages('tracked')[-1]['ids'] == [], what='an empty list')
+    peer.until(lambda: face_names(peer) == set(), what='no topics of faces')
+    assert peer.transition('cleanup')
+    peer.until(lambda: not peer.node.count_publishers(f'{FACES}/tracked'), what='no list')
+    assert peer.node.count_publishers('emotion/detections') == 0
+    for step in ('configure', 'activate'):
+        assert peer.transition(step)
+    peer.wait_for_node()
+    (again,) = check(subscriber, send_until_received(peer, subscriber, portrait_message, faces=1))
+    # face_id starts again at 1, but the name does not return
+    assert again.rpartition('_')[2] == name.rpartition('_')[2] == '1'
+    assert again != name
+
+
+def test_off_by_default(node, peer, portrait_message):
+    node.setup()
+    assert len(peer.process(portrait_message).faces) == 1
+    topics = {topic for topic, _ in peer.node.get_publisher_names_and_types_by_node(NODE, '/')}
+    assert not [topic for topic in topics if 'humans' in topic or 'detections' in topic]
+
+
+def test_without_the_packages_one_line_says_what_to_install(
+    start, peer, portrait_message, tmp_path
+):
+    for package in PACKAGES:
+        (tmp_path / f'{package}.py').write_text('raise ImportError("not here")\n')
+    path = f'{tmp_path}{os.pathsep}{os.environ["PYTHONPATH"]}'
+    node = start('emotion_node', environment={'PYTHONPATH': path})
+    for package in PACKAGES:
+        assert peer.set_parameter(package, True) == (True, '')
+        assert not peer.transition('configure')
+        message = peer.wait_for_status(ERROR, where=lambda s, p=package: p in s.message).message
+        assert '\n' not in message
+        assert f'the package {package} cannot be loaded' in message
+        assert f'apt install ros-$ROS_DISTRO-{package.replace("_", "-")}' in message
+        assert peer.state() == 'unconfigured'
+        assert peer.set_parameter(package, False) == (True, '')
+    assert node.count('Traceback') == 0
+    for step in ('configure', 'activate'):
+        assert peer.transition(step)
+    peer.wait_for_node()
+    assert peer.process(portrait_message).faces[0].label == 'happiness'
