@@ -1,22 +1,17 @@
-"""The node over Fast DDS and a process with nothing but Cyclone DDS: both ways, every field, every hash."""
+# SPDX-License-Identifier: Apache-2.0
+"""The node over Fast DDS and a process with Cyclone DDS alone: both directions, all fields, hashes."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import cv2
 import pytest
-from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from emotion_perception.bag.message_types import EMOTION, EMOTIONS_OF_IMAGE, MessageTypes
-from emotion_perception.doctor.ros_setup import PROFILE, TYPE_HASHES
+from emotion_perception.doctor.ros_setup import TYPE_HASHES
+from support.processes import process_group
 
 pytest.importorskip('cyclonedds', reason='PyPI package cyclonedds is not installed')
 
-ROOT = Path(__file__).parents[2]
 CONFIGURATION = """
 <CycloneDDS><Domain>
   <General>
@@ -30,55 +25,50 @@ CONFIGURATION = """
   </Discovery>
 </Domain></CycloneDDS>
 """
-"""This machine alone, as ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST; an image in a few datagrams."""
+"""This machine alone, as ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST; an image in few datagrams."""
 
 
-class Cyclone:
+class CyclonePeer:
     """The process and what it printed."""
 
-    def __init__(self, log, picture, kind):
-        """Start it with a picture to send; it prints to the file `log`."""
-        self._log = log
-        script = Path(__file__).with_name('cyclone_peer.py')
-        command = [sys.executable, '-u', str(script), os.environ['ROS_DOMAIN_ID'], picture, kind]
-        environment = os.environ | {'CYCLONEDDS_URI': CONFIGURATION}
-        self.process = subprocess.Popen(command, stdout=log.open('w'), env=environment)
+    def __init__(self, process):
+        """Read what `process` prints."""
+        self._process = process
 
     def _lines(self):
-        whole = self._log.read_text().rpartition('\n')[0]
-        return [json.loads(line) for line in whole.splitlines()]
+        return [json.loads(line) for _, line in list(self._process.log) if line[0] == '{']
 
-    def heard(self, topic):
-        """Return the messages of a topic, as they came."""
+    def messages(self, topic):
+        """Return the received messages of a topic."""
         return [line['message'] for line in self._lines() if line.get('topic') == topic]
 
     def hashes(self):
-        """Return the hash of the type of each topic that somebody publishes."""
+        """Return the announced type hash of each topic."""
         return {line['hash_of']: line['hash'] for line in self._lines() if 'hash_of' in line}
 
 
 @pytest.fixture
-def cyclone(tmp_path, portrait, monkeypatch):
-    """Start the process that sends the portrait, raw or jpeg."""
-    for variable in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
-        monkeypatch.setenv(variable, str(ROOT / 'config' / PROFILE))
-    picture = tmp_path / 'portrait.png'
-    # what fits into the 208 KiB that most machines give to a socket
-    cv2.imwrite(str(picture), cv2.resize(portrait, (320, 240)))
-    started = []
+def start_cyclone(node, tmp_path, portrait):
+    """Return a function that starts a process which sends the portrait, raw or jpeg."""
+    path = tmp_path / 'portrait.png'
+    # small enough for the 208 KiB socket buffers of most machines
+    cv2.imwrite(str(path), cv2.resize(portrait, (320, 240)))
+    # the peer must not be a second camera
+    node.peer.stop_publishing()
+    with process_group() as group:
 
-    def start_cyclone(kind):
-        started.append(Cyclone(tmp_path / 'cyclone.log', str(picture), kind))
-        return started[-1]
+        def start(kind):
+            environment = {'CYCLONEDDS_URI': CONFIGURATION}
+            arguments = [str(node.domain), str(path), kind]
+            return CyclonePeer(
+                group.start('support.cyclone_peer', *arguments, environment=environment)
+            )
 
-    yield start_cyclone
-    for one in started:
-        one.process.send_signal(signal.SIGINT)
-        assert one.process.wait(10) == 0
+        yield start
 
 
 def plain(value):
-    """Return a message of rclpy as dicts, lists and numbers."""
+    """Return an rclpy message as dicts, lists and numbers."""
     if hasattr(value, 'get_fields_and_field_types'):
         return {name: plain(getattr(value, name)) for name in value.get_fields_and_field_types()}
     if isinstance(value, str | int | float):
@@ -87,7 +77,7 @@ def plain(value):
 
 
 def by_stamp(messages):
-    """Return messages, as text that is equal where every field is, by the stamp of their image."""
+    """Return messages as text, which is equal where all fields are, by the stamp of their image."""
     return {
         (one['header']['stamp']['sec'], one['header']['stamp']['nanosec']): json.dumps(one)
         for one in messages
@@ -95,53 +85,45 @@ def by_stamp(messages):
 
 
 @pytest.mark.parametrize(('kind', 'transport'), [('raw', 'raw'), ('jpeg', 'compressed')])
-def test_what_cyclone_sends_is_answered_and_read_alike(start, peer, cyclone, kind, transport):
-    start('ros.emotion_node', autostart='true', image_transport=transport)
-    sender = cyclone(kind)
-    for topic, heard in (('emotion', peer.emotions), ('faces', peer.arrays)):
+def test_cyclone_sends_images_and_reads_the_same_messages(
+    node, peer, start_cyclone, kind, transport
+):
+    node.setup(image_transport=transport)
+    peer.stop_publishing()
+    cyclone = start_cyclone(kind)
+    for topic, messages in (('emotion', peer.emotions), ('faces', peer.arrays)):
 
-        def both(topic=topic, heard=heard):
-            theirs = by_stamp(sender.heard(topic))
-            ours = by_stamp(plain(message) for message in heard)
-            return (theirs, ours) if len(theirs.keys() & ours.keys()) >= 5 else None
+        def common(topic=topic, messages=messages):
+            theirs = by_stamp(cyclone.messages(topic))
+            ours = by_stamp(plain(message) for message in messages)
+            stamps = sorted(theirs.keys() & ours.keys())
+            return (stamps, theirs, ours) if len(stamps) >= 5 else None
 
-        theirs, ours = peer.until(both, 30, 'five answers that both heard')
-        common = sorted(theirs.keys() & ours.keys())
-        assert [theirs[stamp] for stamp in common] == [ours[stamp] for stamp in common]
-    first = sender.heard('emotion')[0]
+        stamps, theirs, ours = peer.until(common, 30, 'five messages that both received')
+        assert [theirs[stamp] for stamp in stamps] == [ours[stamp] for stamp in stamps]
+    first = cyclone.messages('emotion')[0]
     assert first['label'] == 'happiness'
     assert first['face_id'] >= 1
     assert sum(first['probabilities']) == pytest.approx(1, abs=1e-5)
-    assert {one['header']['frame_id'] for one in sender.heard('faces')} == {'cyclone'}
+    assert {one['header']['frame_id'] for one in cyclone.messages('faces')} == {'cyclone'}
 
 
-def published_hash(info: TopicEndpointInfo) -> str:
-    """Return the hash in what rclpy knows of a publisher, as text."""
-    return f'RIHS{info.topic_type_hash.version:02d}_{info.topic_type_hash.value.hex()}'
-
-
-def test_all_agree_on_the_type_hashes(start, peer, cyclone):
+def test_all_agree_on_the_type_hashes(node, peer, start_cyclone):
     """
-    Four ways to the same hashes, of the node as it runs.
+    Four ways to the same hashes.
 
-    rosbags computes them from the .msg files; the node announces what rosidl computed; rclpy and
-    Cyclone DDS, in other processes, each read that; the doctor has them written down.
+    rosbags computes them from the .msg files; the node announces what rosidl computed, which rclpy
+    and Cyclone DDS read in other processes; the doctor holds them as constants.
     """
-    start('ros.emotion_node', autostart='true')
-    stranger = cyclone('raw')
+    cyclone = start_cyclone('raw')
     types = MessageTypes()
     for topic, kind in (('/emotion', EMOTION), ('/emotion/faces', EMOTIONS_OF_IMAGE)):
         computed = types.define(kind)[1]
-        info = peer.until(
-            lambda topic=topic: peer.node.get_publishers_info_by_topic(topic), 20, 'the publisher'
+        (info,) = peer.node.get_publishers_info_by_topic(topic)
+        announced = info.topic_type_hash
+        assert f'RIHS{announced.version:02d}_{announced.value.hex()}' == computed
+        read = peer.until(
+            lambda name=f'rt{topic}': cyclone.hashes().get(name), 20, 'the hash in Cyclone DDS'
         )
-        assert published_hash(info[0]) == computed
-        assert (
-            peer.until(
-                lambda topic=topic: stranger.hashes().get(f'rt{topic}'),
-                20,
-                'the hash over the wire',
-            )
-            == computed
-        )
+        assert read == computed
         assert TYPE_HASHES[kind] == computed

@@ -1,4 +1,5 @@
-"""config/foxglove_layout.json shows topics and fields that exist; the app itself is not opened."""
+# SPDX-License-Identifier: Apache-2.0
+"""config/foxglove_layout.json shows topics and fields that exist; Foxglove itself is not run."""
 
 import json
 import re
@@ -21,18 +22,19 @@ TOPICS = {
 }
 
 
-def _panels(place):
-    if isinstance(place, str):
-        return [place]
-    return _panels(place['first']) + _panels(place['second'])
+def panels_in(layout):
+    """Return the panels of a layout, which is a panel's name or two layouts."""
+    if isinstance(layout, str):
+        return [layout]
+    return panels_in(layout['first']) + panels_in(layout['second'])
 
 
 def test_each_panel_has_its_place():
-    assert sorted(_panels(LAYOUT['layout'])) == sorted(PANELS)
+    assert sorted(panels_in(LAYOUT['layout'])) == sorted(PANELS)
 
 
 @pytest.mark.parametrize('panel', [name for name in PANELS if name.startswith('Plot')])
-def test_plots_ask_for_fields_that_exist(panel):
+def test_plots_show_fields_that_exist(panel):
     for path in PANELS[panel]['paths']:
         topic, field, *deeper = path['value'].split('.')
         value = getattr(TOPICS[topic](), field.removesuffix('[0]'))

@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """
-A process without ROS: Eclipse Cyclone DDS alone sends images and prints what it hears, one line of json each.
+A program without ROS: sends images over Eclipse Cyclone DDS and prints what it receives as json.
 
-    python cyclone_peer.py DOMAIN PICTURE raw|jpeg
+    python cyclone_peer.py DOMAIN IMAGE_FILE raw|jpeg
 
-The types are written down from the fields in the .msg files; nothing of rclpy, rosidl or this package is
-in here. DDS names in ROS: topic rt/..., type package::msg::dds_::Name_.
+The types are copied from the fields in the .msg files; rclpy, rosidl and this package are not used.
+DDS names in ROS: topic rt/..., type package::msg::dds_::Name_.
 """
 
 import contextlib
@@ -113,31 +114,31 @@ class CompressedImage(IdlStruct, typename='sensor_msgs::msg::dds_::CompressedIma
     data: sequence[uint8]
 
 
-def image_message(picture, kind):
-    """Return a picture as a message, stamped now."""
+def image_message(image, kind):
+    """Return an image as a message, stamped now."""
     now = time.time_ns()
     header = Header(Time(now // 10**9, now % 10**9), 'cyclone')
     if kind == 'jpeg':
-        return CompressedImage(header, 'jpeg', cv2.imencode('.jpg', picture)[1].tobytes())
-    height, width = picture.shape[:2]
-    return Image(header, height, width, 'bgr8', 0, 3 * width, picture.tobytes())
+        return CompressedImage(header, 'jpeg', cv2.imencode('.jpg', image)[1].tobytes())
+    height, width = image.shape[:2]
+    return Image(header, height, width, 'bgr8', 0, 3 * width, image.tobytes())
 
 
 def type_hashes(reader):
-    """Return what publishers announce of their types to whoever listens: topic -> RIHS01 hash."""
-    found = {}
+    """Return the RIHS01 hash that publishers announce for each topic."""
+    hashes = {}
     for sample in reader.take(100):
         data = sample.qos[Policy.Userdata] if sample.qos else None
         for part in bytes(data.data).decode().split(';') if data else ():
             name, _, value = part.partition('=')
             if name == 'typehash':
-                found[sample.topic_name] = value
-    return found
+                hashes[sample.topic_name] = value
+    return hashes
 
 
 def main(domain, path, kind):
-    """Send images and print until this process is ended."""
-    picture = cv2.imread(path)
+    """Send images and print messages until SIGINT."""
+    image = cv2.imread(path)
     participant = DomainParticipant(domain)
     qos = Qos(Policy.Reliability.Reliable(duration(seconds=1)), Policy.History.KeepLast(20))
     announced = BuiltinDataReader(participant, BuiltinTopicDcpsPublication)
@@ -155,7 +156,7 @@ def main(domain, path, kind):
         for topic, digest in type_hashes(announced).items():
             print(json.dumps({'hash_of': topic, 'hash': digest}), flush=True)
         if writer.get_matched_subscriptions():
-            writer.write(image_message(picture, kind))
+            writer.write(image_message(image, kind))
         deadline = time.monotonic() + PERIOD_S
         while time.monotonic() < deadline:
             for topic, reader in readers.items():
