@@ -118,7 +118,7 @@ def make_work(case: Case, model_of: dict[str, Path]) -> tuple[Callable[[int], fl
     replace: Any = pipeline
     replace.detector.detect = watch.timed('detect', pipeline.detector.detect)
     replace.classifier.classify = watch.timed('classify', pipeline.classifier.classify)
-    replace._expressions = watch.timed('track', pipeline._expressions)
+    replace.tracker.associate = watch.timed('track', pipeline.tracker.associate)
     stamp = 0.0
 
     def serve(index: int) -> float:

@@ -1,4 +1,5 @@
-"""Which expression each face in front of a robot's camera shows; runs on the robot's CPU."""
+# SPDX-License-Identifier: Apache-2.0
+"""Recognize the facial expressions in a robot's camera images, on the robot's own CPU."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ __all__ = ['EMOTIONS', 'UNCERTAIN', 'FaceEmotion', 'Pipeline']
 
 
 def __getattr__(name: str) -> Any:
-    """Load the pipeline, and with it OpenCV and LiteRT, when it is first asked for."""
+    """Import the pipeline, and with it OpenCV and LiteRT, on first use."""
     if name in ('FaceEmotion', 'Pipeline'):
         from emotion_perception import pipeline
 

@@ -1,37 +1,39 @@
-"""Hide faces in a picture that is shown: the annotated image with `annotated_image` at blurred."""
+# SPDX-License-Identifier: Apache-2.0
+"""Blur the faces in an image that people see: `annotated_image: blurred`."""
 
-import threading
 import time
 from collections.abc import Callable, Iterable
 
 import cv2
 import numpy as np
 
-from emotion_perception.detection import Detector
 from emotion_perception.geometry import clip_box
-from emotion_perception.types import Box, FaceEmotion
+from emotion_perception.types import Box, Detection, FaceEmotion
 
 CELLS = 4
-"""A hidden face is this many averages of its pixels across; too few to tell who it is."""
+"""A blurred face is this many averages of its pixels across, too few to recognize a person."""
 
 _MARGIN = 0.25
-"""Share of the box that is hidden around it too: detectors leave out hair, ears and chin."""
+"""Part of the box that is blurred on each side of it: detectors leave out hair, ears and chin."""
 
-_SEARCH_SCORE = 0.3
-_SEARCH_PX = 12
-"""What may be a face is hidden as well, also one that the node's own thresholds leave out."""
+_MIN_DETECTION_SCORE = 0.3
+_MIN_FACE_PX = 12
+"""Faces that the node does not report are blurred too."""
 
 _MEMORY_S = 0.7
-"""A place stays hidden for this long, so that a face which is missed in one image does not flash up."""
+"""A place stays blurred for this long, so that a face missed in one frame is not shown."""
 
 
 def blur_faces(image: np.ndarray, boxes: Iterable[Box]) -> np.ndarray:
     """
-    Return a copy of a BGR picture, uint8 [H, W, 3], in which the faces cannot be told apart.
+    Return a copy of an image in which nobody can be recognized.
 
     Args:
-        image: is not changed.
-        boxes: where the faces are; what lies around them is hidden too, the picture's border permitting.
+        image: BGR uint8 [H, W, 3]; not changed.
+        boxes: of the faces; a margin around each is blurred too.
+
+    Returns:
+        BGR uint8 [H, W, 3].
 
     """
     out = np.array(image)
@@ -40,7 +42,7 @@ def blur_faces(image: np.ndarray, boxes: Iterable[Box]) -> np.ndarray:
         left, top = max(round(x - w * _MARGIN), 0), max(round(y - h * _MARGIN), 0)
         right = min(round(x + w * (1 + _MARGIN)), width)
         bottom = min(round(y + h * (1 + _MARGIN)), height)
-        # from the picture itself, so that boxes that overlap leave nothing of each other
+        # read from the original, so that overlapping boxes do not uncover each other
         face = image[top:bottom, left:right]
         cells = cv2.resize(
             face,
@@ -54,52 +56,45 @@ def blur_faces(image: np.ndarray, boxes: Iterable[Box]) -> np.ndarray:
 
 
 class FaceBlurrer:
-    """Hides the faces in one camera's pictures, and where faces were a moment ago."""
+    """Blurs the faces in one camera's frames, and the places where faces were a moment ago."""
 
     def __init__(
         self,
-        detector: Detector,
-        lock: threading.Lock,
+        search: Callable[[np.ndarray, float, int], list[Detection]],
         clock: Callable[[], float] = time.monotonic,
     ):
         """
-        Begin without faces.
+        Start without faces.
 
         Args:
-            detector: searches each picture once more, below the thresholds that the node reports by.
-            lock: held while the detector is in use.
+            search: detects faces in an image, given the lowest score and the smallest width in
+                pixels: `Pipeline.search_faces`.
             clock: in seconds.
 
         """
-        self._detector, self._lock, self._clock = detector, lock, clock
-        self._hidden: list[tuple[float, Box]] = []
-        self._size: tuple[int, ...] = ()
+        self._search, self._clock = search, clock
+        self._blurred: list[tuple[float, Box]] = []
+        self._shape: tuple[int, ...] = ()
 
-    def hide(self, image: np.ndarray, faces: Iterable[FaceEmotion]) -> np.ndarray:
+    def blur(self, image: np.ndarray, faces: Iterable[FaceEmotion]) -> np.ndarray:
         """
-        Return a copy of a BGR picture, uint8 [H, W, 3], with its faces blurred.
+        Return a copy of a frame with its faces blurred.
 
         Args:
-            image: is not changed.
+            image: BGR uint8 [H, W, 3]; not changed.
             faces: what `Pipeline.process` found in it.
+
+        Returns:
+            BGR uint8 [H, W, 3].
 
         """
         now_s = self._clock()
-        if image.shape != self._size:
-            self._hidden, self._size = [], image.shape
-        self._hidden = [(t, box) for t, box in self._hidden if now_s - t <= _MEMORY_S]
-        self._hidden += [(now_s, box) for box in (*(f.box for f in faces), *self._search(image))]
-        return blur_faces(image, (box for _, box in self._hidden))
-
-    def _search(self, image: np.ndarray) -> list[Box]:
+        if image.shape != self._shape:
+            self._blurred, self._shape = [], image.shape
         height, width = image.shape[:2]
-        detector = self._detector
-        with self._lock:
-            before = detector.min_detection_score, detector.min_face_px
-            detector.min_detection_score = min(before[0], _SEARCH_SCORE)
-            detector.min_face_px = min(before[1], _SEARCH_PX)
-            try:
-                found = detector.detect(image)
-            finally:
-                detector.min_detection_score, detector.min_face_px = before
-        return [clip_box(face.box, width, height) for face in found]
+        detections = self._search(image, _MIN_DETECTION_SCORE, _MIN_FACE_PX)
+        boxes = [face.box for face in faces]
+        boxes += [clip_box(face.box, width, height) for face in detections]
+        self._blurred = [(t, box) for t, box in self._blurred if now_s - t <= _MEMORY_S]
+        self._blurred += [(now_s, box) for box in boxes]
+        return blur_faces(image, (box for _, box in self._blurred))

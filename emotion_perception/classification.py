@@ -1,4 +1,5 @@
-"""Expression probabilities of aligned faces."""
+# SPDX-License-Identifier: Apache-2.0
+"""Classify the expressions of aligned faces."""
 
 from pathlib import Path
 from typing import Protocol
@@ -15,13 +16,13 @@ _KERAS_SUFFIXES = ('.keras', '.h5')
 
 
 class _Backend(Protocol):
-    """Turns faces into logits: uint8 [N, 48, 48] -> float32 [N, heads, 7]."""
+    """Computes logits: uint8 [N, 48, 48] -> float32 [N, heads, 7]."""
 
     def logits(self, faces: np.ndarray) -> np.ndarray: ...
 
 
 class _LiteRTBackend:
-    """The usual backend; a batch of another size costs one new layout of the network."""
+    """Runs a .tflite file; a change of the batch size reallocates its tensors."""
 
     def __init__(self, path: Path, model: bytes, metadata: ModelMetadata, threads: int):
         verify_sha256(metadata, model, path)
@@ -31,11 +32,9 @@ class _LiteRTBackend:
             raise ModelError(
                 f'{path} takes input of shape {self._network.input_shape}, expected (N, 48, 48, 1)'
             )
-        expected = (len(metadata.heads), len(EMOTIONS))
-        if self._network.output_shapes[0][1:] != expected:
-            raise ModelError(
-                f'{path} answers in shape {self._network.output_shapes[0]}, expected (N, {expected[0]}, 7)'
-            )
+        shape, heads = self._network.output_shapes[0], len(metadata.heads)
+        if shape[1:] != (heads, len(EMOTIONS)):
+            raise ModelError(f'{path} has output of shape {shape}, expected (N, {heads}, 7)')
 
     def logits(self, faces: np.ndarray) -> np.ndarray:
         if self._network.input_shape[0] != len(faces):
@@ -49,14 +48,14 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 
 class EmotionClassifier:
-    """Classifies aligned faces; make it with `load`. Not safe for use from two threads at once."""
+    """Classifies aligned faces; create it with `load`. Not for two threads at once."""
 
     labels = EMOTIONS
 
     def __init__(self, backend: _Backend, metadata: ModelMetadata, head: str):
         """Use `load` instead."""
         self._backend = backend
-        self._row = metadata.heads.index(head)
+        self._head_index = metadata.heads.index(head)
         self._temperature = float(metadata.temperature[head])
         self._offset = np.array(metadata.offset.get(head, [0.0] * len(EMOTIONS)), np.float32)
         self.metadata = metadata
@@ -70,10 +69,10 @@ class EmotionClassifier:
         Load a model.
 
         Args:
-            path: a .tflite file with its json beside it (same name), or a .keras or .h5 file, for
-                which TensorFlow must be installed; None is the model of this package.
-            head: ``'crowd'`` answers what people would say they see, ``'fer2013'`` with FER2013's
-                own labels. A model that was trained for one question ignores it.
+            path: a .tflite file with its json beside it (same name), or a .keras or .h5 file,
+                which needs TensorFlow; None is the model of this package.
+            head: ``'crowd'`` is what people would say they see, ``'fer2013'`` is FER2013's own
+                labels. Ignored by a model with a single head.
             threads: of the LiteRT interpreter.
 
         Raises:
@@ -105,10 +104,10 @@ class EmotionClassifier:
         Return the calibrated probabilities of `EMOTIONS` for each face.
 
         Args:
-            faces: uint8 [N, 48, 48], grayscale, aligned as `alignment.crop_face` does; N may be 0.
+            faces: uint8 [N, 48, 48], grayscale, aligned as by `alignment.crop_face`; N may be 0.
 
         Returns:
-            float32 [N, 7], each row sums to 1.
+            float32 [N, 7]; each row sums to 1.
 
         Raises:
             ValueError: if `faces` has another shape or type.
@@ -116,9 +115,10 @@ class EmotionClassifier:
         """
         if faces.ndim != 3 or faces.shape[1:] != (48, 48) or faces.dtype != np.uint8:
             raise ValueError(
-                f'faces must be uint8 of shape (N, 48, 48), not {faces.dtype} of shape {faces.shape}'
+                'faces must be uint8 of shape (N, 48, 48), '
+                f'not {faces.dtype} of shape {faces.shape}'
             )
         if not len(faces):
             return np.zeros((0, len(EMOTIONS)), np.float32)
-        logits = self._backend.logits(faces)[:, self._row] + self._offset
+        logits = self._backend.logits(faces)[:, self._head_index] + self._offset
         return _softmax(logits / self._temperature)

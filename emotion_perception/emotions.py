@@ -1,10 +1,11 @@
-"""The seven expression labels in the one order that everything uses, and other people's names for them."""
+# SPDX-License-Identifier: Apache-2.0
+"""The seven expression labels in their one order, and the names that datasets and packages use."""
 
 EMOTIONS = ('anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness', 'surprise')
-"""Labels in the order of every probability vector; alphabetical, so Keras gives folders the same order."""
+"""Labels in the order of every probability vector: alphabetical, as Keras sorts class folders."""
 
 UNCERTAIN = 'uncertain'
-"""What a smoothed label says where no expression is confident enough; never one of `EMOTIONS`."""
+"""The smoothed label while no expression is confident enough; not one of `EMOTIONS`."""
 
 FER2013_CODES = ('anger', 'disgust', 'fear', 'happiness', 'sadness', 'surprise', 'neutral')
 """Label of each integer code in the `emotion` column of fer2013.csv (Goodfellow et al., 2013)."""
@@ -18,7 +19,7 @@ HRI_WORDS = {
     'sadness': 'sad',
     'surprise': 'surprised',
 }
-"""The word of hri_msgs/Expression (REP-155) for each label; it has none for `UNCERTAIN`."""
+"""Label to the value of hri_msgs/Expression (REP-155), which has none for `UNCERTAIN`."""
 
 _ALIASES = {
     'angry': 'anger',
@@ -34,14 +35,14 @@ _ALIASES = {
 
 def canonical_emotion(name: str) -> str:
     """
-    Return the label in `EMOTIONS` that a folder name or another package's word stands for.
+    Return the label in `EMOTIONS` for a folder name or another package's word.
 
     Args:
-        name: a label, an adjective such as ``happy``, or a FER2013 code ``'0'`` to ``'6'``; case and
-            surrounding blanks do not matter.
+        name: a label, an adjective such as ``happy``, or a FER2013 code ``'0'`` to ``'6'``; case
+            and surrounding blanks are ignored.
 
     Raises:
-        ValueError: if the word stands for none of the seven; the message lists the accepted ones.
+        ValueError: if it names none of the seven; the message lists the accepted words.
 
     """
     word = name.strip().lower()

@@ -1,16 +1,24 @@
-"""What can go wrong, one class for each kind; the message says what to do."""
+# SPDX-License-Identifier: Apache-2.0
+"""The exceptions of this package; each message says what is wrong and what to do next."""
 
 
 class ImageError(ValueError):
-    """An image that cannot be read; `kind` names the fault in a few words that are the same for each such image."""
+    """
+    An image cannot be decoded or converted.
+
+    Attributes:
+        kind: the fault in a few words that are the same for every such image, so that
+            diagnostics can count it.
+
+    """
 
     def __init__(self, kind: str, message: str):
         """
-        Take the kind of fault, and the message for this image.
+        Create the error.
 
         Args:
             kind: key under which such faults are counted.
-            message: what is wrong with this image.
+            message: what is wrong with this image, with the values.
 
         """
         super().__init__(message)
@@ -18,16 +26,16 @@ class ImageError(ValueError):
 
 
 class ModelError(ValueError):
-    """A model file that is missing, damaged or does not fit its metadata."""
+    """A model file is missing or damaged, or does not fit its metadata."""
 
 
 class DetectorError(RuntimeError):
-    """A detector that cannot be made on this machine; the message says what to install or pass."""
+    """A face detector cannot be created here; the message says what to install or pass."""
 
 
 class SourceError(RuntimeError):
-    """A camera, video or image file that gives no frames; the message says what to check."""
+    """A camera, video or image file gives no frames; the message says what to check."""
 
 
 class BagError(RuntimeError):
-    """A recording that cannot be read or written; the message says what to do."""
+    """A recording cannot be read or written; the message says what to do."""

@@ -1,21 +1,29 @@
-"""From one image to what each face in it shows. No ROS, no globals: one call a frame."""
+# SPDX-License-Identifier: Apache-2.0
+"""The pipeline: detect, align, classify and track the faces of one image, without ROS."""
 
+import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from emotion_perception.alignment import crop_face
+from emotion_perception.alignment import FACE_SIDE_PX, crop_face
 from emotion_perception.classification import EmotionClassifier
 from emotion_perception.detection import DETECTORS, Detector, make_detector
 from emotion_perception.detection.keyframes import KeyframeDetector
 from emotion_perception.geometry import clip_box
 from emotion_perception.tracking import SmoothedExpression, Tracker, TrackingSettings
-from emotion_perception.types import Box, Detection, FaceEmotion
+from emotion_perception.types import Detection, FaceEmotion
 
 
 class Pipeline:
-    """Detects, aligns, classifies and follows the faces in one camera's images, in order."""
+    """
+    Recognizes the expressions in the images of one camera, in their order.
+
+    One thread may process frames while others change settings or process single images: the
+    pipeline locks its networks and tracks itself.
+    """
 
     def __init__(
         self,
@@ -25,22 +33,23 @@ class Pipeline:
         detect_every: int = 1,
     ):
         """
-        Put a pipeline together.
+        Join the parts.
 
         Args:
-            detector: finds the faces.
-            classifier: tells what they show.
-            tracker: follows them; None treats each image by itself.
-            detect_every: n, to detect in every n-th image only and follow known faces in between
-                (see `KeyframeDetector`); without a tracker each image is searched.
+            detector: of faces.
+            classifier: of expressions.
+            tracker: of faces over frames; None treats each image by itself.
+            detect_every: n, to search only every n-th frame as a whole and to detect tracked faces
+                in their regions in between (see `KeyframeDetector`); needs a tracker.
 
         """
         self.detector = detector
         self.classifier = classifier
         self.tracker = tracker
         self._settings = tracker.settings if tracker else TrackingSettings()
-        self._finder = KeyframeDetector(detector, detect_every)
-        self._size: tuple[int, ...] = ()
+        self._keyframes = KeyframeDetector(detector, detect_every)
+        self._shape: tuple[int, ...] = ()
+        self._lock = threading.Lock()
 
     @classmethod
     def default(
@@ -57,22 +66,24 @@ class Pipeline:
         detect_every: int = 1,
     ) -> 'Pipeline':
         """
-        Return a pipeline ready to use; the node runs it with ``detect_every`` at `finding.DETECT_EVERY`.
+        Return a pipeline ready to use; the node runs it with ``detect_every=DETECT_EVERY``.
 
         Args:
-            tracking: follow faces and smooth; off, each image stands alone.
+            tracking: track faces and smooth their expressions; else each image stands alone.
             detector: a name in `detection.DETECTORS`.
-            detector_model: the detector's own model file, where it needs one.
-            model: the classifier's file; None is this package's.
-            head: which question the classifier answers.
-            min_detection_score: lowest detection score, 0..1.
-            min_face_px: narrowest face.
+            detector_model: the detector's model file, where it needs one.
+            model: the classifier's file; None is the model of this package.
+            head: output of the classifier to use.
+            min_detection_score: lowest reported detection score, 0..1.
+            min_face_px: smallest reported width of a face, in pixels.
             threads: of each network.
             settings: smoothing and thresholds.
-            detect_every: detect in every n-th image only; needs `tracking`.
+            detect_every: search only every n-th frame as a whole; needs `tracking`.
 
         Raises:
-            DetectorError, ModelError: with what to do, if a part cannot be made here.
+            DetectorError: if the detector cannot be created on this machine.
+            ModelError: if the classifier's file is missing, damaged or does not fit.
+            ValueError: if there is no such detector or head.
 
         """
         pipeline = cls(
@@ -81,119 +92,170 @@ class Pipeline:
             Tracker() if tracking else None,
             detect_every,
         )
-        pipeline.change_settings(settings or TrackingSettings())
+        pipeline.settings = settings or TrackingSettings()
         return pipeline
 
     @property
+    def settings(self) -> TrackingSettings:
+        """Smoothing and thresholds; may be replaced at any time, for the next image on."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, value: TrackingSettings) -> None:
+        with self._lock:
+            self._settings = value
+            if self.tracker:
+                self.tracker.settings = value
+
+    @property
     def detect_every(self) -> int:
-        """Detect in every n-th image only; may be set between two images."""
-        return self._finder.every
+        """Every n-th frame is a keyframe; may be changed at any time, for the next image on."""
+        return self._keyframes.every
 
     @detect_every.setter
     def detect_every(self, value: int) -> None:
-        self._finder.every = value
+        self._keyframes.every = value
 
     @property
     def tracked_ids(self) -> frozenset[int]:
-        """Ids of the faces that are followed, whether the last image showed them or not; none without a tracker."""
+        """Ids of all tracked faces, seen in the last image or not; empty without a tracker."""
         return self.tracker.ids if self.tracker else frozenset()
 
     def reset(self) -> None:
-        """Forget all faces, as before another camera's or recording's first image; ids go on."""
-        self._finder.reset()
-        if self.tracker:
-            self.tracker.reset()
-
-    def change_settings(self, settings: TrackingSettings) -> None:
-        """Smooth and judge by other settings from the next image on."""
-        self._settings = settings
-        if self.tracker:
-            self.tracker.settings = settings
-
-    def without_tracking(self) -> 'Pipeline':
-        """Return a pipeline with the same detector and classifier that treats each image by itself."""
-        alone = Pipeline(self.detector, self.classifier)
-        alone.change_settings(self._settings)
-        return alone
-
-    def with_parts(self, detector: Detector, classifier: EmotionClassifier) -> 'Pipeline':
-        """Return a pipeline with other networks, and with the tracker and the settings of this one."""
-        other = Pipeline(detector, classifier, self.tracker, self.detect_every)
-        other.change_settings(self._settings)
-        return other
-
-    @property
-    def settings(self) -> TrackingSettings:
-        """Smoothing and thresholds in use."""
-        return self._settings
+        """Drop all tracks, as before the first image of another camera; ids are not used again."""
+        with self._lock:
+            self._reset()
 
     def process(self, image_bgr: np.ndarray, stamp: float | None = None) -> list[FaceEmotion]:
         """
-        Return what each face in the image shows, by face_id.
+        Return the expression of each face in the next frame.
 
-        After an image of another size, or with a stamp that lies before the last one, all faces are
-        new: their places and times say nothing any more.
+        If the size of the images changes or the stamps jump back, all tracks are dropped.
 
         Args:
             image_bgr: uint8 [H, W, 3].
-            stamp: time of the image in seconds, on any clock that runs forward; None takes the
-                monotonic clock.
+            stamp: time of the frame in seconds, on any clock; None is now on the monotonic clock.
+
+        Returns:
+            Faces by `face_id`; without a tracker from left to right.
 
         Raises:
             ValueError: if the image has another shape or type.
 
         """
-        fits = image_bgr.ndim == 3 and image_bgr.shape[2] == 3 and image_bgr.size
-        if not fits or image_bgr.dtype != np.uint8:
-            raise ValueError(
-                f'the image must be uint8 [H, W, 3], not {image_bgr.dtype} {list(image_bgr.shape)}'
-            )
+        _check_image(image_bgr)
         stamp = time.monotonic() if stamp is None else stamp
-        if image_bgr.shape != self._size:
-            self.reset()
-            self._size = image_bgr.shape
-        if self.tracker is None:
-            found = self.detector.detect(image_bgr)
-        else:
-            found = self._finder.find(image_bgr, stamp)
-        crops = [crop_face(image_bgr, face) for face in found]
-        faces = np.stack(crops) if crops else np.zeros((0, 48, 48), np.uint8)
-        probabilities = self.classifier.classify(faces)
-        height, width = image_bgr.shape[:2]
-        answers = [
-            _answer(face, clip_box(face.box, width, height), row, follow)
-            for face, row, follow in zip(
-                found, probabilities, self._expressions(found, probabilities, stamp), strict=True
+        with self._lock:
+            if self.tracker is None:
+                return self._process_untracked(image_bgr)
+            if image_bgr.shape != self._shape:
+                self._reset()
+                self._shape = image_bgr.shape
+            detections = self._keyframes.detect(image_bgr, stamp)
+            probabilities = self._classify(image_bgr, detections)
+            tracks = self.tracker.associate(detections, stamp)
+            for track, row in zip(tracks, probabilities, strict=True):
+                track.expression.update(row, track.elapsed_s, self._settings)
+            return _to_faces(
+                image_bgr,
+                detections,
+                probabilities,
+                [track.expression for track in tracks],
+                [(track.face_id, stamp - track.first_seen_s) for track in tracks],
             )
-        ]
-        return sorted(answers, key=lambda answer: (answer.face_id, answer.box))
 
-    def _expressions(
-        self, found: list[Detection], probabilities: np.ndarray, stamp: float
-    ) -> list[tuple[int, float, SmoothedExpression]]:
-        """Return id, time followed and smoothed expression of each face."""
-        if self.tracker is None:
-            alone = [SmoothedExpression() for _ in found]
-            for expression, row in zip(alone, probabilities, strict=True):
-                expression.update(row, 0.0, self._settings)
-            return [(0, 0.0, expression) for expression in alone]
-        tracks = self.tracker.associate(found, stamp)
-        for track, row in zip(tracks, probabilities, strict=True):
-            track.expression.update(row, track.elapsed_s, self._settings)
-        return [(track.face_id, stamp - track.first_seen_s, track.expression) for track in tracks]
+    def process_untracked(self, image_bgr: np.ndarray) -> list[FaceEmotion]:
+        """
+        Return the expression of each face in a single image; tracks are neither used nor changed.
+
+        Args:
+            image_bgr: uint8 [H, W, 3].
+
+        Returns:
+            Faces from left to right, with ``face_id`` 0.
+
+        Raises:
+            ValueError: if the image has another shape or type.
+
+        """
+        _check_image(image_bgr)
+        with self._lock:
+            return self._process_untracked(image_bgr)
+
+    def search_faces(
+        self, image_bgr: np.ndarray, min_detection_score: float, min_face_px: int
+    ) -> list[Detection]:
+        """
+        Detect faces below the detector's own thresholds too; tracks are neither used nor changed.
+
+        Args:
+            image_bgr: uint8 [H, W, 3].
+            min_detection_score: lowest score, if it is below the detector's own; 0..1.
+            min_face_px: smallest width in pixels, if it is below the detector's own.
+
+        """
+        with self._lock:
+            return self.detector.detect(
+                image_bgr,
+                min(min_detection_score, self.detector.min_detection_score),
+                min(min_face_px, self.detector.min_face_px),
+            )
+
+    def _reset(self) -> None:
+        self._keyframes.reset()
+        if self.tracker:
+            self.tracker.reset()
+
+    def _process_untracked(self, image: np.ndarray) -> list[FaceEmotion]:
+        detections = self.detector.detect(image)
+        probabilities = self._classify(image, detections)
+        expressions = [SmoothedExpression() for _ in detections]
+        for expression, row in zip(expressions, probabilities, strict=True):
+            expression.update(row, 0.0, self._settings)
+        untracked = [(0, 0.0)] * len(detections)
+        return _to_faces(image, detections, probabilities, expressions, untracked)
+
+    def _classify(self, image: np.ndarray, detections: list[Detection]) -> np.ndarray:
+        """Return the probabilities of all faces, float32 [N, 7], from one batch of crops."""
+        crops = np.zeros((len(detections), FACE_SIDE_PX, FACE_SIDE_PX), np.uint8)
+        for crop, face in zip(crops, detections, strict=True):
+            crop[:] = crop_face(image, face)
+        return self.classifier.classify(crops)
 
 
-def _answer(
-    face: Detection,
-    box: Box,
-    probabilities: np.ndarray,
-    follow: tuple[int, float, SmoothedExpression],
-) -> FaceEmotion:
-    face_id, tracked_for_s, expression = follow
-    smoothed = (
-        probabilities if expression.probabilities is None else expression.probabilities.copy()
-    )
-    return FaceEmotion(
-        face_id, box, face.score, probabilities, smoothed,
-        expression.label, expression.confidence, tracked_for_s,
-    )  # fmt: skip
+def _check_image(image: np.ndarray) -> None:
+    fits = image.ndim == 3 and image.shape[2] == 3 and image.size
+    if not fits or image.dtype != np.uint8:
+        raise ValueError(
+            f'the image must be uint8 [H, W, 3], not {image.dtype} {list(image.shape)}'
+        )
+
+
+def _to_faces(
+    image: np.ndarray,
+    detections: Iterable[Detection],
+    probabilities: Iterable[np.ndarray],
+    expressions: Iterable[SmoothedExpression],
+    tracked: Iterable[tuple[int, float]],
+) -> list[FaceEmotion]:
+    """Return the faces by id and place; `tracked` holds id and time in seconds of each."""
+    height, width = image.shape[:2]
+    faces = []
+    for face, row, expression, (face_id, tracked_for_s) in zip(
+        detections, probabilities, expressions, tracked, strict=True
+    ):
+        assert expression.probabilities is not None
+        faces.append(
+            FaceEmotion(
+                face_id=face_id,
+                box=clip_box(face.box, width, height),
+                detection_score=face.score,
+                probabilities=row,
+                # the track goes on to change its own
+                smoothed_probabilities=expression.probabilities.copy(),
+                label=expression.label,
+                confidence=expression.confidence,
+                tracked_for_s=tracked_for_s,
+            )
+        )
+    return sorted(faces, key=lambda face: (face.face_id, face.box))

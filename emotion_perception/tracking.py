@@ -1,4 +1,5 @@
-"""Follow faces from frame to frame, and smooth what each shows."""
+# SPDX-License-Identifier: Apache-2.0
+"""Track faces over frames and smooth the expression of each."""
 
 import math
 from dataclasses import dataclass, field
@@ -12,14 +13,14 @@ from emotion_perception.types import Detection
 @dataclass
 class TrackingSettings:
     """
-    What may be changed while faces are followed.
+    Settings of tracking and smoothing.
 
     Attributes:
-        max_gap_s: a face unseen for longer is forgotten.
-        smoothing_s: time constant of the smoothing; 0 turns it off.
+        max_gap_s: a face unseen for longer than this is dropped, in seconds.
+        smoothing_s: time constant of the smoothing in seconds; 0 turns it off.
         uncertain_below: the label is `uncertain` while the confidence is below this, 0..1.
-        hysteresis: how much better than the shown label another must be to take its place, and how far
-            below `uncertain_below` the confidence of a shown label may fall, 0..1.
+        hysteresis: how much more probable than the label another expression must be to replace it,
+            and how far below `uncertain_below` the confidence of a label may fall, 0..1.
 
     """
 
@@ -33,12 +34,17 @@ class SmoothedExpression:
     """
     Exponentially smoothed probabilities with a label that does not flicker.
 
-    The weight of a new frame follows from the time since the last (Brown, 1959, for uneven steps), so
-    that the answer does not depend on the frame rate. The label changes like a Schmitt trigger.
+    The weight of a frame depends on the time since the one before, so that the result does not
+    depend on the frame rate (Brown, 1959). The label has hysteresis, like a Schmitt trigger.
+
+    Attributes:
+        probabilities: float32 [7], sum 1; None before the first frame.
+        label: one of `EMOTIONS`, or `UNCERTAIN`.
+
     """
 
     def __init__(self) -> None:
-        """Begin without an opinion."""
+        """Start without probabilities, labeled `UNCERTAIN`."""
         self.probabilities: np.ndarray | None = None
         self.label = UNCERTAIN
 
@@ -46,11 +52,11 @@ class SmoothedExpression:
         self, probabilities: np.ndarray, elapsed_s: float, settings: TrackingSettings
     ) -> None:
         """
-        Take in one frame's probabilities, float32 [7].
+        Add one frame.
 
         Args:
-            probabilities: of this frame.
-            elapsed_s: time since the frame before, in seconds; not below 0.
+            probabilities: of this frame, float32 [7].
+            elapsed_s: time since the frame before, in seconds, 0 or more.
             settings: time constant and thresholds.
 
         """
@@ -63,21 +69,21 @@ class SmoothedExpression:
         self._choose_label(self.probabilities, settings)
 
     def _choose_label(self, smoothed: np.ndarray, settings: TrackingSettings) -> None:
-        leader = EMOTIONS[int(smoothed.argmax())]
+        best_label = EMOTIONS[int(smoothed.argmax())]
         best = float(smoothed.max())
         if self.label == UNCERTAIN:
             if best >= settings.uncertain_below:
-                self.label = leader
+                self.label = best_label
             return
-        shown = float(smoothed[EMOTIONS.index(self.label)])
-        if best - shown > settings.hysteresis:
-            self.label = leader if best >= settings.uncertain_below else UNCERTAIN
-        elif shown < settings.uncertain_below - settings.hysteresis:
+        current = float(smoothed[EMOTIONS.index(self.label)])
+        if best - current > settings.hysteresis:
+            self.label = best_label if best >= settings.uncertain_below else UNCERTAIN
+        elif current < settings.uncertain_below - settings.hysteresis:
             self.label = UNCERTAIN
 
     @property
     def confidence(self) -> float:
-        """Smoothed probability of the shown label, or of the leading one while uncertain; 0..1."""
+        """Smoothed probability of the label, or the highest one while uncertain; 0..1."""
         if self.probabilities is None:
             return 0.0
         if self.label == UNCERTAIN:
@@ -87,7 +93,7 @@ class SmoothedExpression:
 
 @dataclass
 class Track:
-    """One face that is followed."""
+    """One tracked face; center and side in pixels, velocity in pixels a second."""
 
     face_id: int
     first_seen_s: float
@@ -101,24 +107,25 @@ class Track:
 
 class Tracker:
     """
-    Give each face an id that stays for as long as it is followed.
+    Associates the faces of each frame with tracks.
 
-    Nearest predicted center first, with constant velocity: SORT (Bewley et al., 2016) without its
-    Kalman filter, and with distance relative to the face's size in place of overlap, which still
-    tells where a small face jumped by more than its width. Ids start at 1 and are never used again.
+    The face nearest to a track's center, predicted at constant velocity, is associated first. This
+    is SORT (Bewley et al., 2016) without its Kalman filter, and with distance relative to the size
+    of the face in place of overlap, which is 0 for a small face that moves by its width. Ids start
+    at 1 and are never used again.
     """
 
     MAX_STEP = 1.0
-    """Farthest a face may be from where it was expected, in sides of its box."""
+    """Largest distance of a face from its predicted center, in sides of its box."""
 
     MAX_GROWTH = 1.8
-    """A face cannot change its size by more than this factor between two frames."""
+    """Largest factor by which the size of a face changes between two frames."""
 
     VELOCITY_S = 0.05
-    """Time constant of the velocity's smoothing: half of it is new after a frame at 30 Hz."""
+    """Time constant of the velocity's smoothing: a frame at 30 Hz replaces half of it."""
 
     def __init__(self, settings: TrackingSettings | None = None):
-        """Begin without faces."""
+        """Start without tracks."""
         self.settings = settings or TrackingSettings()
         self._tracks: list[Track] = []
         self._next_id = 1
@@ -126,11 +133,11 @@ class Tracker:
 
     @property
     def ids(self) -> frozenset[int]:
-        """Ids of the faces that are followed, whether the last image showed them or not."""
+        """Ids of all tracked faces, whether the last frame showed them or not."""
         return frozenset(track.face_id for track in self._tracks)
 
     def reset(self) -> None:
-        """Forget all faces; ids go on."""
+        """Drop all tracks; their ids are not used again."""
         self._tracks = []
         self._now_s = -math.inf
 
@@ -139,9 +146,9 @@ class Tracker:
         Return the track of each face, in the order of `faces`.
 
         Args:
-            faces: what the detector saw, best first.
-            stamp_s: time of the image in seconds. Where it lies before the last one the recording
-                or the clock began anew: all tracks are dropped.
+            faces: detections of one frame, best score first.
+            stamp_s: time of the frame in seconds. If it is before the last one, as when a
+                recording starts again, all tracks are dropped.
 
         """
         if stamp_s < self._now_s:
@@ -154,50 +161,51 @@ class Tracker:
         ]
         chosen: dict[int, Track] = {}
         free = set(range(len(self._tracks)))
-        for _, face_index, track_index in sorted(self._candidates(faces, stamp_s)):
+        for _, face_index, track_index in sorted(self._pairs(faces, stamp_s)):
             if face_index not in chosen and track_index in free:
                 free.discard(track_index)
                 chosen[face_index] = self._tracks[track_index]
         return [
             self._move(chosen[index], face, stamp_s)
             if index in chosen
-            else self._begin(face, stamp_s)
+            else self._start(face, stamp_s)
             for index, face in enumerate(faces)
         ]
 
-    def _candidates(self, faces: list[Detection], stamp_s: float) -> list[tuple[float, int, int]]:
+    def _pairs(self, faces: list[Detection], stamp_s: float) -> list[tuple[float, int, int]]:
+        """Return (cost, index of face, index of track) of each possible association."""
         pairs = []
         for track_index, track in enumerate(self._tracks):
-            expected = track.center + track.velocity * (stamp_s - track.last_seen_s)
+            predicted = track.center + track.velocity * (stamp_s - track.last_seen_s)
             for face_index, face in enumerate(faces):
-                center, side = _centre_and_side(face)
+                center, side = _center_and_side(face)
                 larger, smaller = max(side, track.side), max(min(side, track.side), 1e-6)
-                distance = float(np.hypot(*(center - expected))) / larger
+                distance = float(np.hypot(*(center - predicted))) / larger
                 if distance <= self.MAX_STEP and larger / smaller <= self.MAX_GROWTH:
                     pairs.append(
                         (distance + 0.5 * math.log(larger / smaller), face_index, track_index)
                     )
         return pairs
 
-    def _begin(self, face: Detection, stamp_s: float) -> Track:
-        center, side = _centre_and_side(face)
+    def _start(self, face: Detection, stamp_s: float) -> Track:
+        center, side = _center_and_side(face)
         track = Track(self._next_id, stamp_s, stamp_s, center, side)
         self._next_id += 1
         self._tracks.append(track)
         return track
 
     def _move(self, track: Track, face: Detection, stamp_s: float) -> Track:
-        center, side = _centre_and_side(face)
+        center, side = _center_and_side(face)
         track.elapsed_s = stamp_s - track.last_seen_s
         if track.elapsed_s > 0:
-            # over time and not over frames: two images a millisecond apart say little of speed
+            # weighted by time: two frames a millisecond apart say little about the velocity
             weight = 1 - math.exp(-track.elapsed_s / self.VELOCITY_S)
-            speed = (center - track.center) / track.elapsed_s
-            track.velocity += weight * (speed - track.velocity)
+            velocity = (center - track.center) / track.elapsed_s
+            track.velocity += weight * (velocity - track.velocity)
         track.center, track.side, track.last_seen_s = center, side, stamp_s
         return track
 
 
-def _centre_and_side(face: Detection) -> tuple[np.ndarray, float]:
+def _center_and_side(face: Detection) -> tuple[np.ndarray, float]:
     x, y, w, h = face.box
     return np.array((x + w / 2, y + h / 2)), max(math.sqrt(max(w * h, 0.0)), 1.0)

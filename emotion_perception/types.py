@@ -1,4 +1,5 @@
-"""Data in flight: what passes from one step of the pipeline to the next."""
+# SPDX-License-Identifier: Apache-2.0
+"""Data that passes from one step of the pipeline to the next."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,13 +10,13 @@ import numpy as np
 @dataclass(frozen=True)
 class Detection:
     """
-    One face.
+    A face found in one image.
 
     Attributes:
         box: x, y, width, height in pixels; may reach outside the image.
-        score: how sure the detector is, 0..1.
+        score: of the detector, 0..1.
         landmarks: float32 [3, 2] pixels: the eye at the image's left, the eye at its right (for an
-            upright face), the middle of the mouth; None where the detector finds none.
+            upright face), the center of the mouth; None if the detector finds no landmarks.
 
     """
 
@@ -34,23 +35,24 @@ class Box(NamedTuple):
 
     @property
     def area(self) -> int:
-        """Pixels inside."""
+        """Width times height in pixels."""
         return self.width * self.height
 
 
 @dataclass(frozen=True)
 class FaceEmotion:
     """
-    What one face shows in one image.
+    The expression that one face shows in one image.
 
     Attributes:
-        face_id: stable while the face is followed, from 1; 0 without tracking.
-        box: where the face is.
-        detection_score: how sure the detector is, 0..1.
-        probabilities: float32 [7] in the order of EMOTIONS, of this image alone; sums to 1.
-        smoothed_probabilities: the same, smoothed over the track.
+        face_id: from 1, the same while the face is tracked; 0 without tracking.
+        box: of the face.
+        detection_score: of the detector, 0..1.
+        probabilities: float32 [7] in the order of EMOTIONS, of this image alone; sum 1.
+        smoothed_probabilities: the same, filtered over the track.
         label: the smoothed expression with hysteresis, or ``'uncertain'``.
-        confidence: smoothed probability of the leading expression, 0..1.
+        confidence: smoothed probability of the label, or of the most probable expression while
+            uncertain; 0..1.
         tracked_for_s: seconds since the face was first seen.
 
     """

@@ -1,4 +1,5 @@
-"""Draw what was seen onto a picture."""
+# SPDX-License-Identifier: Apache-2.0
+"""Draw boxes, labels and probabilities onto an image."""
 
 from collections.abc import Iterable
 
@@ -18,33 +19,44 @@ COLORS = {
     'surprise': (80, 220, 220),
     UNCERTAIN: (130, 130, 130),
 }
-"""Blue, green, red of each label."""
+"""Color of each label, in BGR order."""
 
 
 def annotate(image: np.ndarray, faces: Iterable[FaceEmotion]) -> np.ndarray:
     """
-    Return a copy of a BGR picture, uint8 [H, W, 3], with boxes, labels and bars of probability.
+    Return a copy of an image with the box, label and probability bars of each face.
 
     Args:
-        image: is not changed.
+        image: BGR uint8 [H, W, 3]; not changed.
         faces: what `Pipeline.process` found in it.
+
+    Returns:
+        BGR uint8 [H, W, 3].
 
     """
     faces = list(faces)
     out = np.array(image)
     unit = max(min(out.shape[:2]) / 480, 0.5)
     for face in faces:
-        _bars(out, face, [other.box for other in faces if other is not face], unit)
+        _draw_bars(out, face, [other.box for other in faces if other is not face], unit)
     for face in faces:
         color = COLORS[face.label]
         x, y, w, h = face.box
         cv2.rectangle(out, (x, y), (x + w, y + h), color, max(round(2 * unit), 1), cv2.LINE_AA)
-        name = f'#{face.face_id} ' if face.face_id else ''
-        _label(out, f'{name}{face.label} {min(face.confidence, 0.99):.0%}', (x, y), color, unit)
+        number = f'#{face.face_id} ' if face.face_id else ''
+        _draw_label(
+            out, f'{number}{face.label} {min(face.confidence, 0.99):.0%}', (x, y), color, unit
+        )
     return out
 
 
-def _label(out: np.ndarray, text: str, corner: tuple[int, int], color, unit: float) -> None:
+def _draw_label(
+    out: np.ndarray,
+    text: str,
+    corner: tuple[int, int],
+    color: tuple[int, int, int],
+    unit: float,
+) -> None:
     font, size, stroke = cv2.FONT_HERSHEY_SIMPLEX, 0.55 * unit, max(round(1.4 * unit), 1)
     (width, height), _ = cv2.getTextSize(text, font, size, stroke)
     pad = max(round(4 * unit), 1)
@@ -54,8 +66,8 @@ def _label(out: np.ndarray, text: str, corner: tuple[int, int], color, unit: flo
     cv2.putText(out, text, (x + pad, y - pad), font, size, (20, 20, 20), stroke, cv2.LINE_AA)
 
 
-def _bars(out: np.ndarray, face: FaceEmotion, others: list[Box], unit: float) -> None:
-    """Draw the smoothed probabilities below the box on a darkened ground, where there is room and no face."""
+def _draw_bars(out: np.ndarray, face: FaceEmotion, others: list[Box], unit: float) -> None:
+    """Draw the smoothed probabilities below the box, where there is room and no other face."""
     font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.36 * unit
     thick, step, pad = max(round(8 * unit), 2), max(round(13 * unit), 3), round(4 * unit)
     text_width = cv2.getTextSize('happiness', font, size, 1)[0][0] + 2 * pad
@@ -71,9 +83,11 @@ def _bars(out: np.ndarray, face: FaceEmotion, others: list[Box], unit: float) ->
             return
     ground = out[top:bottom, left : right + text_width]
     ground //= 3
-    for row, (label, share) in enumerate(zip(EMOTIONS, face.smoothed_probabilities, strict=True)):
+    for row, (label, probability) in enumerate(
+        zip(EMOTIONS, face.smoothed_probabilities, strict=True)
+    ):
         y = top + pad + row * step
-        end = left + round((right - left) * float(share))
+        end = left + round((right - left) * float(probability))
         cv2.rectangle(out, (left, y), (end, y + thick), COLORS[label], cv2.FILLED)
         cv2.putText(
             out, label, (right + pad, y + thick), font, size, (240, 240, 240), 1, cv2.LINE_AA

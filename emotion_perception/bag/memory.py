@@ -61,7 +61,10 @@ class Memory:
     def pipeline(self, base: Pipeline) -> Pipeline:
         """Return `base` with networks that are asked through this memory."""
         kind = _LookingDetector if isinstance(base.detector, RegionDetector) else _Detector
-        return base.with_parts(kind(base.detector, self), _Classifier(base.classifier, self))
+        classifier = _Classifier(base.classifier, self)
+        other = Pipeline(kind(base.detector, self), classifier, base.tracker, base.detect_every)
+        other.settings = base.settings
+        return other
 
 
 class _Detector:
@@ -69,7 +72,12 @@ class _Detector:
         self._base, self._memory = base, memory
         self.min_detection_score, self.min_face_px = base.min_detection_score, base.min_face_px
 
-    def detect(self, image: np.ndarray) -> list[Detection]:
+    def detect(
+        self,
+        image: np.ndarray,
+        min_detection_score: float | None = None,
+        min_face_px: int | None = None,
+    ) -> list[Detection]:
         return self._memory.ask(
             'looks',
             lambda: self._base.detect(image),

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Face detectors behind one interface: `Detector.detect(image) -> list[Detection]`."""
 
 from pathlib import Path
@@ -18,18 +19,18 @@ def make_detector(
     threads: int = 1,
 ) -> Detector:
     """
-    Return the detector called `name`.
+    Create the detector called `name`.
 
     Args:
         name: one of `DETECTORS`.
-        model_path: the network's file: needed by yunet; blazeface and haar bring or find theirs.
-        min_detection_score: faces below this score are not reported, 0..1.
-        min_face_px: faces narrower than this are not reported.
+        model_path: the network's file, which yunet needs; blazeface and haar find theirs.
+        min_detection_score: lowest reported score, 0..1.
+        min_face_px: smallest reported width in pixels.
         threads: of the network's interpreter.
 
     Raises:
         ValueError: if there is no such detector.
-        DetectorError: if it cannot be made on this machine.
+        DetectorError: if it cannot be created on this machine.
 
     """
     if name == 'blazeface':

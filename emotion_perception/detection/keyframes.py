@@ -1,4 +1,5 @@
-"""Find faces in one camera's images: detection in every n-th, a look at each known face in between."""
+# SPDX-License-Identifier: Apache-2.0
+"""Detect the faces of a stream in whole keyframes, and in regions of tracked faces in between."""
 
 import math
 from dataclasses import replace
@@ -10,31 +11,31 @@ from emotion_perception.geometry import is_duplicate
 from emotion_perception.types import Detection
 
 DETECT_EVERY = 3
-"""What the node and the command line do with a camera's images; `make bench` prints what it costs and saves."""
+"""In the node and the command line every n-th frame is a keyframe; see `make bench`."""
 
-LONGEST_STEP_S = 0.25
-"""Faces are only looked for where they were if that was no longer ago."""
+MAX_STEP_S = 0.25
+"""A frame later than this after the one before is a keyframe: faces may be anywhere by then."""
 
-SEARCH_S = 0.5
-"""After a face was lost each image is searched for this long: many a face is only hidden or blurred."""
+KEYFRAMES_AFTER_LOSS_S = 0.5
+"""Each frame is a keyframe for this long after a face was lost: it is often only hidden."""
 
 
 class KeyframeDetector:
     """
-    Detects faces, and saves most of that while nothing changes.
+    Detects the faces of a stream of frames at a fraction of the cost.
 
-    As long as no face is known each image is searched; further ones are found at the next detection. Where a known face is not where it was, detection runs on
-    that very image, and for a while on the next ones: whoever left is dropped at once, whoever jumped or was
-    hidden is found again at once.
+    A frame is a keyframe if it is the n-th after the last, if no face is tracked, or if a tracked
+    face is not found in its region. So a face that leaves is dropped and a face that jumps is found
+    in the same frame, and a further face is found in the next keyframe.
     """
 
     def __init__(self, detector: Detector, every: int = 1):
         """
-        Begin without faces.
+        Start without faces.
 
         Args:
-            detector: finds them; without `detect_in_region` (see `RegionDetector`) it is run on each image.
-            every: n, to detect in every n-th image; may be changed between two images.
+            detector: of faces; if it is no `RegionDetector`, each frame is a keyframe.
+            every: n, for every n-th frame to be a keyframe; may be changed between two frames.
 
         """
         self.detector = detector
@@ -42,49 +43,47 @@ class KeyframeDetector:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all faces: the next image is searched."""
-        self._known: list[Detection] = []
-        self._since_detection = math.inf
-        self._stamp_s = self._search_until_s = -math.inf
+        """Drop all faces: the next frame is a keyframe."""
+        self._tracked: list[Detection] = []
+        self._since_keyframe = math.inf
+        self._stamp_s = self._keyframes_until_s = -math.inf
 
-    def find(self, image: np.ndarray, stamp_s: float) -> list[Detection]:
+    def detect(self, image: np.ndarray, stamp_s: float) -> list[Detection]:
         """
-        Return the faces in an image, best score first.
+        Return the faces in the next frame, best score first.
 
-        The score of a face that was followed is the one of its last detection.
+        A tracked face keeps the score of its last keyframe.
 
         Args:
-            image: BGR uint8 [H, W, 3], as large as the one before unless `reset` was called.
-            stamp_s: time of the image in seconds.
+            image: BGR uint8 [H, W, 3], of the size of the frame before unless `reset` was called.
+            stamp_s: time of the frame in seconds.
 
         """
         if stamp_s < self._stamp_s:
             self.reset()
-        self._since_detection += 1
-        recent = stamp_s - self._stamp_s <= LONGEST_STEP_S and stamp_s >= self._search_until_s
-        followed = bool(self._known) and recent and self._since_detection < self.every
-        found = self._follow(image) if followed else None
-        if found is None:
-            found = self.detector.detect(image)
-            self._since_detection = 0
-            if len(found) < len(self._known):
-                self._search_until_s = stamp_s + SEARCH_S
-        self._known, self._stamp_s = found, stamp_s
-        return found
+        self._since_keyframe += 1
+        recent = stamp_s - self._stamp_s <= MAX_STEP_S and stamp_s >= self._keyframes_until_s
+        between = bool(self._tracked) and recent and self._since_keyframe < self.every
+        faces = self._detect_in_regions(image) if between else None
+        if faces is None:
+            faces = self.detector.detect(image)
+            self._since_keyframe = 0
+            if len(faces) < len(self._tracked):
+                self._keyframes_until_s = stamp_s + KEYFRAMES_AFTER_LOSS_S
+        self._tracked, self._stamp_s = faces, stamp_s
+        return faces
 
-    def _follow(self, image: np.ndarray) -> list[Detection] | None:
-        """Return the known faces where they are now; None where detection must tell."""
+    def _detect_in_regions(self, image: np.ndarray) -> list[Detection] | None:
+        """Return the tracked faces at their new places, or None if the frame is a keyframe."""
         detector = self.detector
         if not isinstance(detector, RegionDetector):
             return None
-        followed: list[Detection] = []
-        for known in self._known:
-            face = (
-                detector.detect_in_region(image, known.box)
-                if known.score >= detector.min_detection_score
-                else None
-            )
-            if face is None or face.box[2] < detector.min_face_px or is_duplicate(face, followed):
+        faces: list[Detection] = []
+        for tracked in self._tracked:
+            if tracked.score < detector.min_detection_score:
                 return None
-            followed.append(replace(face, score=known.score))
-        return followed
+            face = detector.detect_in_region(image, tracked.box)
+            if face is None or face.box[2] < detector.min_face_px or is_duplicate(face, faces):
+                return None
+            faces.append(replace(face, score=tracked.score))
+        return faces

@@ -1,1 +1,2 @@
-"""Images in and out: message encodings, compressed files, cameras and videos."""
+# SPDX-License-Identifier: Apache-2.0
+"""Image input: ROS encodings, compressed images, files, cameras and videos."""

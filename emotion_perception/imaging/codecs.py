@@ -1,4 +1,5 @@
-"""Jpeg and png to BGR, looked over first: decoders believe what a file claims, and take memory and time for it."""
+# SPDX-License-Identifier: Apache-2.0
+"""Decode jpeg, png and other image files, but not what is cut short or claims too many pixels."""
 
 import glob
 from collections.abc import Iterable
@@ -9,27 +10,56 @@ import numpy as np
 
 from emotion_perception.errors import ImageError
 
-MAX_SCANS = 100
-"""How often a jpeg may pass over its pixels; progressive ones do so about ten times."""
+MAX_PIXELS = 100_000_000
+"""Images that claim more are refused before anything is allocated for them."""
 
+MAX_SCANS = 100
+"""Largest number of passes of a jpeg over its pixels; progressive ones have about ten."""
+
+IMAGE_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'})
+"""Suffixes of the images in a folder; a file that is named itself may have any suffix."""
+
+_JPEG = b'\xff\xd8'
 _PNG = b'\x89PNG\r\n\x1a\n'
-_OF_THE_PICTURE = (b'IHDR', b'PLTE', b'tRNS', b'IDAT', b'IEND')
-"""Parts of a png that say what its pixels are; the others are texts, profiles and animations."""
+_PNG_PIXEL_CHUNKS = (b'IHDR', b'PLTE', b'tRNS', b'IDAT', b'IEND')
+"""Chunks of a png that define its pixels; the others are texts, profiles and animations."""
+
+
+def check_pixel_count(what: str, width: int, height: int) -> None:
+    """
+    Refuse an image before a decoder allocates what its header claims.
+
+    Raises:
+        ImageError: if it claims more than `MAX_PIXELS`.
+
+    """
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            'image too large',
+            f'the {what} claims {width}x{height} pixels, more than {MAX_PIXELS}',
+        )
 
 
 def decode_compressed(data: bytes | bytearray | memoryview | np.ndarray) -> np.ndarray:
     """
-    Return a jpeg or png image (`sensor_msgs/CompressedImage.data`) as BGR, uint8 [H, W, 3].
+    Decode a jpeg or png image, such as `sensor_msgs/CompressedImage.data`.
+
+    Args:
+        data: contents of the file.
+
+    Returns:
+        BGR uint8 [H, W, 3]; an Exif orientation is ignored.
 
     Raises:
-        ImageError: if it is neither, is cut short or damaged, or claims too many pixels.
+        ImageError: if it is neither jpeg nor png, is cut short or damaged, or claims too many
+            pixels.
 
     """
     blob = bytes(data)
-    if blob.startswith(b'\xff\xd8'):
+    if blob.startswith(_JPEG):
         _check_jpeg(blob)
     elif blob.startswith(_PNG):
-        blob = _picture_alone(blob)
+        blob = _strip_png(blob)
     elif not blob:
         raise ImageError('empty image', 'the compressed image is empty')
     else:
@@ -49,7 +79,7 @@ def decode_compressed(data: bytes | bytearray | memoryview | np.ndarray) -> np.n
 
 
 def _check_jpeg(blob: bytes) -> None:
-    # a jpeg that ends inside its last scan decodes to a half-gray picture without an error
+    # a jpeg that ends inside its last scan is decoded to a half-gray image without an error
     if blob.rfind(b'\xff\xd9') < blob.rfind(b'\xff\xda'):
         raise ImageError('image cut short', f'the jpeg image is cut short after {len(blob)} bytes')
     check_pixel_count('jpeg image', *_jpeg_size(blob))
@@ -62,7 +92,7 @@ def _check_jpeg(blob: bytes) -> None:
 
 
 def _jpeg_size(blob: bytes) -> tuple[int, int]:
-    """Return width and height from the frame header (SOF), searched for as libjpeg does."""
+    """Return width and height from the frame header (SOF), found as libjpeg finds it."""
     at = blob.find(b'\xff', 2)
     while 0 <= at <= len(blob) - 9:
         marker = blob[at + 1]
@@ -79,11 +109,11 @@ def _jpeg_size(blob: bytes) -> tuple[int, int]:
     )
 
 
-def _picture_alone(blob: bytes) -> bytes:
+def _strip_png(blob: bytes) -> bytes:
     """
-    Return a png with nothing in it but its picture.
+    Return a png with its pixel chunks only.
 
-    OpenCV allocates and clears whatever length a part claims, 4 GB for 72 bytes.
+    OpenCV allocates and clears the length that any chunk claims: 4 GB for a file of 72 bytes.
     """
     kept, at, kind = [_PNG], len(_PNG), b''
     while kind != b'IEND':
@@ -93,48 +123,30 @@ def _picture_alone(blob: bytes) -> bytes:
             raise ImageError(
                 'image cut short', f'the png image is cut short after {len(blob)} bytes'
             )
-        if kind in _OF_THE_PICTURE:
+        if kind in _PNG_PIXEL_CHUNKS:
             kept.append(blob[at:end])
-        elif not kind[0] & 0x20:  # a large first letter: nobody can do without this part
+        elif not kind[0] & 0x20:  # a capital letter: the pixels cannot be decoded without it
             raise ImageError(
                 'image damaged', f'the png image is damaged: it holds an unknown part {kind!r}'
             )
         at = end
-    head = kept[1]
-    if [part[4:8] == b'IHDR' for part in kept].count(True) != 1 or head[4:8] != b'IHDR':
-        raise ImageError('image damaged', 'the png image is damaged: its size is not at its begin')
-    check_pixel_count('png image', *(int.from_bytes(head[at : at + 4]) for at in (8, 12)))
-    return b''.join(kept)
-
-
-MAX_PIXELS = 100_000_000
-"""Images that claim more are refused before anything is allocated for them."""
-
-
-def check_pixel_count(what: str, width: int, height: int) -> None:
-    """
-    Refuse an image before a decoder allocates what its header claims.
-
-    Raises:
-        ImageError: if it claims more than `MAX_PIXELS`.
-
-    """
-    if width * height > MAX_PIXELS:
+    header = kept[1]
+    if [chunk[4:8] for chunk in kept].count(b'IHDR') != 1 or header[4:8] != b'IHDR':
         raise ImageError(
-            'image too large',
-            f'the {what} claims {width}x{height} pixels, more than {MAX_PIXELS}',
+            'image damaged', 'the png image is damaged: it does not start with its size'
         )
-
-
-IMAGE_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'})
-"""Names of files that count as pictures inside a folder; a file that is named itself may be called anything."""
+    check_pixel_count('png image', *(int.from_bytes(header[at : at + 4]) for at in (8, 12)))
+    return b''.join(kept)
 
 
 def find_images(names: Iterable[str]) -> list[Path]:
     """
-    Return the files that names stand for: files, folders with what lies below them, and patterns.
+    Return the image files that names stand for.
 
-    What stands for nothing is returned as it is, so that reading it says what is wrong.
+    Args:
+        names: of files, of folders, which are searched recursively, and glob patterns. One that
+            matches nothing is returned as it is, so that reading it raises the error.
+
     """
     found: list[Path] = []
     for name in names:
@@ -145,31 +157,34 @@ def find_images(names: Iterable[str]) -> list[Path]:
             matches = sorted(map(Path, glob.glob(name, recursive=True))) or [path]
         for match in matches:
             inside = match.rglob('*') if match.is_dir() else ()
-            pictures = sorted(
+            images = sorted(
                 p for p in inside if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()
             )
-            found += pictures or [match]
+            found += images or [match]
     return list(dict.fromkeys(found))
 
 
 def read_image(path: Path) -> np.ndarray:
     """
-    Return a picture as BGR, uint8 [H, W, 3], turned as its camera held it.
+    Read an image file of any format that OpenCV reads.
+
+    Returns:
+        BGR uint8 [H, W, 3], rotated by its Exif orientation.
 
     Raises:
-        ImageError: if it is not a picture, or damaged.
+        ImageError: if it is not an image, or damaged.
         OSError: if the file cannot be read.
 
     """
     if path.is_dir():
-        raise ImageError('no picture', 'a folder without pictures')
+        raise ImageError('not an image', 'a folder without images')
     blob = path.read_bytes()
-    if blob.startswith((b'\xff\xd8', b'\x89PNG\r\n')) or not blob:
-        decode_compressed(blob)  # notices what is cut short, which OpenCV fills with gray
+    if blob.startswith((_JPEG, _PNG[:6])) or not blob:
+        decode_compressed(blob)  # refuses files that are cut short, which OpenCV fills with gray
     try:
         image = cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise ImageError('image damaged', f'cannot be decoded: {error.err}') from None
     if image is None:
-        raise ImageError('not a picture', f'not a picture: it starts with {blob[:16]!r}')
+        raise ImageError('not an image', f'not an image: it starts with {blob[:16]!r}')
     return np.asarray(image)

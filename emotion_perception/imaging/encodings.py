@@ -1,4 +1,5 @@
-"""Camera images to BGR: every encoding a camera driver sends, raw or compressed, without cv_bridge."""
+# SPDX-License-Identifier: Apache-2.0
+"""Convert `sensor_msgs/Image` data to BGR: every usual encoding, without cv_bridge."""
 
 from collections.abc import Callable
 
@@ -9,50 +10,45 @@ from emotion_perception.errors import ImageError
 from emotion_perception.imaging.codecs import check_pixel_count
 
 
-def _as_is(plane: np.ndarray) -> np.ndarray:
-    return plane
+def _unchanged(pixels: np.ndarray) -> np.ndarray:
+    return pixels
 
 
-def _color(code: int) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda plane: cv2.cvtColor(plane, code)
+def _convert(code: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda pixels: cv2.cvtColor(pixels, code)
 
 
-def _to_8_bit(plane: np.ndarray) -> np.ndarray:
-    return cv2.convertScaleAbs(plane, alpha=255 / 65535)
+def _convert_16_bit(code: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda pixels: cv2.cvtColor(cv2.convertScaleAbs(pixels, alpha=255 / 65535), code)
 
 
-def _color_of_16_bit(code: int) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda plane: cv2.cvtColor(_to_8_bit(plane), code)
-
-
-# encoding -> (bytes of one channel, channels, conversion of the [H, W(, C)] array)
+# encoding -> (bytes a channel, channels, conversion of the array [H, W] or [H, W, C])
 _PACKED: dict[str, tuple[int, int, Callable[[np.ndarray], np.ndarray]]] = {
-    'bgr8': (1, 3, _as_is),
-    '8UC3': (1, 3, _as_is),
-    'rgb8': (1, 3, _color(cv2.COLOR_RGB2BGR)),
-    'bgra8': (1, 4, _color(cv2.COLOR_BGRA2BGR)),
-    'rgba8': (1, 4, _color(cv2.COLOR_RGBA2BGR)),
-    'mono8': (1, 1, _color(cv2.COLOR_GRAY2BGR)),
-    '8UC1': (1, 1, _color(cv2.COLOR_GRAY2BGR)),
-    'mono16': (2, 1, _color_of_16_bit(cv2.COLOR_GRAY2BGR)),
-    '16UC1': (2, 1, _color_of_16_bit(cv2.COLOR_GRAY2BGR)),
-    'yuv422': (1, 2, _color(cv2.COLOR_YUV2BGR_UYVY)),
-    'uyvy': (1, 2, _color(cv2.COLOR_YUV2BGR_UYVY)),
-    'yuv422_yuy2': (1, 2, _color(cv2.COLOR_YUV2BGR_YUY2)),
-    'yuyv': (1, 2, _color(cv2.COLOR_YUV2BGR_YUY2)),
+    'bgr8': (1, 3, _unchanged),
+    '8UC3': (1, 3, _unchanged),
+    'rgb8': (1, 3, _convert(cv2.COLOR_RGB2BGR)),
+    'bgra8': (1, 4, _convert(cv2.COLOR_BGRA2BGR)),
+    'rgba8': (1, 4, _convert(cv2.COLOR_RGBA2BGR)),
+    'mono8': (1, 1, _convert(cv2.COLOR_GRAY2BGR)),
+    '8UC1': (1, 1, _convert(cv2.COLOR_GRAY2BGR)),
+    'mono16': (2, 1, _convert_16_bit(cv2.COLOR_GRAY2BGR)),
+    '16UC1': (2, 1, _convert_16_bit(cv2.COLOR_GRAY2BGR)),
+    'yuv422': (1, 2, _convert(cv2.COLOR_YUV2BGR_UYVY)),
+    'uyvy': (1, 2, _convert(cv2.COLOR_YUV2BGR_UYVY)),
+    'yuv422_yuy2': (1, 2, _convert(cv2.COLOR_YUV2BGR_YUY2)),
+    'yuyv': (1, 2, _convert(cv2.COLOR_YUV2BGR_YUY2)),
 }
-# ROS names a Bayer pattern by its first two rows' first pixels, OpenCV by the second row and column.
+# ROS names a Bayer pattern by the first pixels of the first two rows, OpenCV by the second ones
 for _pattern, _code in {
     'rggb': cv2.COLOR_BayerBG2BGR,
     'bggr': cv2.COLOR_BayerRG2BGR,
     'gbrg': cv2.COLOR_BayerGR2BGR,
     'grbg': cv2.COLOR_BayerGB2BGR,
 }.items():
-    _PACKED[f'bayer_{_pattern}8'] = (1, 1, _color(_code))
-    _PACKED[f'bayer_{_pattern}16'] = (2, 1, _color_of_16_bit(_code))
+    _PACKED[f'bayer_{_pattern}8'] = (1, 1, _convert(_code))
+    _PACKED[f'bayer_{_pattern}16'] = (2, 1, _convert_16_bit(_code))
 
-# encoding -> rows of the plane of colors for each two rows of brightness
-_PLANAR = {'nv12': 1, 'nv21': 1, 'nv24': 4}
+_PLANAR = ('nv12', 'nv21', 'nv24')
 
 ENCODINGS = (*_PACKED, *_PLANAR)
 """Every value of `sensor_msgs/Image.encoding` that `to_bgr` reads."""
@@ -67,7 +63,7 @@ def to_bgr(
     is_bigendian: bool = False,
 ) -> np.ndarray:
     """
-    Return a raw image as BGR.
+    Convert a raw image to BGR.
 
     Args:
         data: the image's bytes, `height` rows of `step` bytes (nv12, nv21, nv24: followed by the
@@ -100,12 +96,12 @@ def to_bgr(
 
 
 def _rows(buffer: np.ndarray, rows: int, row_bytes: int, step: int) -> np.ndarray:
-    """Return uint8 [rows, row_bytes], a view of `buffer` without the padding of each row."""
+    """Return uint8 [rows, row_bytes], a read-only view of `buffer` without the padding of rows."""
     if step < row_bytes:
         raise ImageError(
             'step too small', f'step is {step} bytes, a row of this image needs {row_bytes}'
         )
-    # the last row may come without its padding
+    # some drivers leave out the padding of the last row
     if buffer.size < step * (rows - 1) + row_bytes:
         raise ImageError(
             'data missing', f'{buffer.size} bytes of data where {step * rows} are needed'
@@ -116,48 +112,48 @@ def _rows(buffer: np.ndarray, rows: int, row_bytes: int, step: int) -> np.ndarra
 def _packed_to_bgr(
     buffer: np.ndarray, encoding: str, height: int, width: int, step: int, is_bigendian: bool
 ) -> np.ndarray:
-    item, channels, convert = _PACKED[encoding]
+    item_bytes, channels, convert = _PACKED[encoding]
     if channels == 2 and width % 2:
         raise ImageError(
             'size impossible for the encoding', f'{encoding} needs an even width, this is {width}'
         )
-    rows = _rows(buffer, height, width * channels * item, step)
-    if item == 2:
-        rows = np.ascontiguousarray(rows).view('>u2' if is_bigendian else '<u2').astype(np.uint16)
-    image = rows.reshape(height, width, channels) if rows.flags.c_contiguous else np.ascontiguousarray(
-        rows
-    ).reshape(height, width, channels)  # fmt: skip
+    # copies only where rows are padded
+    rows = np.ascontiguousarray(_rows(buffer, height, width * channels * item_bytes, step))
+    if item_bytes == 2:
+        rows = rows.view('>u2' if is_bigendian else '<u2').astype(np.uint16)
     if encoding.startswith('bayer') and (height < 3 or width < 3):
         raise ImageError(
             'size impossible for the encoding',
             f'{encoding} needs at least 3x3 pixels, this is {width}x{height}',
         )
+    image = rows.reshape(height, width, channels)
     return convert(image[..., 0] if channels == 1 else image)
 
 
 def _planar_to_bgr(
     buffer: np.ndarray, encoding: str, height: int, width: int, step: int
 ) -> np.ndarray:
-    half = encoding != 'nv24'
-    if half and (width % 2 or height % 2):
+    subsampled = encoding != 'nv24'
+    if subsampled and (width % 2 or height % 2):
         raise ImageError(
             'size impossible for the encoding',
             f'{encoding} needs an even size, this is {width}x{height}',
         )
-    # nv24 keeps a pair of colors for each pixel: rows of the second plane are twice as long
-    second_rows, second_bytes = (height // 2, width) if half else (height, 2 * width)
-    second_step = step if half else 2 * step
-    brightness = _rows(buffer, height, width, step)
-    colors = _rows(buffer[step * height :], second_rows, second_bytes, second_step)
-    if half:
+    # nv24 has a pair of colors for each pixel, so the rows of its second plane are twice as long
+    chroma_rows, chroma_bytes = (height // 2, width) if subsampled else (height, 2 * width)
+    luma = _rows(buffer, height, width, step)
+    chroma = _rows(
+        buffer[step * height :], chroma_rows, chroma_bytes, step if subsampled else 2 * step
+    )
+    if subsampled:
         code = cv2.COLOR_YUV2BGR_NV12 if encoding == 'nv12' else cv2.COLOR_YUV2BGR_NV21
-        return cv2.cvtColor(np.vstack((brightness, colors)), code)
-    return _full_color_to_bgr(brightness, colors.reshape(height, width, 2))
+        return cv2.cvtColor(np.vstack((luma, chroma)), code)
+    return _yuv444_to_bgr(luma, chroma.reshape(height, width, 2))
 
 
-def _full_color_to_bgr(brightness: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """Convert limited-range BT.601 at full color resolution, as OpenCV does for NV12."""
-    y = 1.164 * np.maximum(brightness.astype(np.float32) - 16, 0)
-    u, v = (colors[..., index].astype(np.float32) - 128 for index in (0, 1))
+def _yuv444_to_bgr(luma: np.ndarray, chroma: np.ndarray) -> np.ndarray:
+    """Convert limited-range BT.601 without subsampling, with OpenCV's coefficients for NV12."""
+    y = 1.164 * np.maximum(luma.astype(np.float32) - 16, 0)
+    u, v = (chroma[..., index].astype(np.float32) - 128 for index in (0, 1))
     bgr = np.dstack((y + 2.018 * u, y - 0.391 * u - 0.813 * v, y + 1.596 * v))
     return np.clip(np.rint(bgr), 0, 255).astype(np.uint8)

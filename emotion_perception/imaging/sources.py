@@ -1,4 +1,5 @@
-"""Where pictures come from: a V4L2 device, a video file, or a still seen by a moving camera."""
+# SPDX-License-Identifier: Apache-2.0
+"""Sources of frames: a V4L2 device, a video file, or an image as a moving camera sees it."""
 
 import importlib.util
 import math
@@ -14,12 +15,35 @@ from emotion_perception.errors import SourceError
 from emotion_perception.imaging.codecs import IMAGE_SUFFIXES
 
 PORTRAIT = 'portrait'
-"""Source name of the NASA portrait (public domain) that scikit-image ships."""
+"""Name of the NASA portrait (public domain) in scikit-image as a source."""
+
+_WARM_UP_FRAMES = 5
+"""Frames in which a camera adapts its exposure."""
+
+
+class FrameSource(Protocol):
+    """
+    A source of frames.
+
+    Attributes:
+        rate_hz: frames a second.
+
+    """
+
+    rate_hz: float
+
+    def read(self) -> np.ndarray | None:
+        """Return the next frame, BGR uint8 [H, W, 3]; None at the end."""
+        ...
+
+    def close(self) -> None:
+        """Release the device or file."""
+        ...
 
 
 @contextmanager
 def _quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV from printing: our error says more. Version 4.13 moved the switch; 0 is silent."""
+    """Silence OpenCV's log (level 0; version 4.13 moved the switch): our error says more."""
     logging = getattr(cv2.utils, 'logging', cv2)
     level = logging.setLogLevel(0)
     try:
@@ -28,31 +52,17 @@ def _quiet_opencv() -> Iterator[None]:
         logging.setLogLevel(level)
 
 
-class FrameSource(Protocol):
-    """Gives one picture after the other."""
-
-    rate_hz: float
-
-    def read(self) -> np.ndarray | None:
-        """Return the next picture, BGR uint8 [H, W, 3]; None at the end."""
-        ...
-
-    def close(self) -> None:
-        """Let the device or file go."""
-        ...
-
-
 class VideoSource:
-    """A V4L2 device or a video file through OpenCV; a file may begin anew at its end."""
+    """A V4L2 device or a video file, read with OpenCV."""
 
     def __init__(self, source: int | str, size: tuple[int, int] | None = None, loop: bool = False):
         """
-        Open it.
+        Open the device or file.
 
         Args:
-            source: number of a device, its path, or the path of a file.
-            size: width and height that a device is asked for.
-            loop: begin a file anew at its end.
+            source: number or path of a device, or path of a file.
+            size: width and height requested from a device; ignored for a file.
+            loop: start a file again at its end.
 
         Raises:
             SourceError: if it cannot be opened.
@@ -74,38 +84,38 @@ class VideoSource:
         self.rate_hz = rate if 1 <= rate <= 240 else 30.0
 
     def read(self) -> np.ndarray | None:
-        """Return the next picture, BGR uint8 [H, W, 3]; None at the end."""
-        good, frame = self._capture.read()
-        if not good and self._loop:
+        """Return the next frame, BGR uint8 [H, W, 3]; None at the end."""
+        ok, frame = self._capture.read()
+        if not ok and self._loop:
             self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
-            good, frame = self._capture.read()
-        return frame if good else None
+            ok, frame = self._capture.read()
+        return frame if ok else None
 
     def close(self) -> None:
-        """Let the device or file go."""
+        """Release the device or file."""
         self._capture.release()
 
 
 class MovingImageSource:
-    """A still picture as a slowly moving and zooming camera sees it; never ends."""
+    """An image as a slowly moving and zooming camera sees it; never ends."""
 
     def __init__(
         self, image: np.ndarray, size: tuple[int, int] = (640, 480), rate_hz: float = 30.0
     ):
         """
-        Begin.
+        Start at the first frame.
 
         Args:
             image: BGR uint8 [H, W, 3].
             size: width and height of the frames.
-            rate_hz: sets how far the camera moves between two frames.
+            rate_hz: frames in a second of the camera's movement.
 
         """
         self._image, self._size, self.rate_hz = image, size, rate_hz
         self._frame = 0
 
     def read(self) -> np.ndarray:
-        """Return the next picture, BGR uint8 [H, W, 3]."""
+        """Return the next frame, BGR uint8 [H, W, 3]."""
         time_s = self._frame / self.rate_hz
         self._frame += 1
         height, width = self._image.shape[:2]
@@ -124,7 +134,7 @@ class MovingImageSource:
         )
 
     def close(self) -> None:
-        """Nothing to let go."""
+        """Do nothing: there is no device or file."""
 
 
 def portrait_path() -> Path:
@@ -136,8 +146,8 @@ def portrait_path() -> Path:
 
     """
     spec = importlib.util.find_spec('skimage')
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(place) / 'data' / 'astronaut.png'
+    for package in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(package) / 'data' / 'astronaut.png'
         if path.is_file():
             return path
     raise SourceError('the portrait comes with scikit-image: pip install --no-deps scikit-image')
@@ -150,55 +160,52 @@ def open_source(
     loop: bool = True,
 ) -> FrameSource:
     """
-    Open a camera, a video or a picture.
+    Open a camera, a video file or an image file.
 
     Args:
-        source: ``'portrait'``, the number or path of a V4L2 device, or the path of a video or picture.
-        size: width and height that a device is asked for, and of the frames made from a picture.
-        rate_hz: of the frames made from a picture.
-        loop: begin a video file anew at its end.
+        source: ``'portrait'``, number or path of a V4L2 device, or path of a video or image file.
+        size: width and height requested from a device, and of the frames made from an image.
+        rate_hz: of the frames made from an image.
+        loop: start a video file again at its end.
 
     Raises:
-        SourceError: if there is no such thing or it cannot be opened.
+        SourceError: if there is no such source or it cannot be opened.
 
     """
     if source.isdigit():
         return VideoSource(int(source), size)
     path = portrait_path() if source == PORTRAIT else Path(source)
     if not path.exists():
-        raise SourceError(f'there is no camera, video or picture {source!r}')
+        raise SourceError(f'there is no camera, video or image {source!r}')
     if path.suffix.lower() in IMAGE_SUFFIXES:
         image = cv2.imread(str(path))
         if image is None:
-            raise SourceError(f'{path} is not a readable picture')
+            raise SourceError(f'{path} is not a readable image')
         return MovingImageSource(image, size, rate_hz)
     return VideoSource(str(path), size, loop)
 
 
-_WARM_UP_FRAMES = 5
-
-
 def capture_frame(source: str) -> np.ndarray:
     """
-    Return one picture of a camera, BGR uint8 [H, W, 3], after some for it to find its exposure.
+    Return one frame of a camera, BGR uint8 [H, W, 3], after it has adapted its exposure.
 
     Args:
-        source: number of a camera, or whatever else `camera.open_source` opens.
+        source: number of a camera, or anything else that `open_source` opens.
 
     Raises:
-        SourceError: if it gives no picture.
+        SourceError: if it cannot be opened or gives no frame.
 
     """
     camera = open_source(source, loop=False)
-    found = None
+    last = None
     try:
         for _ in range(_WARM_UP_FRAMES):
             frame = camera.read()
             if frame is None:
                 break
-            found = frame
+            last = frame
     finally:
         camera.close()
-    if found is None:
-        raise SourceError(f'camera {source} gives no picture')
-    return found
+    if last is None:
+        raise SourceError(f'camera {source} gives no frame; is it in use by another program?')
+    return last

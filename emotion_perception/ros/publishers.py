@@ -100,7 +100,7 @@ class EmotionPublishers:
         if self._annotated is None or not self._annotated.get_subscription_count():
             return
         if self._blurrer is not None:
-            image = self._blurrer.hide(image, faces)
+            image = self._blurrer.blur(image, faces)
         self._annotated.publish(bgr_to_image(annotate(image, faces), array.header))
 
     def destroy(self) -> None:

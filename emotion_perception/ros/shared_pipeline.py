@@ -47,7 +47,7 @@ class SharedPipeline:
     def process_untracked(self, image_bgr: np.ndarray) -> list[FaceEmotion]:
         """Return the faces of an image that does not belong to the stream."""
         with self._lock:
-            return self._pipeline.without_tracking().process(image_bgr)
+            return self._pipeline.process_untracked(image_bgr)
 
     def change_parameters(self, values: dict[str, Any]) -> None:
         """Use other values of the live parameters from the next image on."""
@@ -55,8 +55,8 @@ class SharedPipeline:
             self._pipeline.detector.min_detection_score = values['min_detection_score']
             self._pipeline.detector.min_face_px = values['min_face_px']
             self._pipeline.detect_every = values['detect_every']
-            self._pipeline.change_settings(tracking_settings(values))
+            self._pipeline.settings = tracking_settings(values)
 
     def make_blurrer(self) -> FaceBlurrer:
         """Return a blurrer that searches images with this pipeline's detector."""
-        return FaceBlurrer(self._pipeline.detector, self._lock)
+        return FaceBlurrer(self._pipeline.search_faces)

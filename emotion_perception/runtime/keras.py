@@ -1,4 +1,5 @@
-"""Models in Keras' own formats, for owners who have TensorFlow on the robot; nothing else imports it."""
+# SPDX-License-Identifier: Apache-2.0
+"""Load .keras and .h5 models, on robots that have TensorFlow; nothing else imports it."""
 
 import importlib.util
 import io
@@ -14,8 +15,19 @@ from emotion_perception.emotions import EMOTIONS
 from emotion_perception.errors import ModelError
 from emotion_perception.runtime.metadata import HEADS, ModelMetadata, read_metadata
 
+_REFUSED = (
+    *('FlaxLayer', 'Hashing', 'IntegerLookup', 'JaxLayer', 'Lambda', 'StringLookup', 'TFSMLayer'),
+    *('TextVectorization', 'TorchModuleWrapper', '__lambda__'),
+)
+"""Layers that run code or open files named by the model; no image classifier needs them."""
+
+MAX_UNPACKED_BYTES = 2**30
+_MAX_CONFIG_BYTES = 2**24
+
 
 class _KerasBackend:
+    """Computes logits with a Keras model: uint8 [N, 48, 48] -> float32 [N, heads, 7]."""
+
     def __init__(self, model, scale: float, heads: tuple[str, ...]):
         self._model, self._scale, self._heads = model, scale, heads
 
@@ -23,23 +35,24 @@ class _KerasBackend:
         values = faces[..., None].astype(np.float32) * self._scale
         if self._model.input_shape[-1] == 3:
             values = np.repeat(values, 3, axis=-1)
-        answer = self._model(values, training=False)
-        if isinstance(answer, dict):
-            return np.stack([np.asarray(answer[name]) for name in self._heads], axis=1)
-        answer = np.asarray(answer)[:, None]
-        if answer.min() >= 0 and np.allclose(answer.sum(-1), 1, atol=1e-3):
-            answer = np.log(np.maximum(answer, 1e-9))
-        return answer
+        output = self._model(values, training=False)
+        if isinstance(output, dict):
+            return np.stack([np.asarray(output[name]) for name in self._heads], axis=1)
+        output = np.asarray(output)[:, None]
+        # the usual model ends in a softmax, and the classifier applies its own
+        if output.min() >= 0 and np.allclose(output.sum(-1), 1, atol=1e-3):
+            output = np.log(np.maximum(output, 1e-9))
+        return output
 
 
 def open_keras(path: Path) -> Any:
     """
-    Return the model in a .keras or .h5 file, which is looked over first.
+    Load a .keras or .h5 file after `check_keras_file`.
 
-    Keras' own safe mode is on too, but not every version of it holds for both kinds of file.
+    Keras' own safe mode is on too, but not every version of it protects both formats.
 
     Raises:
-        ModelError: if the file is damaged, or holds code or something else than layers.
+        ModelError: if the file is damaged, or contains code or anything but layers.
 
     """
     check_keras_file(path)
@@ -48,21 +61,25 @@ def open_keras(path: Path) -> Any:
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
-        # whatever Keras, h5py and zipfile stumble over in a file that somebody else wrote
-        reason = (str(error).splitlines() or [''])[0] or type(error).__name__
-        raise ModelError(f'{path} cannot be loaded: {reason[:300]}') from None
+        raise _cannot_load(path, error) from None
+
+
+def _cannot_load(path: Path, error: Exception) -> ModelError:
+    """Return the error for whatever Keras, h5py, zipfile or json raise over an untrusted file."""
+    reason = (str(error).splitlines() or [''])[0] or type(error).__name__
+    return ModelError(f'{path} cannot be loaded: {reason[:300]}')
 
 
 def load_keras(path: Path) -> tuple[_KerasBackend, ModelMetadata]:
     """
-    Load a .keras or .h5 model of one output over the seven expressions, or of one for each head.
+    Load a .keras or .h5 model with one output over the seven expressions, or one for each head.
 
-    A json beside it (same name) says the range of pixels that it wants; without one, a model with a
-    Rescaling layer gets 0..255, and any other 0..1, which is what the usual ``rescale=1/255`` of Keras'
-    generators gives. Code inside the file (lambda layers) is refused.
+    A json of the same name beside it gives the range of its pixels. Without one, a model with a
+    Rescaling layer gets 0..255 and any other 0..1, as from the usual ``rescale=1/255`` of Keras'
+    generators. Files that contain code (lambda layers) are refused.
 
     Raises:
-        ModelError: if TensorFlow is missing, or the file is damaged or does not fit.
+        ModelError: if TensorFlow or the file is missing, or the file is damaged or does not fit.
 
     """
     if importlib.util.find_spec('tensorflow') is None:
@@ -76,7 +93,8 @@ def load_keras(path: Path) -> tuple[_KerasBackend, ModelMetadata]:
     shapes = [tuple(output.shape) for output in model.outputs]
     if tuple(model.input_shape[1:3]) != (48, 48) or any(s[-1] != len(EMOTIONS) for s in shapes):
         raise ModelError(
-            f'{path} goes from {model.input_shape} to {shapes}, expected (N, 48, 48, C) to (N, 7)'
+            f'{path} has input {model.input_shape} and output {shapes}, '
+            'expected (N, 48, 48, C) and (N, 7)'
         )
     beside = path.with_suffix('.json')
     if beside.is_file():
@@ -84,31 +102,27 @@ def load_keras(path: Path) -> tuple[_KerasBackend, ModelMetadata]:
     else:
         names = getattr(model, 'output_names', ())
         heads = tuple(name for name in HEADS if name in names) or HEADS[:1]
-        own_pixels = any(type(layer).__name__ == 'Rescaling' for layer in model.layers)
+        rescales = any(type(layer).__name__ == 'Rescaling' for layer in model.layers)
+        pixels = [0, 255 if rescales else 1]
         metadata = ModelMetadata(
-            name=model.name, file=path.name, sha256='', labels=EMOTIONS, heads=heads,
-            input={'side_px': 48, 'channels': model.input_shape[-1], 'range': [0, 255 if own_pixels else 1]},
-            temperature=dict.fromkeys(heads, 1.0), parameters=model.count_params(),
-        )  # fmt: skip
+            name=model.name,
+            file=path.name,
+            sha256='',
+            labels=EMOTIONS,
+            heads=heads,
+            input={'side_px': 48, 'channels': model.input_shape[-1], 'range': pixels},
+            temperature=dict.fromkeys(heads, 1.0),
+            parameters=model.count_params(),
+        )
     return _KerasBackend(model, metadata.input['range'][1] / 255, metadata.heads), metadata
-
-
-_REFUSED = (
-    'FlaxLayer', 'Hashing', 'IntegerLookup', 'JaxLayer', 'Lambda', 'StringLookup', 'TFSMLayer', 'TextVectorization',
-    'TorchModuleWrapper', '__lambda__',
-)  # fmt: skip
-"""Layers that run code or open files which the model names; no classifier of pictures needs them."""
-
-MAX_UNPACKED_BYTES = 2**30
-_LARGEST_CONFIG = 2**24
 
 
 def check_keras_file(path: Path) -> None:
     """
-    Look at the layers that a model is made of.
+    Check the layers of a model before anything of it is loaded.
 
     Raises:
-        ModelError: if it is damaged, refers to other files, unpacks to gigabytes or holds code.
+        ModelError: if it is damaged, refers to other files, unpacks to gigabytes or contains code.
 
     """
     try:
@@ -116,10 +130,8 @@ def check_keras_file(path: Path) -> None:
     except ModelError:
         raise
     except Exception as error:
-        # whatever h5py, zipfile and json stumble over in a file that somebody else wrote
-        reason = (str(error).splitlines() or [''])[0] or type(error).__name__
-        raise ModelError(f'{path} cannot be loaded: {reason[:300]}') from None
-    for part in _parts(config):
+        raise _cannot_load(path, error) from None
+    for part in _objects(config):
         name = str(part.get('class_name', ''))
         module = str(part.get('module') or 'keras')
         if name in _REFUSED:
@@ -128,7 +140,7 @@ def check_keras_file(path: Path) -> None:
             )
         if module.split('.')[0] != 'keras' or 'utils' in module.split('.'):
             raise ModelError(
-                f'{path} is not made of layers alone: it names {module[:60]!r}; refused'
+                f'{path} contains more than layers: it names {module[:60]!r}; refused'
             )
 
 
@@ -136,19 +148,20 @@ def _zip_config(path: Path) -> Any:
     import h5py
 
     with zipfile.ZipFile(path) as archive:
-        sizes = {one.filename: one.file_size for one in archive.infolist()}
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
         for limit, size in (
-            (_LARGEST_CONFIG, sizes.get('config.json', 0)),
+            (_MAX_CONFIG_BYTES, sizes.get('config.json', 0)),
             (MAX_UNPACKED_BYTES, sum(sizes.values())),
         ):
             if size > limit:
                 raise ModelError(
-                    f'{path} unpacks to more than {limit / 2**20:.0f} MiB, as no model of faces does'
+                    f'{path} unpacks to more than {limit / 2**20:.0f} MiB, '
+                    'too much for a model of faces'
                 )
-        # zipfile reads no more than the archive says, which is what was just compared
+        # zipfile reads no more than the size that was just checked
         weights = archive.read('model.weights.h5')
         with h5py.File(io.BytesIO(weights)) as file:
-            if _leads_out(file):
+            if _has_external_data(file):
                 raise ModelError(f'{path} points to another file; refused')
         return json.loads(archive.read('config.json'))
 
@@ -157,33 +170,34 @@ def _h5_config(path: Path) -> Any:
     import h5py
 
     with h5py.File(path) as file:
-        if _leads_out(file):
+        if _has_external_data(file):
             raise ModelError(f'{path} points to another file; refused')
         config = file.attrs['model_config']
         return json.loads(config if isinstance(config, str) else config.decode())
 
 
-def _leads_out(group: Any) -> bool:
+def _has_external_data(group: Any) -> bool:
+    """Return whether a link or dataset in an h5 group is stored in another file."""
     import h5py
 
     for name in group:
         if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
             return True
         item = group[name]
-        if isinstance(item, h5py.Group) and _leads_out(item):
+        if isinstance(item, h5py.Group) and _has_external_data(item):
             return True
         if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
             return True
     return False
 
 
-def _parts(value: Any) -> Iterator[dict[str, Any]]:
-    """Return every object in a configuration, however deep."""
-    waiting = [value]
-    while waiting:
-        value = waiting.pop()
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Return every json object in a configuration, at any depth."""
+    remaining = [value]
+    while remaining:
+        value = remaining.pop()
         if isinstance(value, dict):
             yield value
-            waiting += value.values()
+            remaining += value.values()
         elif isinstance(value, list):
-            waiting += value
+            remaining += value

@@ -1,4 +1,5 @@
-"""The one place that opens LiteRT networks."""
+# SPDX-License-Identifier: Apache-2.0
+"""Load and run LiteRT networks."""
 
 import errno
 import stat
@@ -10,11 +11,18 @@ from ai_edge_litert.interpreter import Interpreter
 from emotion_perception.errors import ModelError
 
 MAX_MODEL_BYTES = 2**31 - 1
-"""A flatbuffer, which a .tflite file is, can be no larger."""
+"""A .tflite file is a flatbuffer, which cannot be larger."""
 
 
 class Network:
-    """A LiteRT network with one input; not safe for use from two threads at once."""
+    """
+    A LiteRT network with one input; not safe for use from two threads at once.
+
+    Attributes:
+        input_shape: of the input, batch first.
+        input_dtype: NumPy type of the input.
+
+    """
 
     def __init__(self, model: bytes, name: str, threads: int = 1):
         """
@@ -45,17 +53,17 @@ class Network:
 
     @property
     def output_shapes(self) -> list[tuple[int, ...]]:
-        """Shape of each output for the present input shape."""
+        """Shape of each output for the current input shape."""
         return [tuple(map(int, d['shape'])) for d in self._interpreter.get_output_details()]
 
     def resize(self, shape: tuple[int, ...]) -> None:
-        """Make room for an input of another shape, usually another batch size."""
+        """Allocate tensors for another input shape, usually another batch size."""
         self._interpreter.resize_tensor_input(self._input, shape)
         self._interpreter.allocate_tensors()
         self.input_shape = shape
 
     def __call__(self, values: np.ndarray) -> list[np.ndarray]:
-        """Return the outputs for one input of `input_shape`, in the file's order."""
+        """Return the outputs for an input of `input_shape`, in the order of the file."""
         self._interpreter.set_tensor(self._input, values)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._outputs]
@@ -63,10 +71,10 @@ class Network:
 
 def check_signature(model: bytes, name: str) -> None:
     """
-    Look at the first bytes of what should be a .tflite file.
+    Check that `model` starts as a .tflite file does.
 
     Raises:
-        ModelError: if it is something else.
+        ModelError: if it does not.
 
     """
     if model[4:8] != b'TFL3':
@@ -89,15 +97,16 @@ def read_model(path: Path) -> bytes:
 
 def read_file(path: Path, max_bytes: int) -> bytes:
     """
-    Return what is in a file, and neither wait for a pipe nor take in more than can be right.
+    Return the contents of a regular file of limited size.
 
     Raises:
-        OSError: with `strerror`, if it cannot be read, is no file or is larger than `max_bytes`.
+        OSError: with `strerror`, if it cannot be read, is a pipe or device, which could block, or
+            is larger than `max_bytes`.
 
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, 'it is no file', str(path))
+        raise OSError(errno.EINVAL, 'it is not a regular file', str(path))
     if status.st_size > max_bytes:
         raise OSError(errno.EFBIG, f'it is too large, {status.st_size} bytes', str(path))
     return path.read_bytes()

@@ -1,4 +1,5 @@
-"""The json beside a model file: what it answers, how to feed it, where it comes from, and its hash."""
+# SPDX-License-Identifier: Apache-2.0
+"""The json beside a model file: labels, heads, input, calibration, provenance and hash."""
 
 import hashlib
 import json
@@ -12,7 +13,7 @@ from emotion_perception.errors import ModelError
 from emotion_perception.runtime.litert import read_file
 
 HEADS = ('crowd', 'fer2013')
-"""Questions a model can answer: what people say they see (FER+ votes); FER2013's own label."""
+"""Outputs of a model: what people say they see (FER+ votes), and FER2013's own label."""
 
 _MAX_BYTES = 2**24
 _LARGEST_OFFSET = 100.0
@@ -21,21 +22,22 @@ _LARGEST_OFFSET = 100.0
 @dataclass(frozen=True)
 class ModelMetadata:
     """
-    What the runtime must know of a model.
+    The metadata of a model file.
 
     Attributes:
         name: of the network.
         file: name of the model file, in the same folder.
-        sha256: of that file.
-        labels: order of the answers, always EMOTIONS.
-        heads: order of the questions in the model's output, logits [N, heads, 7].
-        input: ``side_px``, ``channels`` and ``range`` of the pixels it wants.
-        temperature: what each head's logits are divided by before the softmax (Guo et al., 2017).
+        sha256: of that file, in hexadecimal.
+        labels: of the last axis of the output, always EMOTIONS.
+        heads: of the middle axis of the output, logits [N, heads, 7].
+        input: ``side_px``, ``channels`` and ``range`` of the pixels.
+        temperature: of each head; divides its logits before the softmax (Guo et al., 2017).
         parameters: number of weights.
-        offset: seven numbers for each head, added to its logits before they are divided: answers that
-            its training images seldom ask for become less rare (Menon et al., 2021). None are zeros.
-        scores: results on the validation split, as `emotion-training evaluate` prints them.
-        provenance: recipe, data hash, versions and seeds of the run that made it.
+        offset: of each head, seven numbers added to its logits before the division, so that labels
+            that are rare in the training images are not underestimated (Menon et al., 2021). A
+            missing head has zeros.
+        scores: on the validation split, as `emotion-training evaluate` prints them.
+        provenance: recipe, data hash, versions and seeds of the training run.
 
     """
 
@@ -52,16 +54,17 @@ class ModelMetadata:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
-        """Write the json."""
+        """Write the json that `read_metadata` reads."""
         path.write_text(json.dumps(asdict(self), indent=2) + '\n')
 
 
 def read_metadata(path: Path) -> ModelMetadata:
     """
-    Read and check a model's json.
+    Read and validate the json of a model.
 
     Raises:
-        ModelError: if it cannot be read, lacks a field or describes a model this runtime cannot use.
+        ModelError: if it cannot be read, lacks a field, or belongs to a model that this runtime
+            cannot use.
 
     """
     try:
@@ -87,8 +90,7 @@ def read_metadata(path: Path) -> ModelMetadata:
         ValueError,
     ) as error:
         raise ModelError(f'{path} is not the metadata of a model: {error}') from None
-    texts = (metadata.name, metadata.sha256, *metadata.heads)
-    if not all(isinstance(text, str) for text in texts):
+    if not all(isinstance(x, str) for x in (metadata.name, metadata.sha256, *metadata.heads)):
         raise ModelError(f'{path}: name, sha256 and heads must be text')
     if metadata.labels != EMOTIONS:
         raise ModelError(
@@ -111,10 +113,15 @@ def read_metadata(path: Path) -> ModelMetadata:
 
 def verify_sha256(metadata: ModelMetadata, model: bytes, path: Path) -> None:
     """
-    Compare the contents of a model file with the hash in its metadata.
+    Check the contents of a model file against the hash in its metadata.
+
+    Args:
+        metadata: of the model.
+        model: contents of its file.
+        path: of the file, for the message.
 
     Raises:
-        ModelError: if they differ.
+        ModelError: if the hashes differ.
 
     """
     found = hashlib.sha256(model).hexdigest()

@@ -117,10 +117,10 @@ def test_what_cannot_be_read_is_named_and_skipped(faces, tmp_path, capsys):
     assert code == 1
     assert [row['source'] for row in json.loads(out)] == [str(good)]
     for path, reason in (
-        (text, "not a picture: it starts with b'not a picture'"),
+        (text, "not an image: it starts with b'not a picture'"),
         (cut, 'the png image is cut short'),
         (none, 'No such file or directory'),
-        (tmp_path / 'nothing', 'a folder without pictures'),
+        (tmp_path / 'nothing', 'a folder without images'),
         (pattern, 'No such file or directory'),
     ):
         assert f'{path}: {reason}' in err

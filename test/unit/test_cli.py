@@ -136,7 +136,7 @@ def test_models(capsys):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (('video', 'nothing.mp4'), "there is no camera, video or picture 'nothing.mp4'"),
+        (('video', 'nothing.mp4'), "there is no camera, video or image 'nothing.mp4'"),
         (('video', portrait_path()), 'is a picture; use `emotion-perception image`'),
         (('image', 'a.jpg', '--detector', 'yunet'), 'face_detection_yunet_2023mar.onnx'),
         (('image', 'a.jpg', '--model', 'other.tflite'), 'there is no model file other.tflite'),

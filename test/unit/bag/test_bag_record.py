@@ -112,7 +112,7 @@ def test_a_camera_is_stamped_by_the_clock(tmp_path, clip, monkeypatch, types):
 
 @pytest.mark.parametrize(
     ('source', 'said'),
-    [('nothing.mp4', 'there is no camera, video or picture'), ('97', 'cannot be opened')],
+    [('nothing.mp4', 'there is no camera, video or image'), ('97', 'cannot be opened')],
 )
 def test_what_cannot_be_opened(capfd, tmp_path, source, said):
     with pytest.raises(SourceError, match=said):

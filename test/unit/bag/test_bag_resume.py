@@ -205,7 +205,7 @@ def test_something_else_is_not_gone_on_with(
     elif what == 'detector':
         second.detector.min_detection_score = 0.6
     elif what == 'tracking':
-        second.change_settings(TrackingSettings(hysteresis=0.2))
+        second.settings = TrackingSettings(hysteresis=0.2)
     elif what == 'identity':
         options = {'identity': 'b'}
     elif what == 'code':
