@@ -1,4 +1,5 @@
-"""What several tests need: the packaged networks, a portrait that is always there, and the shared data."""
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of several folders: the packaged networks, a portrait, and the shared data."""
 
 import os
 from pathlib import Path
@@ -13,7 +14,7 @@ from emotion_perception.imaging.sources import portrait_path
 
 @pytest.fixture(scope='session')
 def shared():
-    """Return the folder of pictures and clips that may not be part of this repository."""
+    """Return the folder of images and clips that may not be part of this repository."""
     beside = Path(__file__).resolve().parents[2] / 'shared'
     folder = Path(os.environ.get('EMOTION_SHARED', beside)) / 'data'
     if not folder.is_dir():
