@@ -124,7 +124,10 @@ def test_crop_square_and_back():
     ('size', 'scale', 'times'),
     [
         *(((100, 100), scale, 0) for scale in (4.0, 1.0, 0.51)),
-        *(((100, 100), scale, times) for scale, times in ((0.5, 1), (0.3, 1), (0.25, 2), (0.1, 3))),
+        *(
+            ((100, 100), scale, times)
+            for scale, times in ((0.5, 1), (0.3, 1), (0.25, 2), (0.1, 3))
+        ),
         ((5, 90), 0.001, 2),
     ],
 )
