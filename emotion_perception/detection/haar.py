@@ -11,7 +11,7 @@ from emotion_perception.geometry import central_face, crop_square, to_image_coor
 from emotion_perception.types import Detection
 
 _FILE = 'haarcascade_frontalface_default.xml'
-_FOLDERS = ('/usr/share/opencv4/haarcascades', '/usr/share/opencv/haarcascades')
+CASCADE_FOLDERS = ('/usr/share/opencv4/haarcascades', '/usr/share/opencv/haarcascades')
 """Of Debian's and Ubuntu's package opencv-data; OpenCV's wheels have their own folder."""
 
 _REGION_SCALE = 2.0
@@ -33,7 +33,7 @@ def find_cascade() -> Path:
             f'OpenCV {cv2.__version__} has no haar cascades; use the detector blazeface'
         )
     own = getattr(getattr(cv2, 'data', None), 'haarcascades', None)
-    for folder in (own, *_FOLDERS):
+    for folder in (own, *CASCADE_FOLDERS):
         if folder and (Path(folder) / _FILE).is_file():
             return Path(folder) / _FILE
     raise DetectorError(

@@ -1,4 +1,5 @@
-"""The json beside a model is believed only as far as it fits."""
+# SPDX-License-Identifier: Apache-2.0
+"""The json beside a model: read, written, and refused where it does not fit."""
 
 import dataclasses
 import hashlib
@@ -10,12 +11,20 @@ import pytest
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.errors import ModelError
-from emotion_perception.runtime.metadata import ModelMetadata, read_metadata, verify_sha256
+from emotion_perception.runtime.metadata import read_metadata, verify_sha256
+
+NO_METADATA = 'net.json is not the metadata of a model: '
+LABELS = 'the labels are .*; this runtime needs anger, disgust, .* in this order'
+TEMPERATURE = 'net.json: a temperature must be above 0 and finite'
+HEADS = r'net.json: each of the heads \(.*\) needs a temperature'
+TEXT = 'net.json: name, sha256 and heads must be text'
+OFFSET = 'net.json: an offset must be 7 numbers within 100'
+NAN, INF = float('nan'), float('inf')
 
 
 @pytest.fixture
 def values():
-    """Return the contents of a good description."""
+    """Return valid metadata."""
     return {
         'name': 'net',
         'file': 'net.tflite',
@@ -31,196 +40,137 @@ def values():
     }
 
 
-def read(tmp_path, values):
-    """Write a description and read it."""
-    path = tmp_path / 'net.json'
-    path.write_text(values if isinstance(values, str) else json.dumps(values))
-    return read_metadata(path)
+@pytest.fixture
+def path(tmp_path):
+    """Return where the json is."""
+    return tmp_path / 'net.json'
 
 
-def test_good_description(tmp_path, values):
-    """Every field arrives."""
-    description = read(tmp_path, values)
-    assert description.labels == EMOTIONS
-    assert description.heads == ('crowd', 'fer2013')
-    assert description.temperature == {'crowd': 1.5, 'fer2013': 2}
-    assert description.parameters == 123
-    assert description.offset == {'crowd': [0.5, 0, 0, 0, 0, -0.5, 0]}
-    assert description.input['side_px'] == 48
-    assert description.scores == {'FER+ majority': 0.85}
-    assert description.provenance == {'seed': 1}
-
-
-def test_written_and_read_again(tmp_path, values):
-    """What is written is read as the same."""
-    description = read(tmp_path, values)
-    copy = tmp_path / 'copy.json'
-    description.write(copy)
-    assert read_metadata(copy) == description
-    assert json.loads(copy.read_text()) == values
-
-
-def test_optional_fields(tmp_path, values):
-    """Offsets, scores and provenance may be missing."""
-    del values['offset'], values['scores'], values['provenance']
-    description = read(tmp_path, values)
-    assert (description.offset, description.scores, description.provenance) == ({}, {}, {})
-
-
-def test_description_cannot_be_changed(tmp_path, values):
-    """A description in use stays what it is."""
-    description = read(tmp_path, values)
+def test_written_as_read(path, values):
+    path.write_text(json.dumps(values))
+    metadata = read_metadata(path)
+    assert metadata.labels == EMOTIONS
+    assert metadata.heads == ('crowd', 'fer2013')
+    assert dataclasses.asdict(metadata) == values | {
+        'labels': EMOTIONS,
+        'heads': ('crowd', 'fer2013'),
+    }
+    metadata.write(path.with_name('copy.json'))
+    assert json.loads(path.with_name('copy.json').read_text()) == values
+    assert read_metadata(path.with_name('copy.json')) == metadata
     with pytest.raises(dataclasses.FrozenInstanceError):
-        description.sha256 = 'other'
+        metadata.sha256 = 'other'
 
 
-def test_missing_file(tmp_path):
-    """The message says which file, and what writes it."""
-    with pytest.raises(ModelError, match=r'nowhere.json cannot be read \(No such file.*export'):
-        read_metadata(tmp_path / 'nowhere.json')
+def test_optional_fields(path, values):
+    del values['offset'], values['scores'], values['provenance']
+    path.write_text(json.dumps(values))
+    metadata = read_metadata(path)
+    assert (metadata.offset, metadata.scores, metadata.provenance) == ({}, {}, {})
 
 
-def test_folder(tmp_path):
-    """A folder is no description."""
-    with pytest.raises(ModelError, match='cannot be read'):
-        read_metadata(tmp_path)
+@pytest.mark.parametrize(
+    ('create', 'reason'),
+    [
+        (lambda path: None, 'No such file.*`emotion-training export`'),
+        (lambda path: path.mkdir(), 'it is not a regular file'),
+        (os.mkfifo, 'it is not a regular file'),
+        (lambda path: (path.touch(), os.truncate(path, 2**40)), 'it is too large, 1099511627776'),
+    ],
+    ids=['missing', 'folder', 'pipe', 'a terabyte'],
+)
+def test_a_file_that_cannot_be_read(path, create, reason):
+    create(path)
+    with pytest.raises(ModelError, match=rf'net.json cannot be read \({reason}'):
+        read_metadata(path)
 
 
-@pytest.mark.parametrize('text', ['', '<!DOCTYPE html>', '{', '[]', '"labels"', '3', 'null', '{}'])
-def test_not_a_description(tmp_path, text):
-    """Whatever else the file holds, it is named as no description."""
-    with pytest.raises(ModelError, match=r'net.json is not the metadata of a model'):
-        read(tmp_path, text)
-
-
-def test_binary_file(tmp_path):
-    """A model saved as its own description is no text."""
-    path = tmp_path / 'net.json'
-    path.write_bytes(bytes(range(256)))
-    with pytest.raises(ModelError, match='is not the metadata of a model'):
+@pytest.mark.parametrize(
+    'text',
+    [
+        '',
+        '<!DOCTYPE html>',
+        '{',
+        '[]',
+        '"labels"',
+        '3',
+        'null',
+        '{}',
+        '[' * 100_000,
+        bytes(range(256)),
+    ],
+    ids=lambda text: repr(text[:9]),
+)
+def test_a_file_of_another_kind(path, text):
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ModelError, match=NO_METADATA):
         read_metadata(path)
 
 
 @pytest.mark.parametrize('name', ['name', 'file', 'sha256', 'labels', 'heads', 'temperature'])
-def test_missing_field(tmp_path, values, name):
-    """A field that is needed is named."""
+def test_a_missing_field_is_named(path, values, name):
     del values[name]
-    with pytest.raises(ModelError, match=f"is not the metadata of a model: .*'{name}'"):
-        read(tmp_path, values)
-
-
-def test_unknown_field(tmp_path, values):
-    """A field of another version is named and not ignored."""
-    values['mean'] = 0.5
-    with pytest.raises(ModelError, match="is not the metadata of a model: .*'mean'"):
-        read(tmp_path, values)
+    path.write_text(json.dumps(values))
+    with pytest.raises(ModelError, match=f"{NO_METADATA}.*'{name}'"):
+        read_metadata(path)
 
 
 @pytest.mark.parametrize(
-    'labels',
+    ('changes', 'message'),
     [
-        EMOTIONS[::-1],
-        ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral'),
-        EMOTIONS[:6],
-        (*EMOTIONS, 'contempt'),
-        (),
-        range(7),
-    ],
-    ids=['reversed', 'other words', 'six', 'eight', 'none', 'numbers'],
-)
-def test_other_labels(tmp_path, values, labels):
-    """Labels in another order would name every face wrongly; they are refused and shown."""
-    values['labels'] = list(labels)
-    with pytest.raises(ModelError, match='the labels are .*needs anger, disgust.* in this order'):
-        read(tmp_path, values)
-
-
-@pytest.mark.parametrize('temperature', [0, 0.0, -1, float('nan')])
-def test_impossible_temperature(tmp_path, values, temperature):
-    """A temperature divides, so it is above 0."""
-    values['temperature']['fer2013'] = temperature
-    with pytest.raises(ModelError, match='a temperature must be above 0'):
-        read(tmp_path, values)
-
-
-@pytest.mark.parametrize(
-    ('heads', 'temperature'),
-    [(['crowd', 'fer2013'], {'crowd': 1.0}), ([], {}), (['crowd'], {'fer2013': 1.0})],
-)
-def test_heads_need_temperatures(tmp_path, values, heads, temperature):
-    """There is a head, and each has its temperature."""
-    values |= {'heads': heads, 'temperature': temperature}
-    with pytest.raises(ModelError, match=r'each of the heads \(.*\) needs a temperature'):
-        read(tmp_path, values)
-
-
-@pytest.mark.parametrize('temperature', ['1.0?', [1.0, 1.0], None, {'crowd': 'a', 'fer2013': 1}])
-def test_temperature_of_another_type(tmp_path, values, temperature):
-    """What is no table of numbers is refused as a description, not with a traceback."""
-    values['temperature'] = temperature
-    with pytest.raises(ModelError, match='net.json'):
-        read(tmp_path, values)
-
-
-def test_hash(tmp_path, values):
-    """The right contents pass; any other are named with both hashes."""
-    contents = b'model'
-    values['sha256'] = hashlib.sha256(contents).hexdigest()
-    description = read(tmp_path, values)
-    verify_sha256(description, contents, tmp_path / 'net.tflite')
-    other = hashlib.sha256(b'Model').hexdigest()
-    with pytest.raises(ModelError, match=f'its sha256 is {other[:12]}') as caught:
-        verify_sha256(description, b'Model', tmp_path / 'net.tflite')
-    assert f'expected {values["sha256"][:12]}' in str(caught.value)
-    assert str(tmp_path / 'net.tflite') in str(caught.value)
-
-
-def test_packaged_description():
-    """The description in the package fits the file beside it."""
-    description = read_metadata(DEFAULT_MODEL.with_suffix('.json'))
-    assert isinstance(description, ModelMetadata)
-    assert description.file == DEFAULT_MODEL.name
-    verify_sha256(description, DEFAULT_MODEL.read_bytes(), DEFAULT_MODEL)
-    assert description.input == {'side_px': 48, 'channels': 1, 'range': [0, 255]}
-
-
-@pytest.mark.parametrize(
-    'changes',
-    [
-        {'name': ['expression', 'net']},
-        {'name': None},
-        {'sha256': 5},
-        {'sha256': None},
-        {'heads': [['crowd'], ['fer2013']]},
-        {'heads': [1, 2]},
-        {'temperature': {'crowd': float('inf'), 'fer2013': 1}},
-        {'temperature': {'crowd': float('nan'), 'fer2013': 1}},
-        {'temperature': {'crowd': -float('inf'), 'fer2013': 1}},
+        ({'mean': 0.5}, f"{NO_METADATA}.*'mean'"),
+        # labels in another order would name every face wrongly
+        ({'labels': EMOTIONS[::-1]}, LABELS),
+        ({'labels': ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')}, LABELS),
+        ({'labels': EMOTIONS[:6]}, LABELS),
+        ({'labels': (*EMOTIONS, 'contempt')}, LABELS),
+        ({'labels': ()}, LABELS),
+        ({'labels': list(range(7))}, LABELS),
+        *(
+            ({'temperature': {'crowd': 1, 'fer2013': value}}, TEMPERATURE)
+            for value in (0, -1, NAN, INF, -INF)
+        ),
+        ({'temperature': {'crowd': 1.0}}, HEADS),
+        ({'heads': [], 'temperature': {}}, HEADS),
+        ({'heads': ['crowd'], 'temperature': {'fer2013': 1.0}}, HEADS),
+        ({'temperature': '1.0?'}, NO_METADATA),
+        ({'temperature': [1.0, 1.0]}, NO_METADATA),
+        ({'temperature': None}, NO_METADATA),
+        ({'temperature': {'crowd': 'a', 'fer2013': 1}}, NO_METADATA),
+        ({'offset': {'crowd': [0.5] * 6}}, OFFSET),
+        ({'offset': {'crowd': [0, 0, 0, 0, 0, 0, 100]}}, OFFSET),
+        ({'offset': {'crowd': [0, 0, 0, 0, 0, 0, NAN]}}, OFFSET),
+        ({'offset': {'crowd': ['a'] * 7}}, NO_METADATA),
+        ({'name': ['expression', 'net']}, TEXT),
+        ({'name': None}, TEXT),
+        ({'sha256': 5}, TEXT),
+        ({'heads': [1, 2]}, TEXT),
+        ({'heads': [['crowd'], ['fer2013']]}, TEXT),
+        ({'input': {}}, f"{NO_METADATA}'side_px'"),
     ],
     ids=str,
 )
-def test_fields_of_another_kind(tmp_path, values, changes):
-    """Whatever stands there, it is a ModelError that names the file."""
-    with pytest.raises(ModelError, match='net.json'):
-        read(tmp_path, values | changes)
+def test_fields_that_do_not_fit(path, values, changes, message):
+    path.write_text(json.dumps(values | changes))
+    with pytest.raises(ModelError, match=message):
+        read_metadata(path)
 
 
-def test_deep_json(tmp_path):
-    """Python's own limit of nesting is no reason to stop."""
-    with pytest.raises(ModelError, match='net.json is not the metadata of a model'):
-        read(tmp_path, '[' * 100_000)
+def test_hash(path, values):
+    values['sha256'] = hashlib.sha256(b'model').hexdigest()
+    path.write_text(json.dumps(values))
+    metadata = read_metadata(path)
+    verify_sha256(metadata, b'model', path)
+    other = hashlib.sha256(b'Model').hexdigest()[:12]
+    with pytest.raises(
+        ModelError, match=f'net.json is not .* its sha256 is {other}.*, expected '
+    ) as e:
+        verify_sha256(metadata, b'Model', path)
+    assert f'expected {values["sha256"][:12]}...; copy both files again' in str(e.value)
 
 
-def test_no_regular_file(tmp_path):
-    """A pipe would be waited for without an end."""
-    os.mkfifo(tmp_path / 'net.json')
-    with pytest.raises(ModelError, match='net.json cannot be read \\(it is no file'):
-        read_metadata(tmp_path / 'net.json')
-
-
-def test_a_file_far_too_large(tmp_path):
-    """It is not read into memory to find that out."""
-    with (tmp_path / 'net.json').open('wb') as file:
-        file.truncate(2**40)
-    with pytest.raises(ModelError, match='net.json cannot be read \\(it is too large'):
-        read_metadata(tmp_path / 'net.json')
+def test_the_packaged_metadata_fits_its_model():
+    metadata = read_metadata(DEFAULT_MODEL.with_suffix('.json'))
+    assert metadata.file == DEFAULT_MODEL.name
+    verify_sha256(metadata, DEFAULT_MODEL.read_bytes(), DEFAULT_MODEL)
+    assert metadata.input == {'side_px': 48, 'channels': 1, 'range': [0, 255]}
