@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compressed images: decoded, or refused before they cost memory and time."""
+
+import array
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+
+from emotion_perception.errors import ImageError
+from emotion_perception.imaging.codecs import (
+    MAX_PIXELS,
+    decode_compressed,
+    find_images,
+    read_image,
+)
+from support import bombs
+from support.peak_memory import peak_mb
+
+
+@pytest.fixture(scope='module')
+def photo():
+    """Return an image with detail, BGR uint8 [60, 80, 3]."""
+    noise = np.random.default_rng(3).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    return cv2.GaussianBlur(noise, (0, 0), 2)
+
+
+def pack(suffix, image, *options):
+    """Return an image as a compressed file."""
+    return cv2.imencode(suffix, image, list(options))[1].tobytes()
+
+
+def with_exif(jpeg, payload):
+    """Return the jpeg with an Exif segment as its first."""
+    payload = b'Exif\0\0' + payload
+    return jpeg[:2] + b'\xff\xe1' + (len(payload) + 2).to_bytes(2, 'big') + payload + jpeg[2:]
+
+
+OPTIONS = {
+    'baseline': [],
+    'progressive': [cv2.IMWRITE_JPEG_PROGRESSIVE, 1],
+    'restart markers': [cv2.IMWRITE_JPEG_RST_INTERVAL, 2],
+    'quality 100': [cv2.IMWRITE_JPEG_QUALITY, 100],
+}
+
+
+def jpeg_of(kind, photo):
+    """Return a jpeg with these options, or with a jpeg as its thumbnail."""
+    plain = pack('.jpg', photo, *OPTIONS.get(kind, []))
+    return with_exif(plain, pack('.jpg', photo[:16, :16])) if kind == 'thumbnail' else plain
+
+
+JPEGS = [*OPTIONS, 'thumbnail']
+
+
+@pytest.mark.parametrize('kind', JPEGS)
+def test_jpeg(photo, kind):
+    blob = jpeg_of(kind, photo)
+    result = decode_compressed(blob)
+    assert np.array_equal(result, cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_COLOR))
+    assert np.abs(result.astype(int) - photo).mean() < 4
+
+
+def test_gray_jpeg(photo):
+    result = decode_compressed(pack('.jpg', photo[..., 0], cv2.IMWRITE_JPEG_QUALITY, 100))
+    assert np.abs(result.astype(int) - photo[..., :1]).max() <= 2
+
+
+@pytest.mark.parametrize('depth', [8, 16])
+@pytest.mark.parametrize('channels', ['bgr', 'gray', 'alpha'])
+def test_png(photo, depth, channels):
+    expected = photo[..., [0, 0, 0]] if channels == 'gray' else photo
+    original = photo[..., 0] if channels == 'gray' else photo
+    if channels == 'alpha':
+        original = np.dstack((photo, np.full(photo.shape[:2], 3, np.uint8)))
+    if depth == 16:
+        original = original.astype(np.uint16) * 256 + 200
+    result = decode_compressed(pack('.png', original))
+    assert np.abs(result.astype(int) - expected).max() <= (depth == 16)
+
+
+@pytest.mark.parametrize(
+    'container',
+    [bytes, bytearray, memoryview, lambda data: array.array('B', data), np.frombuffer],
+    ids=['bytes', 'bytearray', 'memoryview', 'array', 'ndarray'],
+)
+def test_containers(photo, container):
+    blob = pack('.png', photo)
+    data = np.frombuffer(blob, np.uint8) if container is np.frombuffer else container(blob)
+    assert np.array_equal(decode_compressed(data), photo)
+
+
+def test_only_files_are_rotated_by_their_orientation(photo, tmp_path):
+    """The boxes of a message must fit the image that other subscribers see."""
+    tiff = b'II*\0\x08\0\0\0' + b'\x01\0' + b'\x12\x01\x03\0\x01\0\0\0\x06\0\0\0' + bytes(4)
+    plain = pack('.jpg', photo)
+    rotated = with_exif(plain, tiff)
+    assert np.array_equal(decode_compressed(rotated), decode_compressed(plain))
+    (tmp_path / 'image.jpg').write_bytes(rotated)
+    assert read_image(tmp_path / 'image.jpg').shape == (80, 60, 3)
+
+
+@pytest.mark.parametrize('kind', [*JPEGS, 'png'])
+def test_cut_short(photo, kind):
+    """However little is missing at the end, half an image is never returned."""
+    blob = pack('.png', photo) if kind == 'png' else jpeg_of(kind, photo)
+    assert decode_compressed(blob).shape == photo.shape
+    for length in [*range(1, len(blob) - 40, 7), *range(len(blob) - 40, len(blob))]:
+        with pytest.raises(ImageError, match=r'cut short|damaged|neither|cannot be decoded'):
+            decode_compressed(blob[:length])
+    format_name = 'png' if kind == 'png' else 'jpeg'
+    length = len(blob) - 20
+    with pytest.raises(
+        ImageError, match=f'the {format_name} image is cut short after {length} bytes'
+    ) as caught:
+        decode_compressed(blob[:length])
+    assert caught.value.kind == 'image cut short'
+
+
+def test_damaged_png(photo):
+    blob = pack('.png', photo)
+    for at in range(8, len(blob) - 4, 41):
+        changed = bytearray(blob)
+        changed[at] ^= 0x55
+        with pytest.raises(ImageError, match=r'damaged|cut short|cannot be decoded|claims'):
+            decode_compressed(bytes(changed))
+    with pytest.raises(ImageError, match='cut short'):
+        decode_compressed(blob[: len(blob) // 2] + blob[-12:])
+
+
+@pytest.mark.parametrize(
+    ('blob', 'kind', 'message'),
+    [
+        (b'', 'empty image', 'the compressed image is empty'),
+        (b'\0', 'neither jpeg nor png', 'neither jpeg nor png'),
+        (b'<!DOCTYPE html>', 'neither jpeg nor png', "the data starts with b'<!DOCTYP'"),
+        (b'GIF89a' + bytes(40), 'neither jpeg nor png', "the data starts with b'GIF89a"),
+        (b'RIFF\0\0\0\0WEBPVP8 ', 'neither jpeg nor png', 'neither jpeg nor png'),
+        (b'\xff\xd8', 'image damaged', 'the jpeg image of 2 bytes is damaged: no frame header'),
+        (b'\xff\xd8\xff\xd9', 'image damaged', 'damaged: no frame header'),
+        (b'\xff\xd8' + bytes(500) + b'\xff\xd9', 'image damaged', 'damaged: no frame header'),
+        (b'\x89PNG\r\n\x1a\n', 'image cut short', 'the png image is cut short after 8 bytes'),
+        (b'\x89PNG\r\n\x1a\nIEND', 'image cut short', 'cut short after 12 bytes'),
+        (bombs.jpeg_of_scans(16, 16, 200), 'too many scans', 'passes over its pixels 201 times'),
+    ],
+)
+def test_not_an_image(blob, kind, message):
+    with pytest.raises(ImageError, match=message) as caught:
+        decode_compressed(blob)
+    assert caught.value.kind == kind
+
+
+def png_chunk(kind, body=b''):
+    """Return one chunk of a png."""
+    return struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body))
+
+
+def refused(blob, message):
+    """Assert that an image is refused without taking memory."""
+
+    def decode():
+        with pytest.raises(ImageError, match=message):
+            decode_compressed(blob)
+
+    assert peak_mb(decode) < 60
+
+
+@pytest.mark.parametrize(('width', 'height'), [(2**16, 2**15), (2**31 - 1, 2**31 - 1), (2**31, 1)])
+def test_a_png_that_claims_too_many_pixels(photo, width, height):
+    blob = bytearray(pack('.png', photo))
+    blob[16:24] = width.to_bytes(4, 'big') + height.to_bytes(4, 'big')
+    refused(bytes(blob), f'png image claims {width}x{height} pixels, more than {MAX_PIXELS}')
+
+
+@pytest.mark.parametrize('kind', JPEGS)
+def test_a_jpeg_that_claims_too_many_pixels(photo, kind):
+    """Two kilobytes that claim 900 million pixels would take the decoder 12 s and 5 GB."""
+    blob = bytearray(jpeg_of('' if kind == 'thumbnail' else kind, photo))
+    frame = max(blob.find(b'\xff\xc0'), blob.find(b'\xff\xc2'))
+    assert blob[frame + 5 : frame + 9] == bytes([0, 60, 0, 80])
+    blob[frame + 5 : frame + 9] = (30000).to_bytes(2, 'big') * 2
+    blob = bytes(blob)
+    if kind == 'thumbnail':
+        blob = with_exif(blob, pack('.jpg', photo[:16, :16]))
+    refused(blob, f'jpeg image claims 30000x30000 pixels, more than {MAX_PIXELS}')
+
+
+@pytest.mark.parametrize(
+    ('blob', 'message'),
+    [
+        (bombs.png(50_000, 50_000, rows=1000), 'png image claims 50000x50000 pixels'),
+        (bombs.png(40_000, 2_501, rows=1000), 'png image claims 40000x2501 pixels'),
+        (bombs.jpeg(50_000, 50_000), 'jpeg image claims 50000x50000 pixels'),
+        # a pass over 88 megapixels takes 130 bytes and 7 ms
+        (
+            bombs.jpeg_of_scans(9_400, 9_400, 3_000),
+            'passes over its pixels 3001 times, more than 100',
+        ),
+    ],
+)
+def test_small_files_of_huge_images(blob, message):
+    assert len(blob) < 600_000
+    refused(blob, message)
+
+
+def test_a_progressive_jpeg_may_have_many_scans():
+    assert decode_compressed(bombs.jpeg_of_scans(64, 64, 90)).shape == (64, 64, 3)
+
+
+def test_the_largest_image_takes_little_more_than_its_pixels():
+    """12 kB become the 300 MB that the limit allows."""
+    blob = bombs.png(10_000, 9_900, rows=9_900)
+    assert len(blob) < 20_000
+    assert peak_mb(lambda: decode_compressed(blob)) < 700
+
+
+@pytest.mark.parametrize('kind', [b'IDAT', b'PLTE', b'tEXt', b'iCCP', b'fcTL', b'abCd', b'IEND'])
+def test_a_png_whose_chunks_claim_gigabytes(photo, kind):
+    """72 bytes took OpenCV's decoder 4 GB and several seconds."""
+    blob = pack('.png', photo)
+    for length in (2**32 - 1, 2**30, 10**5):
+        chunk = struct.pack('>I', length) + kind + bytes(20)
+        refused(blob[:33] + chunk + blob[33:], 'cut short')
+        refused(blob[:-12] + chunk + blob[-12:], 'cut short')
+
+
+def test_png_chunks_that_cannot_be_ignored(photo):
+    blob = pack('.png', photo)
+    second = png_chunk(b'IHDR', struct.pack('>IIBBBBB', 30_000, 30_000, 8, 2, 0, 0, 0))
+    refused(
+        blob[:33] + second + blob[33:], 'png image is damaged: it does not start with its size'
+    )
+    refused(blob[:33] + png_chunk(b'ABCD') + blob[33:], "it holds an unknown part b'ABCD'")
+
+
+def test_texts_and_profiles_of_a_png_are_not_unpacked(photo):
+    plain = pack('.png', photo)
+    packed = zlib.compress(bytes(2**26), 9)
+    bomb = png_chunk(b'zTXt', b'a\0\0' + packed) + png_chunk(b'iCCP', b'a\0\0' + packed)
+    found = []
+    blob = plain[:33] + bomb * 4 + plain[33:]
+    assert peak_mb(lambda: found.append(decode_compressed(blob))) < 60
+    assert np.array_equal(found[0], photo)
+
+
+@pytest.mark.parametrize('size', [(80, 60), (40, 30), (2**31 - 1, 2**31 - 1)])
+def test_an_animated_png_is_its_image(photo, size):
+    plain = pack('.png', photo)
+    frame = png_chunk(b'fcTL', struct.pack('>IIIIIHHBB', 0, *size, 0, 0, 1, 10, 0, 0))
+    before = png_chunk(b'acTL', struct.pack('>II', 2, 0)) + frame
+    after = frame + png_chunk(b'fdAT', bytes(4) + bytes(50))
+    animated = plain[:33] + before + plain[33:-12] + after + plain[-12:]
+    assert np.array_equal(decode_compressed(animated), photo)
+
+
+def test_a_png_with_a_palette(photo):
+    palette = bytes([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    rows = b''.join(b'\0' + bytes(row) for row in (photo[..., 0] % 3))
+    chunks = (
+        (b'IHDR', struct.pack('>IIBBBBB', 80, 60, 8, 3, 0, 0, 0)),
+        (b'gAMA', struct.pack('>I', 45455)),
+        (b'PLTE', palette),
+        (b'tRNS', b'\0\x80'),
+        (b'tIME', bytes(7)),
+        (b'IDAT', zlib.compress(rows)),
+        (b'IEND', b''),
+    )
+    blob = b'\x89PNG\r\n\x1a\n' + b''.join(png_chunk(*chunk) for chunk in chunks)
+    expected = np.frombuffer(palette, np.uint8).reshape(3, 3)[photo[..., 0] % 3, ::-1]
+    assert np.array_equal(decode_compressed(blob), expected)
+
+
+def test_find_images(tmp_path):
+    for name in ('b.jpg', 'a.PNG', 'inside/c.webp', 'inside/notes.txt', 'empty/notes.txt'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_images([str(tmp_path), str(tmp_path / '*.jpg'), str(tmp_path / 'x*.jpg')])
+    assert found == [tmp_path / n for n in ('a.PNG', 'b.jpg', 'inside/c.webp', 'x*.jpg')]
+    named = [str(tmp_path / name) for name in ('empty', 'inside/notes.txt', 'missing')]
+    assert list(map(str, find_images(named))) == named
+
+
+@pytest.mark.parametrize(
+    ('contents', 'kind', 'message'),
+    [
+        (None, 'not an image', 'a folder without images'),
+        (b'', 'empty image', 'the compressed image is empty'),
+        (b'notes', 'not an image', "not an image: it starts with b'notes'"),
+        (b'\xff\xd8\xff\xd9', 'image damaged', 'damaged: no frame header'),
+    ],
+)
+def test_files_that_are_no_image(tmp_path, contents, kind, message):
+    path = tmp_path / 'image.jpg'
+    path.mkdir() if contents is None else path.write_bytes(contents)
+    with pytest.raises(ImageError, match=message) as caught:
+        read_image(path)
+    assert caught.value.kind == kind
