@@ -24,7 +24,7 @@ def shared():
 
 @pytest.fixture(scope='session')
 def portrait():
-    """Return the NASA portrait as BGR, uint8 [512, 512, 3], read-only as images of messages are."""
+    """Return the NASA portrait, BGR uint8 [512, 512, 3], read-only as images of messages are."""
     image = cv2.imread(str(portrait_path()))
     image.flags.writeable = False
     return image

@@ -5,8 +5,8 @@ BlazeFace (Bazarevsky et al., 2019) in LiteRT: candidates in the image, confirme
 The full-range network finds faces up to some meters away, and some where there are none. The
 short-range network sees an enlarged crop of each candidate: it rejects most of the false ones
 and places box and landmarks more exactly. The score of a face combines both scores and the
-landmarks. The networks are MediaPipe's, as files of a wheel; layouts and constants are those of the
-face_detection graphs of google-ai-edge/mediapipe.
+landmarks. The networks are MediaPipe's, as files of a wheel; layouts and constants are those of
+the face_detection graphs of google-ai-edge/mediapipe.
 """
 
 import importlib.util

@@ -25,8 +25,8 @@ class KeyframeDetector:
     Detects the faces of a stream of frames at a fraction of the cost.
 
     A frame is a keyframe if it is the n-th after the last, if no face is tracked, or if a tracked
-    face is not found in its region. So a face that leaves is dropped and a face that jumps is found
-    in the same frame, and a further face is found in the next keyframe.
+    face is not found in its region. So a face that leaves is dropped, and a face that jumps is
+    found, in the same frame; a further face is found in the next keyframe.
     """
 
     def __init__(self, detector: Detector, every: int = 1):

@@ -20,7 +20,7 @@ from emotion_perception.runtime.metadata import HEADS, read_metadata
 
 @pytest.fixture(scope='module')
 def faces(portrait, detector):
-    """Return the portrait's face, changed and mixed with noise, uint8 [12, 48, 48]; no two alike."""
+    """Return variants of the portrait's face, and noise, uint8 [12, 48, 48]; no two alike."""
     face = crop_face(portrait, detector.detect(portrait)[0]).astype(float)
     noise = np.random.default_rng(2).uniform(0, 255, (4, 48, 48))
     mixed = [face, face[:, ::-1], face * 0.4, face[::-1], 255 - face, np.rot90(face)]

@@ -219,7 +219,7 @@ def test_probabilities_sum_to_1_after_thousands_of_frames():
 
 
 def labels(values, other='neutral', **settings):
-    """Return the label after each frame of a happiness that is so probable; `other` has the rest."""
+    """Return the label after each probability of happiness; `other` has the rest."""
     settings = TrackingSettings(
         **{'smoothing_s': 0, 'uncertain_below': 0.5, 'hysteresis': 0.08, **settings}
     )

@@ -182,7 +182,7 @@ def test_a_region_gives_the_exact_place(portrait, detector, dx, dy, factor):
 
 
 def test_anchors():
-    """Centers of the cells, row by row; those of a cell follow each other, and so do the layers."""
+    """Centers of the cells, row by row, one layer after the other."""
     cells = [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]
     assert make_anchors(8, ((4, 1),)).dtype == np.float32
     assert make_anchors(8, ((4, 1),)).tolist() == cells

@@ -52,7 +52,7 @@ def places(keyframes, frame, rate_hz=30.0):
 
 
 def run_script(script, every):
-    """Return the keyframe detections before each frame whose faces are given, checking the faces."""
+    """Check the faces of each frame; return the number of keyframes up to each."""
     detector = Scripted()
     keyframes = KeyframeDetector(detector, every)
     counts = []
@@ -87,7 +87,7 @@ def test_every_nth_frame_is_a_keyframe(every):
         (30, [([1.0], [1.0])] * 3 + [([], [])] * 3 + [([1.0], [1.0])] * 6, 10),
         (10, [([100.0, 170.0], [100.0, 170.0]), ([138.0], [138.0])], 2),
     ],
-    ids=['moves', 'second face', 'jumps', 'first face', 'hidden for a moment', 'hides the other'],
+    ids=['moves', 'second face', 'jumps', 'first face', 'hidden for a moment', 'covers the other'],
 )
 def test_faces_of_a_script(every, script, keyframes):
     """Each frame is (places shown, places detected)."""

@@ -28,9 +28,10 @@ from emotion_perception.visualization import annotate
 from support import bombs
 
 KINDS = {
-    'data missing', 'empty image', 'image cut short', 'image damaged', 'image too large', 'neither jpeg nor png',
-    'size impossible for the encoding', 'step too small', 'too many scans', 'unknown encoding',
-}  # fmt: skip
+    *('data missing', 'empty image', 'image cut short', 'image damaged', 'image too large'),
+    *('neither jpeg nor png', 'size impossible for the encoding', 'step too small'),
+    *('too many scans', 'unknown encoding'),
+}
 """Kinds of faults that are expected; any other is a bug."""
 
 NOW_S = 1_700_000_000.0
@@ -38,9 +39,16 @@ TEXT_LIMIT = 200
 """Characters of a text from outside in diagnostics, which are published once a second."""
 
 bounded = settings(
-    max_examples=60, deadline=None, derandomize=True, print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
-)  # fmt: skip
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+    ],
+)
 
 uint32 = st.one_of(
     st.integers(0, 64),
@@ -219,9 +227,11 @@ def test_a_face_under_any_stamps(stage, portrait, headers, data):
 
 @settings(bounded, max_examples=30)
 @given(
-    size=st.tuples(st.integers(1, 5000), st.integers(1, 5000)).filter(lambda s: s[0] * s[1] < 3_000_000),
+    size=st.tuples(st.integers(1, 5000), st.integers(1, 5000)).filter(
+        lambda size: size[0] * size[1] < 3_000_000
+    ),
     values=st.integers(0, 2**32 - 1),
-)  # fmt: skip
+)
 def test_any_shape(stage, size, values):
     height, width = size
     pattern = np.random.default_rng(values).integers(0, 256, (9, 7, 3), dtype=np.uint8)
