@@ -1,7 +1,9 @@
-"""Reading fer2013.csv and writing a dataset, with good and bad files, and when something stops it."""
+# SPDX-License-Identifier: Apache-2.0
+"""Read fer2013.csv and write a dataset: invalid files, interruptions and full disks."""
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 
@@ -14,26 +16,12 @@ from emotion_training import cli
 from emotion_training.data import dataset
 from emotion_training.data.build import build
 from emotion_training.data.fer2013 import DatasetError, read_fer2013
-from support.drawn_faces import draw_face, write_fer2013
+from support.drawn_faces import draw_face, read_rows, write_fer2013
 
 
-@pytest.fixture
-def drawn(drawn_csv, tmp_path):
-    """Return the folder of a built dataset."""
-    build(read_fer2013(*drawn_csv), tmp_path / 'data')
-    return tmp_path / 'data'
-
-
-def test_counts_and_folders(drawn_csv, tmp_path):
-    counts = build(read_fer2013(*drawn_csv), tmp_path / 'data').counts
-    assert counts == {(s, e): n for s, n in (('train', 20), ('validation', 6)) for e in EMOTIONS}
-    assert sorted(p.name for p in (tmp_path / 'data' / 'train').iterdir()) == list(EMOTIONS)
-    assert len(list((tmp_path / 'data' / 'validation' / 'fear').iterdir())) == 6
-
-
-def test_pixels_labels_and_votes_come_back_as_they_were(drawn_csv, drawn):
+def test_images_labels_and_votes_are_preserved(drawn_csv, data):
     rows = {sample.row: sample for sample in read_fer2013(*drawn_csv)}
-    loaded = dataset.load(drawn, 'validation')
+    loaded = dataset.load(data, 'validation')
     assert len(loaded) == 42
     for index, path in enumerate(loaded.paths):
         sample = rows[int(path.split('/')[-1].removesuffix('.png'))]
@@ -43,6 +31,12 @@ def test_pixels_labels_and_votes_come_back_as_they_were(drawn_csv, drawn):
     assert np.array_equal(loaded.majority, loaded.labels)
     assert loaded.crowd.max(1) == pytest.approx(1)
     assert loaded.crowd_weight == pytest.approx(0.8)
+    assert sorted(p.name for p in (data / 'train').iterdir()) == list(EMOTIONS)
+    rows = read_rows(data / 'manifest.csv')
+    assert [int(row['row']) for row in rows] == list(range(182))
+    assert {row['source'] for row in rows} == {'fer2013.csv'}
+    assert all(len(row['sha256']) == 64 and len(row['phash']) == 16 for row in rows)
+    assert (data / 'left_out.csv').read_text().splitlines() == ['source,row,split,label,reason']
 
 
 def test_without_votes(drawn_csv, tmp_path):
@@ -55,7 +49,7 @@ def test_without_votes(drawn_csv, tmp_path):
 
 
 def damage(path, row, change):
-    """Change one line of a csv (0 is the heading)."""
+    """Change one line of a csv file (0 is the header)."""
     lines = path.read_text().splitlines()
     lines[row] = change(lines[row])
     path.write_text('\n'.join(lines) + '\n')
@@ -73,7 +67,7 @@ def damage(path, row, change):
         (3, lambda line: line[:2], "row 2: Usage is ''"),
     ],
 )
-def test_a_bad_csv_is_named_with_its_row(tmp_path, capsys, row, change, message):
+def test_an_invalid_csv_is_reported_with_its_row(tmp_path, capsys, row, change, message):
     rng = np.random.default_rng(1)
     rows = [(label, draw_face(label, rng), 'Training') for label in EMOTIONS]
     pixels, votes = write_fer2013(tmp_path, rows)
@@ -95,7 +89,7 @@ def test_a_bad_csv_is_named_with_its_row(tmp_path, capsys, row, change, message)
         (b'PK\x03\x04' + bytes(100), 'is a zip archive; unpack it first'),
         (b'\x1f\x8b' + bytes(100), 'is a gzip archive; unpack it first'),
         (b'', 'is an empty file'),
-        (b'emotion,pixels,Usage\n', 'has a heading and no rows'),
+        (b'emotion,pixels,Usage\n', 'has a header and no rows'),
         (
             b'emotion,pixels,Usage\n0,' + b'1 ' * 100_000 + b',Training\n',
             'after line 1: field larger',
@@ -103,7 +97,7 @@ def test_a_bad_csv_is_named_with_its_row(tmp_path, capsys, row, change, message)
         (bytes(range(256)) * 10, 'no column emotion, pixels, Usage'),
     ],
 )
-def test_something_else_saved_as_csv(tmp_path, capsys, content, message):
+def test_other_content_saved_as_csv(tmp_path, capsys, content, message):
     saved = tmp_path / 'fer2013.csv'
     saved.write_bytes(content)
     assert cli.main(['build', str(saved), '--out', str(tmp_path / 'data')]) == 2
@@ -113,13 +107,7 @@ def test_something_else_saved_as_csv(tmp_path, capsys, content, message):
     assert [p.name for p in tmp_path.iterdir()] == ['fer2013.csv']
 
 
-def test_a_file_that_is_not_there(tmp_path, capsys):
-    missing = tmp_path / 'fer2013.csv'
-    assert cli.main(['build', str(missing), '--out', str(tmp_path / 'data')]) == 2
-    assert f'{missing} does not exist' in capsys.readouterr().err
-
-
-def test_headings_as_other_copies_have_them(drawn_csv, tmp_path):
+def test_a_byte_order_mark_blanks_and_another_column_order(drawn_csv, tmp_path):
     copy = tmp_path / 'icml_face_data.csv'
     with drawn_csv[0].open(newline='') as stream, copy.open('w', newline='') as out:
         out.write('\ufeffemotion, Usage, pixels\n')
@@ -130,70 +118,50 @@ def test_headings_as_other_copies_have_them(drawn_csv, tmp_path):
         assert np.array_equal(one.image, other.image)
 
 
-def test_votes_of_other_rows(drawn_csv, tmp_path):
-    short = tmp_path / 'short.csv'
-    short.write_text('\n'.join(drawn_csv[1].read_text().splitlines()[:-1]) + '\n')
-    with pytest.raises(DatasetError, match='ends at row 180'):
-        list(read_fer2013(drawn_csv[0], short))
-
-
-def test_votes_in_another_order(drawn_csv, tmp_path):
-    lines = drawn_csv[1].read_text().splitlines()
-    (tmp_path / 'votes.csv').write_text('\n'.join([lines[0], *lines[:0:-1]]) + '\n')
-    with pytest.raises(DatasetError, match="row 0: Usage is 'Training', in .*votes.csv it is"):
-        list(read_fer2013(drawn_csv[0], tmp_path / 'votes.csv'))
-
-
-def test_a_vote_that_is_no_number(drawn_csv, tmp_path):
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda lines: lines[:-1], 'ends at row 180'),
+        (lambda lines: [*lines, lines[-1]], 'has 183 rows, .* has 182'),
+        (
+            lambda lines: [lines[0], *lines[:0:-1]],
+            "row 0: Usage is 'Training', in .*votes.csv it is",
+        ),
+        (lambda lines: [*lines[:5], lines[5][:-1] + 'x'], 'row 4: a vote is not a whole number'),
+    ],
+)
+def test_votes_that_do_not_match(drawn_csv, tmp_path, change, message):
     votes = tmp_path / 'votes.csv'
-    votes.write_text(drawn_csv[1].read_text())
-    damage(votes, 5, lambda line: line[:-1] + 'x')
-    with pytest.raises(DatasetError, match='votes.csv, row 4: a vote is not a whole number'):
+    votes.write_text('\n'.join(change(drawn_csv[1].read_text().splitlines())) + '\n')
+    with pytest.raises(DatasetError, match=message):
         list(read_fer2013(drawn_csv[0], votes))
 
 
-def test_a_missing_class_leaves_nothing_behind(tmp_path):
+@pytest.mark.parametrize(
+    ('labels', 'message'),
+    [(EMOTIONS[:-1], 'surprise'), (['fear'] * 3, 'anger, disgust, happiness, neutral, sadness')],
+)
+def test_a_missing_class(tmp_path, labels, message):
     rng = np.random.default_rng(1)
-    rows = [(label, draw_face(label, rng), 'Training') for label in EMOTIONS[:-1]]
-    with pytest.raises(DatasetError, match='train has no image of surprise'):
-        build(read_fer2013(*write_fer2013(tmp_path, rows)), tmp_path / 'data')
+    rows = [(label, draw_face(label, rng), 'Training') for label in labels]
+    samples = read_fer2013(*write_fer2013(tmp_path, rows))
+    with pytest.raises(DatasetError, match=f'fer.csv: train has no image of {message}'):
+        build(samples, tmp_path / 'data', origin='fer.csv')
     assert not list(tmp_path.glob('data*'))
 
 
-def test_one_class_alone(tmp_path):
-    rng = np.random.default_rng(1)
-    rows = [('fear', draw_face('fear', rng), 'Training') for _ in range(3)]
-    with pytest.raises(DatasetError, match=r'fer\.csv: train has no image of anger, disgust, hap'):
-        build(read_fer2013(*write_fer2013(tmp_path, rows)), tmp_path / 'data', origin='fer.csv')
-
-
-def test_an_existing_folder_is_not_touched(drawn_csv, tmp_path):
-    (tmp_path / 'data').mkdir()
-    with pytest.raises(DatasetError, match='exists already'):
-        build(read_fer2013(*drawn_csv), tmp_path / 'data')
-
-
-def test_a_damaged_image_is_named(drawn):
-    path = next((drawn / 'train' / 'fear').iterdir())
-    path.write_text('not a picture')
+def test_an_unreadable_image_is_named(data, tmp_path):
+    copy = shutil.copytree(data, tmp_path / 'data')
+    path = next((copy / 'train' / 'fear').iterdir())
+    path.write_text('not an image')
     with pytest.raises(DatasetError, match=path.name):
-        dataset.load(drawn, 'train')
+        dataset.load(copy, 'train')
     cv2.imwrite(str(path), np.zeros((32, 32), np.uint8))
     with pytest.raises(DatasetError, match=path.name):
-        dataset.load(drawn, 'train')
+        dataset.load(copy, 'train')
 
 
-def test_the_manifest_names_the_source_and_the_hashes(drawn_csv, drawn):
-    with (drawn / 'manifest.csv').open(newline='') as stream:
-        rows = list(csv.DictReader(stream))
-    assert len(rows) == 182
-    assert {row['source'] for row in rows} == {'fer2013.csv'}
-    assert [int(row['row']) for row in rows] == list(range(182))
-    assert all(len(row['sha256']) == 64 and len(row['phash']) == 16 for row in rows)
-    assert (drawn / 'left_out.csv').read_text().splitlines() == ['source,row,split,label,reason']
-
-
-def test_what_is_printed_is_kept(drawn_csv, tmp_path, capsys):
+def test_summary_and_plot(drawn_csv, tmp_path, capsys):
     out = tmp_path / 'data'
     assert cli.main(['build', str(drawn_csv[0]), '--out', str(out)]) == 0
     printed, bars = capsys.readouterr()
@@ -232,8 +200,8 @@ def test_a_full_disk(drawn_csv, tmp_path):
     assert done.returncode == 2
     error = done.stderr.splitlines()[-1]
     assert error == (
-        f'emotion-training build: {out} cannot be written: File too large; nothing was kept of it; '
-        'make room and start the same command again'
+        f'emotion-training build: {out} cannot be written: File too large; '
+        'nothing of it was kept; free some space and run the same command again'
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -248,7 +216,7 @@ cli.main(sys.argv[1:])
 """
 
 
-def test_a_killed_run_begins_anew(drawn_csv, tmp_path):
+def test_what_a_killed_run_left_is_removed(drawn_csv, tmp_path):
     out = tmp_path / 'data'
     assert run_python(KILLED, 'build', drawn_csv[0], '--out', out).returncode == 9
     assert [path.name for path in tmp_path.iterdir()] == ['data.partial']
@@ -268,10 +236,12 @@ def test_ctrl_c_leaves_nothing(drawn_csv, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_of_that_name_by_somebody_else_is_kept(drawn_csv, tmp_path):
+def test_existing_folders_are_not_touched(drawn_csv, tmp_path):
     theirs = tmp_path / 'data.partial' / 'thesis.txt'
     theirs.parent.mkdir()
     theirs.write_text('years of work')
     with pytest.raises(DatasetError, match=r'data\.partial is in the way'):
         build(read_fer2013(*drawn_csv), tmp_path / 'data')
     assert theirs.read_text() == 'years of work'
+    with pytest.raises(DatasetError, match='exists already'):
+        build(read_fer2013(*drawn_csv), tmp_path)

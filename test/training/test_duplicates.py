@@ -116,7 +116,9 @@ def test_findings_duplicates_and_checks(planted, tmp_path):
         'validation images with a duplicate in train': '1 exact, 2 exact or near, of 7',
     }
     rows = read_rows(tmp_path / 'data' / 'duplicates.csv')
-    assert [' '.join(row[k] for k in ('group', 'row', 'kind', 'labels', 'splits')) for row in rows] == [
+    assert [
+        ' '.join(row[k] for k in ('group', 'row', 'kind', 'labels', 'splits')) for row in rows
+    ] == [
         '0 0 exact disagree train validation',
         '0 10 exact disagree train validation',
         '1 1 near disagree train validation',

@@ -1,6 +1,6 @@
-"""Building from folders of images, in the layouts and with the faults that people have."""
+# SPDX-License-Identifier: Apache-2.0
+"""Building from folders of images, in common layouts and with common faults."""
 
-import csv
 import shutil
 
 import cv2
@@ -10,9 +10,8 @@ import pytest
 from emotion_perception.emotions import EMOTIONS
 from emotion_training import cli
 from emotion_training.data import dataset
-from emotion_training.data.fer2013 import DatasetError
 from emotion_training.data.folders import find_images, read_images
-from support.drawn_faces import draw_face
+from support.drawn_faces import draw_face, read_rows
 
 NAMES = ('Angry', 'disgusted', 'fear', 'happy', 'neutral', 'Sad', 'surprise')
 
@@ -43,16 +42,11 @@ def last_line(capsys):
     return capsys.readouterr().err.splitlines()[-1]
 
 
-def table(path):
-    with path.open(newline='') as stream:
-        return list(csv.DictReader(stream))
-
-
 def test_splits_and_class_names_are_recognized(source, tmp_path):
     assert build(source, tmp_path / 'data') == 0
     train = dataset.load(tmp_path / 'data', 'train')
     assert [(train.labels == k).sum() for k in range(7)] == [3] * 7
-    rows = table(tmp_path / 'data' / 'manifest.csv')
+    rows = read_rows(tmp_path / 'data' / 'manifest.csv')
     assert len(rows) == 35
     for row in rows:
         original = cv2.imread(str(source / row['source']), cv2.IMREAD_UNCHANGED)
@@ -80,7 +74,9 @@ def test_color_and_size_are_noted(source, tmp_path):
     cv2.imwrite(str(source / 'train' / 'happy' / 'large.jpg'), large)
     assert build(source, tmp_path / 'data') == 0
     row = next(
-        r for r in table(tmp_path / 'data' / 'manifest.csv') if r['source'].endswith('large.jpg')
+        r
+        for r in read_rows(tmp_path / 'data' / 'manifest.csv')
+        if r['source'].endswith('large.jpg')
     )
     assert row['checks'].split(';')[:2] == ['from color', 'resized from 120x100']
     written = cv2.imread(str(tmp_path / 'data' / row['path']), cv2.IMREAD_UNCHANGED)
@@ -100,11 +96,11 @@ def test_color_and_size_are_noted(source, tmp_path):
         (None, 'image cut short'),
     ],
 )
-def test_what_is_no_image_is_left_out_and_listed(source, tmp_path, capsys, content, reason):
-    victim = source / 'train' / 'fear' / '1.png'
-    victim.write_bytes(victim.read_bytes()[:-40] if content is None else content)
+def test_unreadable_files_are_left_out_and_listed(source, tmp_path, capsys, content, reason):
+    broken = source / 'train' / 'fear' / '1.png'
+    broken.write_bytes(broken.read_bytes()[:-40] if content is None else content)
     assert build(source, tmp_path / 'data') == 0
-    (row,) = table(tmp_path / 'data' / 'left_out.csv')
+    (row,) = read_rows(tmp_path / 'data' / 'left_out.csv')
     assert (row['source'], row['split'], row['label']) == ('train/fear/1.png', 'train', 'fear')
     assert row['reason'].startswith(reason)
     assert f'left out: {reason}' in capsys.readouterr().out
@@ -121,7 +117,7 @@ def test_a_class_of_pointers_alone_stops(source, tmp_path, capsys):
     assert not list(tmp_path.glob('data*'))
 
 
-def test_litter_of_the_file_manager_is_passed_over(source):
+def test_files_of_file_managers_are_ignored(source):
     count = len(find_images(source))
     for name in ('.DS_Store', 'Thumbs.db', 'desktop.ini', '._0.png'):
         (source / 'train' / 'fear' / name).write_text('x')
@@ -129,63 +125,82 @@ def test_litter_of_the_file_manager_is_passed_over(source):
     assert len(find_images(source)) == count
 
 
-def test_an_unknown_class(source, tmp_path, capsys):
-    (source / 'train' / 'contempt').mkdir()
+@pytest.mark.parametrize(
+    ('folder', 'message'),
+    [
+        ('train/contempt', "{source}/train/contempt: unknown expression 'contempt'"),
+        ('masks', '{source}/masks is next to'),
+    ],
+)
+def test_unknown_folders_can_be_ignored(source, tmp_path, capsys, folder, message):
+    (source / folder).mkdir()
     assert build(source, tmp_path / 'data') == 2
-    assert f"{source / 'train' / 'contempt'}: unknown expression 'contempt'" in last_line(capsys)
-    assert build(source, tmp_path / 'data', '--ignore', 'contempt') == 0
+    assert message.format(source=source) in last_line(capsys)
+    assert build(source, tmp_path / 'data', '--ignore', folder.split('/')[-1]) == 0
 
 
-def test_a_folder_beside_the_splits(source, tmp_path, capsys):
-    (source / 'masks').mkdir()
-    assert build(source, tmp_path / 'data') == 2
-    assert f'{source / "masks"} stands beside' in last_line(capsys)
-
-
-def test_an_empty_class(source, tmp_path, capsys):
-    for path in (source / 'train' / 'Sad').iterdir():
+def empty_a_class(train):
+    for path in (train / 'Sad').iterdir():
         path.unlink()
-    assert build(source, tmp_path / 'data') == 2
-    assert f'{source / "train" / "Sad"} is empty: no image of sadness' in last_line(capsys)
 
 
-def test_one_class_only(source, tmp_path, capsys):
-    for path in (source / 'train').iterdir():
+def keep_one_class(train):
+    for path in train.iterdir():
         if path.name != 'happy':
             shutil.rmtree(path)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (empty_a_class, '{train}/Sad is empty: no image of sadness'),
+        (keep_one_class, 'train has no image of anger, disgust, fear, neutral'),
+    ],
+)
+def test_missing_classes(source, tmp_path, capsys, change, message):
+    change(source / 'train')
     assert build(source, tmp_path / 'data') == 2
-    assert 'train has no image of anger, disgust, fear, neutral' in last_line(capsys)
+    assert message.format(train=source / 'train') in last_line(capsys)
 
 
 @pytest.mark.parametrize('options', [(), ('--validation-share', '0.1')])
-def test_an_empty_folder(tmp_path, capsys, options):
+@pytest.mark.parametrize('files', [0, 1])
+def test_a_folder_without_classes(tmp_path, capsys, files, options):
     (tmp_path / 'images').mkdir()
+    for number in range(files):
+        cv2.imwrite(str(tmp_path / 'images' / f'{number}.png'), np.zeros((48, 48), np.uint8))
     assert build(tmp_path / 'images', tmp_path / 'data', *options) == 2
-    assert f'{tmp_path / "images"} holds no folders named after classes' in last_line(capsys)
+    expected = f'{tmp_path / "images"} contains no folders named after classes'
+    assert expected in last_line(capsys)
 
 
-def test_a_folder_of_pictures_without_classes(tmp_path, capsys):
-    (tmp_path / 'images').mkdir()
-    cv2.imwrite(str(tmp_path / 'images' / '0.png'), np.zeros((48, 48), np.uint8))
-    assert build(tmp_path / 'images', tmp_path / 'data', '--validation-share', '0.1') == 2
-    assert f'{tmp_path / "images"} holds no folders named after classes' in last_line(capsys)
+@pytest.mark.parametrize(
+    ('out', 'options', 'message'),
+    [
+        ('data', ('--votes', 'fer2013new.csv'), '--votes requires fer2013.csv'),
+        ('images/data', (), 'is inside {source}'),
+        ('data', ('--validation-share', '0.2'), 'has its own train and validation split; omit'),
+    ],
+)
+def test_options_that_do_not_fit(source, tmp_path, capsys, out, options, message):
+    assert build(source, tmp_path / out, *options) == 2
+    assert message.format(source=source) in last_line(capsys)
 
 
-def test_options_that_do_not_fit(source, tmp_path, capsys):
-    assert build(source, tmp_path / 'data', '--votes', 'fer2013new.csv') == 2
-    assert '--votes belongs to fer2013.csv' in last_line(capsys)
-    assert build(source, source / 'data') == 2
-    assert f'lies inside {source}' in last_line(capsys)
-    assert build(source, tmp_path / 'data', '--validation-share', '0.2') == 2
-    assert 'has its own train and validation; leave --validation-share away' in last_line(capsys)
+def test_a_missing_source_and_an_invalid_share(source, tmp_path, capsys):
+    assert build(tmp_path / 'none', tmp_path / 'data') == 2
+    assert f'{tmp_path / "none"} does not exist' in last_line(capsys)
     with pytest.raises(SystemExit):
         build(source, tmp_path / 'data', '--validation-share', '20')
 
 
-def test_one_folder_of_classes_needs_a_share(tmp_path, capsys):
+def test_class_folders_alone_need_a_validation_share(tmp_path, capsys):
     source = draw_folder(tmp_path / 'images', 10, 1)
     assert build(source, tmp_path / 'data') == 2
     assert '--validation-share 0.1' in last_line(capsys)
+    assert build(source, tmp_path / 'data', '--validation-share', '0.1') == 0
+    validation = dataset.load(tmp_path / 'data', 'validation')
+    assert set(validation.labels) == set(range(7))
 
 
 def test_an_unreadable_folder_is_named(tmp_path, monkeypatch, capsys):
@@ -199,7 +214,7 @@ def test_an_unreadable_folder_is_named(tmp_path, monkeypatch, capsys):
     assert f'{source} cannot be read: Permission denied' in last_line(capsys)
 
 
-def test_a_gray_picture_comes_through_unchanged(tmp_path):
+def test_gray_images_are_not_changed(tmp_path):
     ramp = np.arange(48 * 48, dtype=np.int64).reshape(48, 48).astype(np.uint8)
     (tmp_path / 'fear').mkdir()
     for name, image in (('gray', ramp), ('color', cv2.merge((ramp, ramp, ramp)))):
@@ -207,8 +222,3 @@ def test_a_gray_picture_comes_through_unchanged(tmp_path):
     for sample in read_images(tmp_path, find_images(tmp_path)):
         assert np.array_equal(sample.image, ramp)
         assert sample.checks == ()
-
-
-def test_errors_of_find_images_are_of_one_kind(tmp_path):
-    with pytest.raises(DatasetError):
-        find_images(tmp_path)

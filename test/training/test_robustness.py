@@ -9,7 +9,7 @@ import pytest
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.types import Detection
 from emotion_training import cli
-from emotion_training.data.augmentation import CORRUPTIONS, Augmentation
+from emotion_training.data.augmentation import RANDOM_CORRUPTIONS, Augmentation
 from emotion_training.evaluate import corruption_scores, corruptions, scene_scores
 from emotion_training.evaluate.corruption_scores import (
     CORRUPTIONS,
@@ -133,7 +133,7 @@ def test_every_corruption_is_drawn(tmp_path, monkeypatch):
 
 def test_augmentation_draws_every_fault_it_is_told():
     faces = np.stack([FACE] * 60)
-    for name in CORRUPTIONS:
+    for name in RANDOM_CORRUPTIONS:
         only = Augmentation(0, 0, 0, 0, 0, 0, 0, 1.0, (name,))
         changed = (only(faces, rng()) != faces).any((1, 2))
         assert changed.mean() > 0.9, name

@@ -16,8 +16,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         'source',
         type=Path,
-        help='fer2013.csv, a folder of class folders, or one of train, validation and test folders '
-        'with class folders in each',
+        help='fer2013.csv, a folder of class folders, or one of train, validation and test '
+        'folders with class folders in each',
     )
     parser.add_argument('--votes', type=Path, help='fer2013new.csv of FER+, with the same rows')
     parser.add_argument('--out', type=Path, required=True, help='folder to make')

@@ -14,7 +14,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         'filter', help='keep the training images whose label is confirmed',
         description='Write a dataset whose training split contains only the images that the '
-        'chosen methods keep. Validation and test are copied unchanged. Also written: decisions.csv '
+        'methods keep. Validation and test are copied unchanged. Also written: decisions.csv '
         '(every training image, the decision and the reason), removed.png, filter.json.',
     )  # fmt: skip
     parser.add_argument('dataset', type=Path, help='folder made by build; it is not changed')

@@ -19,7 +19,7 @@ def _glasses(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return corruptions.glasses(image, int(rng.integers(1, 3)), tint, int(rng.integers(10, 90)))
 
 
-CORRUPTIONS = {
+RANDOM_CORRUPTIONS = {
     'fewer pixels': lambda image, rng: corruptions.fewer_pixels(image, int(rng.integers(18, 40))),
     'defocus': lambda image, rng: corruptions.defocus(image, rng.uniform(0.5, 1.8)),
     'motion blur': lambda image, rng: corruptions.motion_blur(
@@ -48,7 +48,7 @@ class Augmentation:
         brightness: maximum change in gray levels.
         erase: probability of random erasing (Zhong et al., 2020).
         corrupt: probability of one of the `corruptions`, each equally likely.
-        corruptions: names in `CORRUPTIONS`.
+        corruptions: names in `RANDOM_CORRUPTIONS`.
         loose: probability that `loose_crops` shows a face in a loose crop.
 
     """
@@ -61,7 +61,7 @@ class Augmentation:
     brightness: float = 25.0
     erase: float = 0.35
     corrupt: float = 0.25
-    corruptions: tuple[str, ...] = tuple(CORRUPTIONS)[:6]
+    corruptions: tuple[str, ...] = tuple(RANDOM_CORRUPTIONS)[:6]
     loose: float = 0.0
 
     def __call__(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -86,7 +86,7 @@ class Augmentation:
         offset = float(out.mean()) * (1 - gain) + self.brightness * brightness
         out = cv2.convertScaleAbs(np.maximum(out.astype(np.float32) * gain + offset, 0))
         if rng.random() < self.corrupt:
-            out = CORRUPTIONS[self.corruptions[rng.integers(len(self.corruptions))]](out, rng)
+            out = RANDOM_CORRUPTIONS[self.corruptions[rng.integers(len(self.corruptions))]](out, rng)
         if rng.random() < self.erase:
             height, width = rng.integers(side // 8, side // 2, 2)
             top, left = rng.integers(0, side - height), rng.integers(0, side - width)

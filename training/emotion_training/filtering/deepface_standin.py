@@ -30,8 +30,9 @@ def build_network(keras: ModuleType) -> Any:
     """
     Return DeepFace's emotion network with random weights.
 
-    The input is float32 [N, 48, 48, 1] in 0..1, the output probabilities [N, 7]. The layers are those of deepface 0.0.103, `deepface/models/demography/tf/Emotion.py` (MIT).
-    The probabilities are in the order of FER2013_CODES.
+    The layers are those of deepface 0.0.103, `deepface/models/demography/tf/Emotion.py` (MIT). The
+    input is float32 [N, 48, 48, 1] in 0..1, the output probabilities [N, 7] in the order of
+    FER2013_CODES.
 
     Args:
         keras: the module keras, or tf_keras, which deepface uses.

@@ -5,7 +5,7 @@ What expression_net begins with and is taught by: as large, taught by expression
         --teacher runs/expression_teacher/best.keras
 """
 
-from emotion_training.data.augmentation import CORRUPTIONS, Augmentation
+from emotion_training.data.augmentation import RANDOM_CORRUPTIONS, Augmentation
 from emotion_training.train.config import TrainingConfig
 
 config = TrainingConfig(
@@ -18,6 +18,6 @@ config = TrainingConfig(
     mixup=0.3,
     teaching=0.6,
     label_smoothing=0.0,
-    augmentation=Augmentation(corrupt=0.3, corruptions=tuple(CORRUPTIONS)),
+    augmentation=Augmentation(corrupt=0.3, corruptions=tuple(RANDOM_CORRUPTIONS)),
     precision='mixed_bfloat16',
 )
