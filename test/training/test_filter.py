@@ -64,7 +64,7 @@ def drawn_labels(data):
 
 
 def good_predictions(data, unsure=0.05):
-    """Return probabilities of a good network without knowledge of the labels; some rows are unsure."""
+    """Return probabilities of a good network that does not know the labels; some are unsure."""
     rng = np.random.default_rng(3)
     found = rng.dirichlet(np.full(7, 0.5), len(data)) * 0.25
     found[np.arange(len(data)), drawn_labels(data)] += 0.75

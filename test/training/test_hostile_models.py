@@ -288,20 +288,6 @@ def _npy_of_pickle(folder):
     return out.getvalue()
 
 
-def test_folds_that_are_pickles(tmp_path):
-    """What an interrupted filter left is not believed: it is made anew."""
-    from emotion_training.filtering.out_of_fold import _saved
-
-    path = tmp_path / 'fold-0.npz'
-    np.savez(path, key='k', answers=np.array([Harm(tmp_path / HARMED)], object))
-    assert _saved(path, 'k') is None
-    path.write_bytes(pickle.dumps(Harm(tmp_path / HARMED)))
-    assert _saved(path, 'k') is None
-    path.write_bytes(_npy_of_pickle(tmp_path))
-    assert _saved(path, 'k') is None
-    assert not (tmp_path / HARMED).exists()
-
-
 @pytest.mark.parametrize(
     'change',
     [
