@@ -175,6 +175,7 @@ def test_validation_share_of_a_class_of_two():
     assert choose_validation(table, 0.01).tolist() == [True, False]
 
 
+@pytest.mark.slow
 def test_known_duplicates_of_fer2013(shared):
     tool = shared.parent / 'tools' / 'unpack_fer2013.py'
     spec = importlib.util.spec_from_file_location('unpack_fer2013', tool)

@@ -232,14 +232,13 @@ def test_a_class_must_not_become_empty(planted, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_invalid_datasets(planted, drawn_csv, tmp_path, capsys):
+def test_invalid_datasets(planted, train, tmp_path, capsys):
     line = error_of(capsys, planted, '--method', 'votes', '--out', tmp_path)
     assert line.endswith(f'{tmp_path} exists already; remove it or choose another folder')
     line = error_of(capsys, tmp_path, '--method', 'votes', '--out', tmp_path / 'new')
     assert 'manifest.csv is missing; make the dataset with `emotion-training build`' in line
-    build(read_fer2013(drawn_csv[0]), tmp_path / 'data')
-    line = error_of(capsys, tmp_path / 'data', '--method', 'votes', '--out', tmp_path / 'new')
-    assert 'no FER+ votes; build it with --votes fer2013new.csv' in line
+    with pytest.raises(FilterError, match='no FER.* votes; build it with --votes fer2013new.csv'):
+        votes.decide(dataclasses.replace(train, votes=None))
 
 
 @pytest.mark.parametrize(

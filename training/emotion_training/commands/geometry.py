@@ -14,13 +14,18 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print median and spread of each landmark."""
+    import numpy as np
+
     from emotion_training.data.dataset import load
-    from emotion_training.data.landmark_positions import measure
+    from emotion_training.data.landmark_positions import find_landmarks
 
     images = load(args.dataset, 'train').images
-    found = measure(images)
-    for name, (x, y), (dx, dy) in zip(
-        ('left eye', 'right eye', 'mouth'), found.median, found.spread, strict=True
-    ):
+    landmarks = find_landmarks(images)
+    low, median, high = np.percentile(landmarks, (16, 50, 84), axis=0)
+    rows = zip(('left eye', 'right eye', 'mouth'), median, (high - low) / 2, strict=True)
+    for name, (x, y), (dx, dy) in rows:
         print(f'{name:<10}x {x:5.2f} +- {dx:4.2f}   y {y:5.2f} +- {dy:4.2f}')
-    print(f'median and half of the central 68 %, in pixels; {found.found} of {len(images)} images')
+    print(
+        'median and half the distance from the 16th to the 84th percentile, in pixels; '
+        f'a face was found in {len(landmarks)} of {len(images)} images'
+    )

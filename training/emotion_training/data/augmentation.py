@@ -86,7 +86,9 @@ class Augmentation:
         offset = float(out.mean()) * (1 - gain) + self.brightness * brightness
         out = cv2.convertScaleAbs(np.maximum(out.astype(np.float32) * gain + offset, 0))
         if rng.random() < self.corrupt:
-            out = RANDOM_CORRUPTIONS[self.corruptions[rng.integers(len(self.corruptions))]](out, rng)
+            out = RANDOM_CORRUPTIONS[self.corruptions[rng.integers(len(self.corruptions))]](
+                out, rng
+            )
         if rng.random() < self.erase:
             height, width = rng.integers(side // 8, side // 2, 2)
             top, left = rng.integers(0, side - height), rng.integers(0, side - width)
