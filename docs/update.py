@@ -138,7 +138,6 @@ PERFORMANCE: dict[str, Part] = {
 PARTS: dict[str, dict[str, Part]] = {
     'README.md': {
         'model': model_scores,
-        'states': PERFORMANCE['states'],
         'peers': PERFORMANCE['peers'],
     },
     'docs/node.md': {'parameters': parameter_table},
