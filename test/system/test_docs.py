@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from emotion_perception.ros.diagnostics import NodeStatus, to_diagnostic_status
+from emotion_perception.ros.frame_statistics import FrameStatistics
 from emotion_perception.ros.parameters import PARAMETERS
 
 ROOT = Path(__file__).parents[2]
@@ -282,6 +284,16 @@ def test_the_launch_arguments_in_the_manual_are_those_of_the_launch_file():
     section = TEXTS['docs/node.md'].split('## Launch arguments')[1].split('\n## ')[0]
     described = set(re.findall(r'^\| `(\w+)` \|', section, re.M))
     assert described == launch_arguments('emotion_perception.launch.py')
+
+
+def test_the_diagnostics_keys_in_the_manual_are_those_of_the_node():
+    section = TEXTS['docs/node.md'].split('## Diagnostics')[1].split('\n## ')[0]
+    rows = re.findall(r'^\| (`.*?) \|', section, re.M)
+    described = set(re.findall(r'`([^`]+)`', ' '.join(rows)))
+    while_configured = {'model', 'model_sha256', 'head', 'detector', 'tracked_faces'}
+    status = to_diagnostic_status('node', NodeStatus('active'), FrameStatistics())
+    always = {value.key for value in status.values}
+    assert described == always | while_configured | {'images_failed_<kind>'}
 
 
 def test_the_model_card_is_about_the_packaged_model():
