@@ -8,20 +8,20 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from emotion_perception.errors import ImageError
+from emotion_perception.pipeline import Pipeline
 from emotion_perception.ros.conversions import (
     ClassifyFaces,
     age_s,
     image_to_bgr,
     to_emotion_array,
 )
-from emotion_perception.ros.shared_pipeline import SharedPipeline
 from emotion_perception.ros.stamps import now_s
 
 
 class ClassifyService:
     """Processes requests with the pipeline of the camera's images, between two of them."""
 
-    def __init__(self, node: Node, pipeline: SharedPipeline):
+    def __init__(self, node: Node, pipeline: Pipeline):
         """
         Create the service.
 

@@ -13,6 +13,7 @@ from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
+from emotion_perception.anonymization import FaceBlurrer
 from emotion_perception.errors import DetectorError, ModelError
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.ros import parameters
@@ -22,7 +23,6 @@ from emotion_perception.ros.frame_processor import FrameProcessor
 from emotion_perception.ros.frame_statistics import FrameStatistics
 from emotion_perception.ros.node_main import SafeLifecycleNode, log_exceptions, run_node
 from emotion_perception.ros.publishers import EmotionPublishers, extra_publishers
-from emotion_perception.ros.shared_pipeline import SharedPipeline
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 _IMAGE_QOS = QoSProfile(
@@ -36,7 +36,7 @@ class EmotionNode(SafeLifecycleNode):
     """Subscribes to images and publishes which expression each face shows, while it is active."""
 
     # class attributes: a refused parameter ends the constructor early, and destroy_node needs them
-    _pipeline: SharedPipeline | None = None
+    _pipeline: Pipeline | None = None
     _emotion_publishers: EmotionPublishers | None = None
     _service: ClassifyService | None = None
     _processor: FrameProcessor | None = None
@@ -89,13 +89,13 @@ class EmotionNode(SafeLifecycleNode):
             return self._fail(f'cannot be configured: {error}')
         cv2.setNumThreads(values['opencv_threads'])
         self._error = ''
-        self._pipeline = SharedPipeline(pipeline)
+        self._pipeline = pipeline
         self._emotion_publishers = EmotionPublishers(
-            self, values['annotated_image'], self._pipeline.make_blurrer(), extra
+            self, values['annotated_image'], FaceBlurrer(pipeline.search_faces), extra
         )
-        self._service = ClassifyService(self, self._pipeline)
+        self._service = ClassifyService(self, pipeline)
         self._state = 'inactive'
-        details = self._pipeline.details
+        details = _model_details(pipeline)
         self.get_logger().info(
             f'ready: detector {values["detector"]}, '
             f'model {details["model"]} {details["model_sha256"]} ({details["head"]})'
@@ -188,8 +188,13 @@ class EmotionNode(SafeLifecycleNode):
         return parameters.check(changed, configured=self._pipeline is not None)
 
     def _apply_parameters(self, changed: list[Parameter]) -> None:
-        if self._pipeline is not None:
-            self._pipeline.change_parameters(parameters.values(self))
+        if self._pipeline is None:
+            return
+        values = parameters.values(self)
+        self._pipeline.detector.min_detection_score = values['min_detection_score']
+        self._pipeline.detector.min_face_px = values['min_face_px']
+        self._pipeline.detect_every = values['detect_every']
+        self._pipeline.settings = parameters.tracking_settings(values)
 
     # diagnostics
 
@@ -198,7 +203,7 @@ class EmotionNode(SafeLifecycleNode):
         details: dict[str, Any] = {}
         if self._pipeline is not None:
             details = {
-                **self._pipeline.details,
+                **_model_details(self._pipeline),
                 'detector': self.get_parameter('detector').value,
                 'tracked_faces': len(self._pipeline.tracked_ids) if self._processor else 0,
             }
@@ -216,6 +221,16 @@ class EmotionNode(SafeLifecycleNode):
             details=details,
         )
         return status, self._statistics
+
+
+def _model_details(pipeline: Pipeline) -> dict[str, Any]:
+    """Return model, its checksum and its head, for diagnostics."""
+    metadata = pipeline.classifier.metadata
+    return {
+        'model': metadata.name,
+        'model_sha256': metadata.sha256[:12],
+        'head': pipeline.classifier.head,
+    }
 
 
 def main(args: list[str] | None = None) -> None:

@@ -9,10 +9,10 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from emotion_perception.errors import ImageError
+from emotion_perception.pipeline import Pipeline
 from emotion_perception.ros.conversions import age_s, image_to_bgr, seconds, to_emotion_array
 from emotion_perception.ros.frame_statistics import FrameStatistics
 from emotion_perception.ros.publishers import EmotionPublishers
-from emotion_perception.ros.shared_pipeline import SharedPipeline
 from emotion_perception.ros.stamps import MonotonicStamps, now_s
 
 _FORMAT_LENGTH = 60
@@ -30,7 +30,7 @@ class FrameProcessor:
     def __init__(
         self,
         node: Node,
-        pipeline: SharedPipeline,
+        pipeline: Pipeline,
         publishers: EmotionPublishers,
         statistics: FrameStatistics,
     ):

@@ -23,7 +23,6 @@ from emotion_perception.pipeline import Pipeline
 from emotion_perception.ros.diagnostics import NodeStatus, to_diagnostic_status
 from emotion_perception.ros.frame_processor import FrameProcessor
 from emotion_perception.ros.frame_statistics import FrameStatistics
-from emotion_perception.ros.shared_pipeline import SharedPipeline
 from emotion_perception.visualization import annotate
 from support import bombs
 
@@ -129,7 +128,7 @@ class Stage:
         )
         self._arrived_s = 100.0
         self._processor = FrameProcessor(
-            node, SharedPipeline(Pipeline.default(detect_every=DETECT_EVERY)),
+            node, Pipeline.default(detect_every=DETECT_EVERY),
             SimpleNamespace(publish=self._publish, publish_annotated=self._draw), self.statistics,
         )  # fmt: skip
 
