@@ -29,8 +29,8 @@ from emotion_training.filtering import (
     predictions,
     votes,
 )
-from emotion_training.filtering.decisions import FilterError
-from emotion_training.filtering.filtered_dataset import filter_dataset
+from emotion_training.filtering.decisions import FilterError, combined
+from emotion_training.filtering.filtered_dataset import copy_without, filter_dataset
 from support.drawn_faces import read_rows
 
 PLANTED = 2
@@ -159,22 +159,20 @@ def test_filter_by_votes(planted, train, tmp_path, capsys):
 # -- combining and writing --
 
 
-@pytest.mark.parametrize(
-    ('combine', 'operation'), [('all', np.logical_and), ('any', np.logical_or)]
-)
-def test_methods_are_combined(planted, train, tmp_path, combine, operation):
-    half = np.arange(len(train)) % 20 < 10
-
-    def first_half(data):
-        found = votes.decide(data)
-        reasons = ('by position',) * len(data)
-        return dataclasses.replace(found, method='half', keep=half, reasons=reasons)
-
-    summary = filter_dataset(planted, tmp_path / 'new', [votes.decide, first_half], combine)
-    assert sum(summary.after.values()) == operation(votes.decide(train).keep, half).sum()
-    row = read_rows(tmp_path / 'new' / 'decisions.csv')[0]
-    assert [*row] == ['path', 'label', 'decision', 'reason', 'suggested', 'votes', 'half']
-    assert row['reason'].endswith('; by position')
+def test_methods_are_combined(planted, train, tmp_path):
+    by_votes, half = votes.decide(train), np.arange(len(train)) % 20 < 10
+    by_half = dataclasses.replace(
+        by_votes, method='half', keep=half, reasons=('by position',) * len(train)
+    )
+    assert np.array_equal(combined([by_votes, by_half], 'all'), by_votes.keep & half)
+    either = by_votes.keep | half
+    methods = [votes.decide, lambda data: by_half]
+    summary = filter_dataset(planted, tmp_path / 'new', methods, 'any')
+    assert sum(summary.after.values()) == either.sum()
+    rows = read_rows(tmp_path / 'new' / 'decisions.csv')
+    assert [*rows[0]] == ['path', 'label', 'decision', 'reason', 'suggested', 'votes', 'half']
+    assert [row['decision'] == 'keep' for row in rows] == either.tolist()
+    assert all(row['reason'].endswith('; by position') for row in rows)
 
 
 def test_an_interruption_leaves_nothing_behind(planted, tmp_path, monkeypatch):
@@ -218,7 +216,9 @@ def test_a_full_disk_leaves_nothing_behind(planted, tmp_path, monkeypatch, capsy
 
 def test_files_are_copied_where_they_cannot_be_linked(planted, tmp_path, monkeypatch):
     monkeypatch.setattr(os, 'link', fail_with(errno.EXDEV))
-    filter_dataset(planted, tmp_path / 'new', [votes.decide])
+    (tmp_path / 'new').mkdir()
+    removed = load(planted, 'train').paths[:14]
+    assert copy_without(planted, tmp_path / 'new', removed)['validation']['fear'] == 6
     links = [path.stat().st_nlink for path in (tmp_path / 'new').glob('train/*/*.png')]
     assert links == [1] * 126
 
