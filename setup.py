@@ -32,7 +32,7 @@ setup(
             'behavior_node = emotion_perception.ros.behavior_node:main',
             'camera_node = emotion_perception.ros.camera_node:main',
             'emotion_demo = emotion_perception.ros.demo:main',
-            'emotion-perception = emotion_perception.command_line:main',
+            'emotion-perception = emotion_perception.cli:main',
             'emotion_node = emotion_perception.ros.emotion_node:main',
         ],
     },

@@ -1,101 +1,178 @@
-"""The command `emotion-perception`: the same pipeline without ROS, for files, videos and cameras."""
+# SPDX-License-Identifier: Apache-2.0
+"""The command `emotion-perception`: images, videos and cameras without ROS; recordings; checks."""
 
 import argparse
+import contextlib
+import csv
+import itertools
 import json
+import math
 import os
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-
-import cv2
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from emotion_perception.bag import cli as bag_command
-from emotion_perception.classification import DEFAULT_MODEL
-from emotion_perception.detection import DETECTORS
-from emotion_perception.detection.keyframes import DETECT_EVERY
 from emotion_perception.doctor import cli as doctor_command
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.errors import BagError, DetectorError, ImageError, ModelError, SourceError
-from emotion_perception.imaging.codecs import find_images, read_image
-from emotion_perception.imaging.sources import MovingImageSource, open_source
-from emotion_perception.pipeline import Pipeline
-from emotion_perception.runtime.metadata import read_metadata
-from emotion_perception.types import FaceEmotion
-from emotion_perception.visualization import annotate
+from emotion_perception.files import whole_output
+
+# NumPy, OpenCV, LiteRT and ROS are imported where they are used: the doctor runs without them
+if TYPE_CHECKING:
+    import numpy as np
+
+    from emotion_perception.pipeline import Pipeline
+    from emotion_perception.types import FaceEmotion
+
+DETECTORS = ('blazeface', 'yunet', 'haar')
+HEADS = ('crowd', 'fer2013')
+_BOX = ('x', 'y', 'width', 'height')
+CSV_COLUMNS = ('source', 'face', 'label', 'confidence', *_BOX, 'detection_score', *EMOTIONS)
+
+_MIN_ANNOTATED_PX = 240
 
 
-def _record(source: str, time_s: float | None, face: FaceEmotion) -> dict:
-    record: dict = {'source': source}
+def _face_record(source: str, time_s: float | None, face: 'FaceEmotion') -> dict[str, Any]:
+    record: dict[str, Any] = {'source': source}
     if time_s is not None:
         record |= {'time_s': round(time_s, 3), 'face_id': face.face_id}
+    score = None if math.isnan(face.detection_score) else round(face.detection_score, 4)
+    probabilities = [round(float(probability), 4) for probability in face.probabilities]
     return record | {
         'label': face.label,
         'confidence': round(face.confidence, 4),
         'box': list(face.box),
-        'detection_score': round(face.detection_score, 4),
-        'probabilities': {
-            name: round(float(share), 4)
-            for name, share in zip(EMOTIONS, face.probabilities, strict=True)
-        },
+        'detection_score': score,
+        'probabilities': dict(zip(EMOTIONS, probabilities, strict=True)),
     }
 
 
-def _print(source: str, time_s: float | None, faces: list[FaceEmotion], as_json: bool) -> None:
+def _print_faces(
+    source: str, time_s: float | None, faces: 'list[FaceEmotion]', as_json: bool
+) -> None:
     for face in faces:
         if as_json:
-            print(json.dumps(_record(source, time_s, face)), flush=True)
+            print(json.dumps(_face_record(source, time_s, face)), flush=True)
             continue
         where = source if time_s is None else f'{time_s:8.2f} s  face {face.face_id:<3}'
         x, y, w, h = face.box
         print(f'{where}  {face.label:<10} {face.confidence:6.1%}  {w}x{h} at {x},{y}', flush=True)
     if not faces and time_s is None and not as_json:
-        print(f'{source}  no face')
+        print(f'{source}  no face', flush=True)
 
 
-def _write_copy(folder: Path, source: Path, picture: np.ndarray, taken: set[Path]) -> None:
-    """Write an annotated copy under a name of its own, never over a picture that was read."""
-    folder.mkdir(parents=True, exist_ok=True)
-    target, number = folder / f'{source.stem}.png', 1
-    while target in taken:
-        number += 1
-        target = folder / f'{source.stem}_{number}.png'
-    taken.add(target)
+def _csv_rows(source: str, faces: 'list[FaceEmotion]') -> list[dict[str, Any]]:
+    """Return a row of `CSV_COLUMNS` per face, numbered from 1; without faces one with face 0."""
+    rows = []
+    for number, face in enumerate(faces, 1):
+        record = _face_record(source, None, face)
+        rows.append(record | face.box._asdict() | record['probabilities'] | {'face': number})
+    return rows or [{'source': source, 'face': 0}]
+
+
+def _classify_crop(pipeline: 'Pipeline', image: 'np.ndarray') -> 'list[FaceEmotion]':
+    """Classify a BGR image, uint8 [H, W, 3], as one crop of a face; its detection score is NaN."""
+    import cv2
+
+    from emotion_perception.tracking import SmoothedExpression
+    from emotion_perception.types import Box, FaceEmotion
+
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    if gray.shape != (48, 48):
+        method = cv2.INTER_AREA if min(gray.shape) > 48 else cv2.INTER_LINEAR
+        gray = cv2.resize(gray, (48, 48), interpolation=method)
+    probabilities = pipeline.classifier.classify(gray[None])[0]
+    expression = SmoothedExpression()
+    expression.update(probabilities, 0.0, pipeline.settings)
+    box, label, confidence = (
+        Box(0, 0, *image.shape[1::-1]),
+        expression.label,
+        expression.confidence,
+    )
+    return [FaceEmotion(0, box, math.nan, probabilities, probabilities, label, confidence, 0.0)]
+
+
+def _write_annotated(
+    target: Path, source: Path, image: 'np.ndarray', faces: 'list[FaceEmotion]'
+) -> None:
+    """Write an annotated copy; small images are enlarged until the text fits."""
+    import cv2
+
+    from emotion_perception.types import Box
+    from emotion_perception.visualization import annotate
+
     if target.resolve() == source.resolve():
-        raise OSError(f'{target} is the picture itself; choose another folder for --out')
-    if not cv2.imwrite(str(target), picture):
+        raise OSError(f'{target} is the image itself; choose another folder for --out')
+    scale = -(-_MIN_ANNOTATED_PX // min(image.shape[:2]))
+    if scale > 1:
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
+        faces = [replace(f, box=Box(*(scale * side for side in f.box))) for f in faces]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(target), annotate(image, faces)):
         raise OSError(f'{target} cannot be written')
 
 
+@contextlib.contextmanager
+def _csv_table(path: Path | None) -> 'Iterator[csv.DictWriter | None]':
+    if not path:
+        yield None
+        return
+    with (
+        whole_output(path, replace=True) as partial,
+        partial.open('w', newline='', encoding='utf-8') as stream,
+    ):
+        table = csv.DictWriter(stream, CSV_COLUMNS, extrasaction='ignore', lineterminator='\n')
+        table.writeheader()
+        yield table
+
+
 def _image(args: argparse.Namespace) -> int:
+    from emotion_perception.imaging.codecs import find_images, read_image
+
     pipeline = _pipeline(args, tracking=False)
-    unread = 0
-    taken: set[Path] = set()
-    for path in find_images(args.files):
-        try:
-            image = read_image(path)
-        except (ImageError, OSError) as error:
-            print(f'{path}: {error}', file=sys.stderr)
-            unread += 1
-            continue
-        faces = pipeline.process(image)
-        _print(str(path), None, faces, args.json)
-        if args.out:
-            _write_copy(args.out, path, annotate(image, faces), taken)
-    return 1 if unread else 0
+    failed = 0
+    copies: set[Path] = set()
+    with _csv_table(args.csv) as table:
+        for path in find_images(args.files):
+            try:
+                image = read_image(path)
+            except (ImageError, OSError) as error:
+                print(f'{path}: {getattr(error, "strerror", None) or error}', file=sys.stderr)
+                failed += 1
+                continue
+            faces = _classify_crop(pipeline, image) if args.crops else pipeline.process(image)
+            _print_faces(str(path), None, faces, args.json)
+            if table:
+                table.writerows(_csv_rows(str(path), faces))
+            if args.out:
+                numbers = itertools.chain([''], (f'_{n}' for n in itertools.count(2)))
+                targets = (args.out / f'{path.stem}{number}.png' for number in numbers)
+                target = next(target for target in targets if target not in copies)
+                copies.add(target)
+                _write_annotated(target, path, image, faces)
+    return 1 if failed else 0
 
 
 def _video(args: argparse.Namespace) -> int:
+    import cv2
+
+    from emotion_perception.imaging.sources import MovingImageSource, open_source
+    from emotion_perception.visualization import annotate
+
     pipeline = _pipeline(args, tracking=True)
     source = open_source(str(args.source), loop=False)
     if isinstance(source, MovingImageSource):
-        raise SourceError(f'{args.source} is a picture; use `emotion-perception image`')
+        raise SourceError(f'{args.source} is an image; use `emotion-perception image`')
     writer, count = None, 0
     try:
         while (frame := source.read()) is not None:
             time_s = count / source.rate_hz
             faces = pipeline.process(frame, time_s)
             if count % args.every == 0:
-                _print(str(args.source), time_s, faces, args.json)
+                _print_faces(str(args.source), time_s, faces, args.json)
             if args.out:
                 if writer is None:
                     code = cv2.VideoWriter.fourcc(*'mp4v')
@@ -112,78 +189,84 @@ def _video(args: argparse.Namespace) -> int:
         if writer is not None:
             writer.release()
     if not count:
-        raise SourceError(f'{args.source} holds no picture that can be read')
+        raise SourceError(f'{args.source} holds no frame that can be read')
     return 0
 
 
 def _models(args: argparse.Namespace) -> int:
+    from emotion_perception.classification import DEFAULT_MODEL
+    from emotion_perception.runtime.metadata import read_metadata
+
     for path in sorted(DEFAULT_MODEL.parent.glob('*.json')):
         model = read_metadata(path)
-        size = (path.parent / model.file).stat().st_size
-        print(
-            f'{model.name}  {model.parameters} parameters, {size / 1e6:.1f} MB, heads {", ".join(model.heads)}'
-        )
+        size_mb = (path.parent / model.file).stat().st_size / 1e6
+        heads = ', '.join(model.heads)
+        print(f'{model.name}  {model.parameters} parameters, {size_mb:.1f} MB, heads {heads}')
         print(f'  file    {path.parent / model.file}')
         print(f'  sha256  {model.sha256}')
         for name, row in model.scores.items():
             print(
-                f'  {name:<28} accuracy {row["accuracy"]:6.2%}  macro recall {row["macro_recall"]:6.2%}'
-                f'  ECE {row["ece"]:5.2%}  ({row["images"]} images)'
+                f'  {name:<28} accuracy {row["accuracy"]:6.2%}  macro recall '
+                f'{row["macro_recall"]:6.2%}  ECE {row["ece"]:5.2%}  ({row["images"]} images)'
             )
     return 0
 
 
-def _pipeline(args: argparse.Namespace, tracking: bool) -> Pipeline:
+def _pipeline(args: argparse.Namespace, tracking: bool) -> 'Pipeline':
+    from emotion_perception.detection.keyframes import DETECT_EVERY
+    from emotion_perception.pipeline import Pipeline
+
     return Pipeline.default(
         tracking,
         args.detector,
         args.detector_model,
         args.model,
+        args.head,
         min_detection_score=args.min_detection_score,
         detect_every=DETECT_EVERY,
     )
 
 
-def _whole(text: str) -> int:
+def _whole_number(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'{text} is not a whole number above 0')
     return int(text)
 
 
-def _share(text: str) -> float:
+def _fraction(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f'{text} does not lie in 0..1')
+        raise argparse.ArgumentTypeError(f'{text} is not between 0 and 1')
     return value
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='emotion-perception',
-        description='Which expression each face in pictures, videos or before a camera shows. Not what people feel.',
+        description='Which expression each face in images, in videos or before a camera shows; '
+        'not what people feel.',
     )
     commands = parser.add_subparsers(dest='command', required=True)
-    parts = argparse.ArgumentParser(add_help=False)
-    parts.add_argument(
-        '--detector', default=DETECTORS[0], choices=DETECTORS, help='face detector (blazeface)'
-    )
-    parts.add_argument(
-        '--detector-model', default='', help="the detector's model file; yunet needs it"
-    )
-    parts.add_argument('--model', help='another classifier: .tflite with its json, .keras or .h5')
-    parts.add_argument(
-        '--min-detection-score', type=_share, default=0.5, help='lowest detection score (0.5)'
-    )
-    common = argparse.ArgumentParser(add_help=False, parents=[parts])
-    common.add_argument('--json', action='store_true', help='one json object a face and line')
+    pipeline = argparse.ArgumentParser(add_help=False)
+    add = pipeline.add_argument
+    add('--detector', default=DETECTORS[0], choices=DETECTORS, help='face detector (blazeface)')
+    add('--detector-model', default='', help="the detector's model file; yunet needs it")
+    add('--model', help='another classifier: .tflite with its json, .keras or .h5')
+    text = "labels as most people would choose them (crowd), or as FER2013's authors did"
+    add('--head', default=HEADS[0], choices=HEADS, help=text)
+    text = 'lowest detection score (0.5)'
+    add('--min-detection-score', type=_fraction, default=0.5, help=text)
+    common = argparse.ArgumentParser(add_help=False, parents=[pipeline])
+    common.add_argument('--json', action='store_true', help='print one json object per face')
 
-    image = commands.add_parser('image', parents=[common], help='pictures, or folders of them')
-    image.add_argument(
-        'files', nargs='+', metavar='FILE', help='pictures, folders of them, or patterns'
-    )
-    image.add_argument(
-        '--out', type=Path, help='folder for annotated copies; nothing is written without it'
-    )
+    image = commands.add_parser('image', parents=[common], help='image files, or folders of them')
+    text = 'images, folders of them, or patterns such as "a/**/*.png"'
+    image.add_argument('files', nargs='+', metavar='FILE', help=text)
+    text = 'each image is the crop of one face; no detection'
+    image.add_argument('--crops', action='store_true', help=text)
+    image.add_argument('--csv', metavar='FILE', type=Path, help='write a table of the faces too')
+    text = 'folder for annotated copies; nothing is written without it'
+    image.add_argument('--out', type=Path, help=text)
     image.set_defaults(run=_image)
 
     for name, text in (
@@ -192,35 +275,36 @@ def _parser() -> argparse.ArgumentParser:
     ):
         video = commands.add_parser(name, parents=[common], help=text)
         video.add_argument('source', help=text)
-        video.add_argument('--every', type=_whole, default=1, help='print every n-th frame (1)')
-        video.add_argument(
-            '--out', type=Path, help='annotated video (.mp4); nothing is written without it'
-        )
+        text = 'print every n-th frame (1)'
+        video.add_argument('--every', type=_whole_number, default=1, help=text)
+        text = 'annotated video (.mp4); nothing is written without it'
+        video.add_argument('--out', type=Path, help=text)
         video.set_defaults(run=_video)
 
-    bag_command.add_parser(commands, parts, _pipeline)
-
+    bag_command.add_parser(commands, pipeline, _pipeline)
     models = commands.add_parser('models', help='installed models, their hashes and scores')
     models.set_defaults(run=_models)
-
     doctor_command.add_parser(commands)
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one subcommand; 0 on success, 1 if a file could not be read, 2 on other bad input."""
+    """Run one subcommand; return 0, 1 if some input could not be read, 2 on any other error."""
     args = _parser().parse_args(arguments)
     try:
         return args.run(args)
     except BrokenPipeError:
-        # whoever read our output has had enough
+        # the reader of our output, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except ImportError as error:
+        message = f'{error}; `emotion-perception doctor` lists what is missing'
     except (BagError, SourceError, DetectorError, ModelError, OSError) as error:
-        print(f'emotion-perception {args.command}: {error}', file=sys.stderr)
-        return 2
+        message = str(error)
     except KeyboardInterrupt:
         return 130
+    print(f'emotion-perception {args.command}: {message}', file=sys.stderr)
+    return 2
 
 
 if __name__ == '__main__':

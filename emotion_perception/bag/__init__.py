@@ -1,1 +1,2 @@
-"""Recordings (rosbag2): read the emotions of one, play it to a live node, make one, report on one."""
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings (rosbag2): process, play, record, compare, and report on the emotions in one."""

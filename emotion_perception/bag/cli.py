@@ -1,7 +1,8 @@
-"""The subcommand `bag` of `emotion-perception`."""
+# SPDX-License-Identifier: Apache-2.0
+"""The subcommand `bag` of `emotion-perception`; imports its libraries only when it runs."""
 
 import argparse
-import hashlib
+import functools
 import math
 import signal
 import sys
@@ -9,7 +10,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from emotion_perception.bag.printable import visible
 from emotion_perception.errors import BagError
 
 _LIBRARIES = ('apsw', 'backports', 'jinja2', 'lz4', 'rosbags', 'ruamel', 'tqdm')
@@ -27,75 +27,85 @@ def add_parser(
     Add the subcommand to the parser of `emotion-perception`.
 
     Args:
-        commands: where to add it.
-        pipeline_options: those that choose detector and model.
-        make_pipeline: makes the pipeline that they ask for, with or without tracking.
+        commands: the parser's subcommands.
+        pipeline_options: options that choose detector and model.
+        make_pipeline: makes the pipeline from these options, with or without tracking.
 
     """
-    bag = commands.add_parser('bag', help='recordings (rosbag2): process, play, report, record')
+    bag = commands.add_parser(
+        'bag',
+        help='recordings (rosbag2): process, play, report, record',
+        description='Read and write rosbag2 recordings. Open recordings from strangers with care: '
+        'a small file can unpack to more than the memory or disk holds.',
+    )
     actions = bag.add_subparsers(dest='action', required=True)
 
     process = actions.add_parser(
-        'process', parents=[pipeline_options], help='add the emotions to a recording; the same on every run'
-    )  # fmt: skip
-    _add_in_and_out(process)
-    _add_kind(process)
-    process.add_argument(
-        '--only-new', action='store_true', help="leave the recording's own messages out"
+        'process',
+        parents=[pipeline_options],
+        help='add the emotions to a recording; the same on every run',
     )
-    process.set_defaults(run=_run(_process, kept=True), make_pipeline=make_pipeline)
+    _add_in_and_out(process)
+    _add_storage(process, compress=True)
+    process.add_argument(
+        '--only-new', action='store_true', help="do not copy the recording's own messages"
+    )
+    process.set_defaults(run=_command(_process), make_pipeline=make_pipeline)
 
-    play = actions.add_parser('play', help='send the images to a live node, record its answers')
+    play = actions.add_parser('play', help='send the images to a live node, record its emotions')
     _add_in_and_out(play)
-    play.add_argument('--rate', type=_above_0, default=1.0, help='times faster than recorded (1)')
+    play.add_argument('--rate', type=_positive, default=1.0, help='times faster than recorded (1)')
     play.add_argument(
-        '--every-image', action='store_true',
-        help='wait for each answer before the next image is sent, so that none is passed over',
-    )  # fmt: skip
+        '--every-image',
+        action='store_true',
+        help='wait for the result of each image before the next is sent, so that none is dropped',
+    )
     play.add_argument(
         '--clock', action='store_true', help='publish /clock, for a node with use_sim_time'
     )
     play.add_argument(
-        '--to', default='', help='topic that the node reads (image, image/compressed)'
+        '--to', default='', help='topic of the published images (image, image/compressed)'
     )
-    play.add_argument('--with-images', action='store_true', help='keep the images in OUT too')
+    play.add_argument('--with-images', action='store_true', help='record the images in OUT too')
     play.add_argument(
-        '--wait', type=_above_0, default=10.0, help='seconds to wait for the node (10)'
+        '--wait', type=_positive, default=10.0, help='seconds to wait for the node (10)'
     )
-    play.add_argument(
-        '--storage', default=_STORAGES[0], choices=_STORAGES, help='kind of file (mcap)'
-    )
-    play.set_defaults(run=_run(_play))
+    _add_storage(play, compress=False)
+    play.set_defaults(run=_command(_play))
 
-    report = actions.add_parser('report', help='one HTML page about what the faces showed')
-    report.add_argument('source', metavar='IN', type=Path, help='what process or play wrote')
+    report = actions.add_parser('report', help='one HTML page about the emotions in a recording')
+    report.add_argument('source', metavar='IN', type=Path, help='recording by process or play')
     report.add_argument('-o', '--out', metavar='PAGE', type=Path, required=True, help='.html file')
-    report.add_argument('--namespace', default='', help='in front of /emotion/faces')
+    report.add_argument('--namespace', default='', help='of the topic /emotion/faces')
     report.add_argument(
-        '--pictures', metavar='BAG', nargs='?', type=Path, const=Path(),
-        help='show the face small where its label changes; from BAG where IN holds no images',
-    )  # fmt: skip
+        '--pictures',
+        metavar='BAG',
+        nargs='?',
+        type=Path,
+        const=Path(),
+        help='show the face where its label changes; from BAG where IN holds no images',
+    )
     report.add_argument('--topic', default='', help='of these images')
-    report.set_defaults(run=_run(_report))
+    report.set_defaults(run=_command(_report))
 
     record = actions.add_parser('record', help='make a recording from a camera or a video file')
     record.add_argument(
-        'source', metavar='SOURCE', help='number of a camera, video, picture or portrait'
+        'source', metavar='SOURCE', help='number of a camera, video file, image file, or portrait'
     )
     record.add_argument('-o', '--out', metavar='OUT', type=Path, required=True, help='new folder')
     record.add_argument('--format', default='raw', choices=('raw', 'jpeg'), help='of images (raw)')
-    record.add_argument('--seconds', type=_above_0, help='how much; Ctrl-C ends it too')
+    record.add_argument('--seconds', type=_positive, help='maximum duration; Ctrl-C ends it too')
     record.add_argument('--topic', default='', help='of the images (/camera/image_raw)')
-    _add_kind(record)
-    record.set_defaults(run=_run(_record))
+    _add_storage(record, compress=True)
+    record.set_defaults(run=_command(_record))
 
-    compare = actions.add_parser('compare', help='where two results differ: labels, ids, counts')
-    compare.add_argument(
-        'expected', metavar='EXPECTED', type=Path, help='result, or its summary.json'
-    )
-    compare.add_argument('found', metavar='FOUND', type=Path, help='result, or its summary.json')
-    compare.add_argument('--namespace', default='', help='in front of /emotion/faces')
-    compare.set_defaults(run=_run(_compare))
+    compare = actions.add_parser('compare', help='differences of two results: labels, ids, counts')
+    for name in ('expected', 'found'):
+        compare.add_argument(
+            name, metavar=name.upper(), type=Path, help='result, or its summary.json'
+        )
+    compare.add_argument('--namespace', default='', help='of the topic /emotion/faces')
+    compare.set_defaults(run=_command(_compare))
 
 
 def _add_in_and_out(parser: argparse.ArgumentParser) -> None:
@@ -106,95 +116,92 @@ def _add_in_and_out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--topic', default='', help='of the images; needed where there are several'
     )
-    parser.add_argument('--namespace', default='', help='in front of /emotion and /emotion/faces')
+    parser.add_argument('--namespace', default='', help='of the topics /emotion, /emotion/faces')
 
 
-def _add_kind(parser: argparse.ArgumentParser) -> None:
+def _add_storage(parser: argparse.ArgumentParser, compress: bool) -> None:
     parser.add_argument(
-        '--storage', default=_STORAGES[0], choices=_STORAGES, help='kind of file (mcap)'
+        '--storage', default=_STORAGES[0], choices=_STORAGES, help='storage format (mcap)'
     )
-    parser.add_argument('--compress', action='store_true', help='with zstd')
+    if compress:
+        parser.add_argument('--compress', action='store_true', help='with zstd')
 
 
-def _above_0(text: str) -> float:
+def _positive(text: str) -> float:
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f'{text} is not a number above 0')
     return value
 
 
-def _run(
-    action: Callable[[argparse.Namespace], int], kept: bool = False
+def _command(
+    action: Callable[[argparse.Namespace], int],
 ) -> Callable[[argparse.Namespace], int]:
-    """Say what to install where a library is missing, and what is `kept` where it was stopped."""
+    """Return `action` with one line of advice where a library is missing, or after Ctrl-C."""
 
+    @functools.wraps(action)
     def run(args: argparse.Namespace) -> int:
         try:
             return action(args)
         except ModuleNotFoundError as error:
             library = (error.name or '').split('.')[0]
-            if library in _LIBRARIES:
-                raise BagError(
-                    f'{library} is missing; recordings need what bootstrap/requirements-bags.txt names: '
-                    "python3 -m pip install 'rosbags==0.11.9' tqdm jinja2"
-                ) from None
+            if library not in _LIBRARIES:
+                raise
             raise BagError(
-                f'{library} is missing: source ROS 2 and the workspace first (in a clone: source env.sh)'
+                f'{library} is missing; install what bootstrap/requirements-bags.txt lists: '
+                "python3 -m pip install 'rosbags==0.11.9' tqdm jinja2"
             ) from None
-        except ImportError as error:
-            raise BagError(str(error)) from None
         except KeyboardInterrupt:
-            what = f'{args.out}.partial keeps what was found' if kept else 'nothing was written'
-            advice = ' to go on' if kept else ''
-            print(f'stopped; {what}, start the same command again{advice}', file=sys.stderr)
+            print('stopped; nothing was written, start the same command again', file=sys.stderr)
             return 130
 
     return run
 
 
-def _until_stopped() -> threading.Event:
-    """Return what Ctrl-C sets from now on."""
+def _event_of_ctrl_c() -> threading.Event:
+    """Return an event that Ctrl-C sets from now on."""
     stopped = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: stopped.set())
     return stopped
 
 
-def _files(*paths: str | None) -> str:
-    """Return what tells these files from others."""
-    contents = [Path(path).read_bytes() if path else b'' for path in paths]
-    return ' '.join(hashlib.sha256(content).hexdigest()[:16] for content in contents)
+def _warn(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _process(args: argparse.Namespace) -> int:
+    from emotion_perception.bag.message_types import printable
     from emotion_perception.bag.process import process_bag
 
-    outcome = process_bag(
-        args.source, args.out, args.make_pipeline(args, True), args.topic, args.namespace,
-        args.only_new, args.storage, args.compress, _files(args.detector_model, args.model),
-    )  # fmt: skip
-    before = f'; {outcome.recalled} were read by the run before' * bool(outcome.recalled)
-    print(
-        f'{args.out}: {outcome.images} images of {visible(outcome.topic)}, {outcome.faces} faces '
-        f'with {len(outcome.ids)} ids{before}'
+    result = process_bag(
+        args.source,
+        args.out,
+        args.make_pipeline(args, True),
+        args.topic,
+        args.namespace,
+        args.only_new,
+        args.storage,
+        args.compress,
     )
-    for topic in outcome.left_out:
-        print(f'left out, for its type is not known: {visible(topic)}', file=sys.stderr)
-    for topic, count in outcome.missing.items():
-        print(
-            f'{args.source}: {count} messages of {visible(topic)} are announced and missing',
-            file=sys.stderr,
+    print(
+        f'{args.out}: {result.images} images of {printable(result.topic)}, {result.faces} faces '
+        f'with {len(result.face_ids)} ids'
+    )
+    for topic in result.not_copied:
+        _warn(f'not copied, because its type is not known: {printable(topic)}')
+    for topic, count in result.missing.items():
+        _warn(f'{args.source}: {count} messages of {printable(topic)} are missing in the file')
+    if result.failed:
+        kinds = ', '.join(f'{count} {kind}' for kind, count in result.failed.most_common())
+        _warn(
+            f'{result.failed.total()} of {result.images} images failed: {kinds}; '
+            f'the first: {result.first_failure}'
         )
-    if outcome.unusable:
-        kinds = ', '.join(f'{count} {kind}' for kind, count in outcome.unusable.most_common())
-        print(
-            f'{outcome.unusable.total()} of {outcome.images} images could not be used: {kinds}; '
-            f'the first: {outcome.first_fault}',
-            file=sys.stderr,
-        )
-    return 1 if outcome.unusable or outcome.missing or outcome.left_out else 0
+    return 1 if result.failed or result.missing or result.not_copied else 0
 
 
 def _play(args: argparse.Namespace) -> int:
+    from emotion_perception.bag.message_types import printable
     from emotion_perception.bag.play import PlayOptions, play_bag
 
     options = PlayOptions(
@@ -206,36 +213,35 @@ def _play(args: argparse.Namespace) -> int:
         args.with_images,
         args.wait,
     )
-    played = play_bag(args.source, args.out, args.topic, options, args.storage, _until_stopped())
-    p50, p99 = played.latency_ms()
-    answered = len(played.round_trips_s)
+    result = play_bag(args.source, args.out, args.topic, options, args.storage, _event_of_ctrl_c())
+    p50, p99 = result.latency_ms()
+    received = len(result.round_trips_s)
     print(
-        f'{args.out}: {played.sent} images of {visible(played.topic)} sent, {answered} answered, '
-        f'answer after p50 {p50:.1f} ms, p99 {p99:.1f} ms; {played.late} sent late'
+        f'{args.out}: {result.sent} images of {printable(result.topic)} sent, {received} results, '
+        f'round trip p50 {p50:.1f} ms, p99 {p99:.1f} ms; {result.late} sent late'
     )
-    if played.unusable or played.damaged:
-        print(
-            f'{played.unusable} images that no node can read, {played.damaged} messages that hold none',
-            file=sys.stderr,
+    if result.failed or result.damaged:
+        _warn(
+            f'{result.failed} images that no node can decode, '
+            f'{result.damaged} messages that hold no image'
         )
-    lost = played.sent - played.unusable - answered
+    lost = result.sent - result.failed - received
     if lost:
-        why = '' if args.every_image else 'the node was slower than the images came, or '
-        print(
-            f'{lost} images were not answered: {why}they were lost on the way '
-            '(README: "Images get lost?")',
-            file=sys.stderr,
+        reason = '' if args.every_image else 'the node dropped them because it was busy, or '
+        _warn(
+            f'{lost} images have no result: {reason}they were lost on the way '
+            '(README: "Images get lost?")'
         )
-    # a node may pass over images, but not where it is waited for
-    failed = played.unusable or played.damaged or not answered or (args.every_image and lost)
+    # a node may drop frames, but not with --every-image
+    failed = result.failed or result.damaged or not received or (args.every_image and lost)
     return 1 if failed else 0
 
 
 def _report(args: argparse.Namespace) -> int:
     from emotion_perception.bag.report import report_bag
 
-    pictures_of = args.source if args.pictures == Path() else args.pictures
-    report_bag(args.source, args.out, args.namespace, pictures_of, args.topic)
+    images_of = args.source if args.pictures == Path() else args.pictures
+    report_bag(args.source, args.out, args.namespace, images_of, args.topic)
     print(args.out)
     return 0
 
@@ -243,11 +249,17 @@ def _report(args: argparse.Namespace) -> int:
 def _record(args: argparse.Namespace) -> int:
     from emotion_perception.bag.record import record_bag
 
-    made = record_bag(
-        args.source, args.out, args.format, args.seconds, args.topic,
-        args.storage, args.compress, _until_stopped(),
-    )  # fmt: skip
-    print(f'{args.out}: {made.images} images on {made.topic}, {made.span_s:.2f} s')
+    result = record_bag(
+        args.source,
+        args.out,
+        args.format,
+        args.seconds,
+        args.topic,
+        args.storage,
+        args.compress,
+        _event_of_ctrl_c(),
+    )
+    print(f'{args.out}: {result.images} images on {result.topic}, {result.duration_s:.2f} s')
     return 0
 
 

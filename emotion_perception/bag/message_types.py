@@ -1,22 +1,20 @@
-"""Messages to the bytes of a recording and back; the definitions that a recording carries with them."""
+# SPDX-License-Identifier: Apache-2.0
+"""Message types and topic names of a recording; ROS messages to CDR bytes and back."""
 
 import array
 import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ament_index_python.packages import get_package_share_directory
 from builtin_interfaces.msg import Time
-from rclpy.exceptions import InvalidTopicNameException
-from rclpy.serialization import serialize_message
-from rclpy.validate_full_topic_name import validate_full_topic_name
 from rosbags.interfaces import Connection, MessageDefinitionFormat
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from emotion_perception.bag.printable import visible
 from emotion_perception.errors import BagError, ImageError
 
 RAW = 'sensor_msgs/msg/Image'
@@ -24,48 +22,56 @@ COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 EMOTION = 'emotion_msgs/msg/Emotion'
 EMOTIONS_OF_IMAGE = 'emotion_msgs/msg/EmotionArray'
 
+_MAX_TEXT = 120
+_MAX_TOPIC = 247  # RMW_TOPIC_MAX_NAME_LENGTH
+_MAX_DEFINITION = 2**20
+_MAX_BRACKETS = 20
 
-_LONGEST_DEFINITION = 2**20
-_MOST_BRACKETS = 20
+
+def printable(text: str) -> str:
+    """Return text from a recording as one short line without control characters."""
+    shown = ''.join(
+        letter if letter.isprintable() else letter.encode('unicode_escape').decode()
+        for letter in text[: _MAX_TEXT + 1]
+    )
+    return shown if len(text) <= _MAX_TEXT else f'{shown[:_MAX_TEXT]}...'
 
 
-def checked_topic(name: str) -> str:
+def full_topic_name(name: str) -> str:
     """
-    Return the whole name of a topic, with `/` in front.
+    Return the full name of a topic, with `/` in front.
 
     Raises:
-        BagError: if ROS knows no such names.
+        BagError: if it is not a valid name in ROS.
 
     """
-    whole = f'/{name.lstrip("/")}'
-    try:
-        validate_full_topic_name(whole)
-    except InvalidTopicNameException:
+    full = f'/{name.lstrip("/")}'
+    if len(full) > _MAX_TOPIC or not re.fullmatch(r'(/[A-Za-z_][A-Za-z0-9_]*)+', full):
         raise BagError(
-            f"'{visible(name)}' is no name of a topic: letters, digits, _ and / between them, "
-            'no digit first'
-        ) from None
-    return whole
+            f"'{printable(name)}' is not a valid topic name: use letters, digits and _ with / "
+            'between the parts, and no digit at the beginning of a part'
+        )
+    return full
 
 
 def emotion_topics(namespace: str = '') -> tuple[str, str]:
     """
-    Return the names of the topics for Emotion and EmotionArray.
+    Return the names of the topics with Emotion and EmotionArray messages.
 
     Raises:
-        BagError: if the namespace is none.
+        BagError: if the namespace is not a valid name in ROS.
 
     """
     inside = namespace.strip('/')
-    prefix = checked_topic(inside) if inside else ''
+    prefix = full_topic_name(inside) if inside else ''
     return f'{prefix}/emotion', f'{prefix}/emotion/faces'
 
 
 class MessageTypes:
-    """Knows ROS 2's own messages and emotion_msgs'."""
+    """Serializes the messages of ROS 2 and of emotion_msgs."""
 
     def __init__(self) -> None:
-        """Read the definitions of emotion_msgs as they were built."""
+        """Read the definitions of the built emotion_msgs."""
         self._store = get_typestore(Stores.ROS2_JAZZY)
         folder = Path(get_package_share_directory('emotion_msgs')) / 'msg'
         for name in (EMOTION, EMOTIONS_OF_IMAGE):
@@ -74,23 +80,21 @@ class MessageTypes:
 
     def define(self, msgtype: str) -> tuple[str, str]:
         """Return the text of a known type's definition, and its RIHS01 hash."""
-        return self._store.generate_msgdef(msgtype, ros_version=2)[0], self._store.hash_rihs01(
-            msgtype
-        )
+        text, _ = self._store.generate_msgdef(msgtype, ros_version=2)
+        return text, self._store.hash_rihs01(msgtype)
 
     def encode(self, message: Any, msgtype: str) -> bytes:
         """
         Return a ROS message as CDR, always the same bytes for the same message.
 
-        What rclpy itself returns holds stray bytes of memory where values are padded; so does the
-        same message twice. The second encoder fills them with zeros.
+        rclpy's own serialization leaves stray bytes of memory where values are padded; rosbags
+        writes zeros there.
         """
-        loose = self._store.deserialize_cdr(serialize_message(message), msgtype)
-        return bytes(self._store.serialize_cdr(loose, msgtype))
+        return bytes(self._store.serialize_cdr(_with_numpy_arrays(message), msgtype))
 
     def decode(self, data: bytes, msgtype: str) -> Any:
         """
-        Return what CDR bytes hold, with the fields that the definition names.
+        Return the message in CDR bytes, with the fields of its definition.
 
         Raises:
             BagError: if they do not hold a message of this type.
@@ -110,28 +114,32 @@ class MessageTypes:
 
         """
         try:
-            found = self.decode(data, msgtype)
+            read = self.decode(data, msgtype)
         except BagError as error:
             raise ImageError('message damaged', str(error)) from None
-        stamp = Time(sec=found.header.stamp.sec, nanosec=found.header.stamp.nanosec)
-        header = Header(stamp=stamp, frame_id=found.header.frame_id)
+        stamp = Time(sec=read.header.stamp.sec, nanosec=read.header.stamp.nanosec)
+        header = Header(stamp=stamp, frame_id=read.header.frame_id)
         pixels = array.array('B')
-        pixels.frombytes(memoryview(found.data))
+        pixels.frombytes(memoryview(read.data))
         if msgtype == COMPRESSED:
-            image = CompressedImage(header=header, format=found.format)
+            image = CompressedImage(header=header, format=read.format)
         else:
             image = Image(
-                header=header, height=found.height, width=found.width, encoding=found.encoding,
-                is_bigendian=found.is_bigendian, step=found.step,
-            )  # fmt: skip
+                header=header,
+                height=read.height,
+                width=read.width,
+                encoding=read.encoding,
+                is_bigendian=read.is_bigendian,
+                step=read.step,
+            )
         image.data = pixels
         return image
 
     def definition_of(self, connection: Connection) -> tuple[str, str] | None:
         """
-        Return definition and hash of a recorded topic's type; None where nobody knows them.
+        Return the definition and hash of a recorded topic's type; None where they are not known.
 
-        They are the recording's own where it has them; recordings of ROS 2 Humble and before have none.
+        They are the recording's own where it has them; those of ROS 2 Humble and before do not.
         """
         text, digest = connection.msgdef.data, connection.digest
         if connection.msgdef.format == MessageDefinitionFormat.NONE or not text:
@@ -142,9 +150,27 @@ class MessageTypes:
         return (text, digest) if digest else None
 
 
+class _Fields:
+    """The fields of a ROS message, for rosbags to serialize."""
+
+
+def _with_numpy_arrays(value: Any) -> Any:
+    """Return a ROS message with NumPy arrays in place of `array.array`, as rosbags needs it."""
+    if isinstance(value, array.array):
+        return np.frombuffer(value, value.typecode) if value else np.zeros(0, value.typecode)
+    if isinstance(value, list):
+        return [_with_numpy_arrays(item) for item in value]
+    if not hasattr(value, 'get_fields_and_field_types'):
+        return value
+    fields = _Fields()
+    for name in value.get_fields_and_field_types():
+        setattr(fields, name, _with_numpy_arrays(getattr(value, name)))
+    return fields
+
+
 def hash_definition(msgtype: str, text: str, form: MessageDefinitionFormat) -> str:
     """Return the RIHS01 hash of a definition, empty where it cannot be parsed."""
-    if len(text) > _LONGEST_DEFINITION or _is_endless(text):
+    if len(text) > _MAX_DEFINITION or _takes_too_long(text):
         return ''
     store = get_typestore(Stores.EMPTY)
     try:
@@ -157,12 +183,12 @@ def hash_definition(msgtype: str, text: str, form: MessageDefinitionFormat) -> s
                     store.register(get_types_from_idl(body))
         return store.hash_rihs01(msgtype)
     except Exception:
-        # a definition that somebody else wrote; whatever is odd in it, its topic is left out and named
+        # rosbags raises errors of many kinds; the topic is then reported as not copied
         return ''
 
 
-def _is_endless(text: str) -> bool:
-    """Tell whether rosbags' parser would not come to an end: each bracket inside another takes forty times longer."""
+def _takes_too_long(text: str) -> bool:
+    """Return whether rosbags might parse for hours: 40 times longer for each nested bracket."""
     plain = re.sub(r'"(?:\\.|[^"\\])*"|/\*.*?\*/|//[^\n]*', ' ', text, flags=re.DOTALL)
     rest = re.sub(r'@\s*[\w:]+\s*\([^()]*\)', ' ', plain)
-    return rest.count('(') > _MOST_BRACKETS or re.search(r'\([^)]*\(', rest) is not None
+    return rest.count('(') > _MAX_BRACKETS or re.search(r'\([^)]*\(', rest) is not None

@@ -1,4 +1,5 @@
-"""Send a recording's images to a live node with their own timing, and record what it answers."""
+# SPDX-License-Identifier: Apache-2.0
+"""Send a recording's images to a live node in real time, and record its emotions."""
 
 import threading
 import time
@@ -8,19 +9,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 from rosbags.interfaces import Connection
+from sensor_msgs.msg import CompressedImage, Image
 from tqdm import tqdm
 
-from emotion_perception.bag.message_types import MessageTypes, checked_topic, emotion_topics
-from emotion_perception.bag.player import BagTime, Player
+from emotion_perception.bag.message_types import MessageTypes, emotion_topics, full_topic_name
+from emotion_perception.bag.player import BagClock, Player
 from emotion_perception.bag.reading import Bag, image_connections, open_bag
 from emotion_perception.bag.writing import STORAGES, NewBag, new_bag
 from emotion_perception.errors import BagError, ImageError
 from emotion_perception.ros.conversions import image_to_bgr
 from emotion_perception.ros.node_main import ros_context
 
-_SETTLE_S = 0.5
-_LAST_ANSWER_S = 2.0
-_ANSWER_LIMIT_S = 5.0
+_DISCOVERY_S = 0.5
+_LAST_RESULT_S = 2.0
+_RESULT_LIMIT_S = 5.0
+_FAILED_IMAGE_S = 0.1
 _LATE_S = 0.01
 
 
@@ -32,11 +35,11 @@ class PlayOptions:
     Attributes:
         rate: how many times faster than recorded; above 0.
         clock: publish /clock, for a node with use_sim_time.
-        every_image: wait for the answer to each image before the next is sent, so that none is
-            passed over; the timing is then the node's, and `rate` says nothing.
-        to: topic that the node reads; empty is `image` or `image/compressed`.
-        namespace: of the node's answers.
-        with_images: keep the images beside the answers.
+        every_image: wait for the result of each image before the next is sent, so that the node
+            drops none; `rate` is ignored then.
+        to: topic of the published images; empty is `image` or `image/compressed`.
+        namespace: of the emotions that the node publishes.
+        with_images: record the images too.
         wait_s: how long to wait for the node.
 
     """
@@ -51,29 +54,29 @@ class PlayOptions:
 
 
 @dataclass
-class Played:
+class PlayResult:
     """
-    What became of the images.
+    Counts of one played recording.
 
     Attributes:
         topic: of the images in the recording.
         sent: images that were published.
-        unusable: among them those that no node can read.
+        failed: published images that no node can decode; counted with `every_image` only.
         damaged: messages that hold no image and were not published.
         late: images that were sent more than 10 ms after their time.
-        round_trips_s: time from publishing an image to its answer, for each that was answered.
+        round_trips_s: seconds from publishing an image to its result, for each with one.
 
     """
 
     topic: str
     sent: int
-    unusable: int
+    failed: int
     damaged: int
     late: int
     round_trips_s: list[float]
 
     def latency_ms(self) -> tuple[float, float]:
-        """Return median and 99th percentile of the round trips in milliseconds; NaN without any."""
+        """Return median and 99th percentile of the round trips in ms; NaN without any."""
         if not self.round_trips_s:
             return np.nan, np.nan
         p50, p99 = np.percentile(self.round_trips_s, (50, 99)) * 1000
@@ -87,129 +90,127 @@ def play_bag(
     options: PlayOptions | None = None,
     storage: str = STORAGES[0],
     stopped: threading.Event | None = None,
-) -> Played:
+) -> PlayResult:
     """
-    Send a recording's images to a live node; write its answers into another recording.
+    Send a recording's images to a live node; write the emotions that it publishes into another.
 
-    The answers are written at the recording's own time: its beginning, plus the time since then
-    times the rate.
+    The emotions are stamped in the recording's time: its start, plus the time since then
+    multiplied by the rate.
 
     Args:
         source: the recording.
         out: folder of the new one; must not exist.
         topic: of the images; empty where the recording has one topic with images.
-        options: how.
+        options: how to play.
         storage: one of `STORAGES`.
-        stopped: ends it; then nothing is written.
+        stopped: when set, playing ends and nothing is written.
 
     Raises:
-        BagError: if `source` cannot be read, nobody reads the images, or `out` cannot be written.
+        BagError: if `source` cannot be read, no node subscribes, or `out` cannot be written.
         KeyboardInterrupt: once `stopped` is set.
 
     """
     options = options or PlayOptions()
-    checked_topic(options.to or 'image')
+    full_topic_name(options.to or 'image')
     emotion_topics(options.namespace)
     types, stopped = MessageTypes(), stopped or threading.Event()
-    bag_time = BagTime(0.0 if options.every_image else options.rate)
+    clock = BagClock(0.0 if options.every_image else options.rate)
     with open_bag(source) as bag, new_bag(out, storage) as new:
         images = image_connections(bag, topic)
-        failure: BaseException | None = None
+        interrupt: KeyboardInterrupt | None = None
         with ros_context([], catch_signals=False):
             player = Player(
-                images[0].msgtype,
-                options.to,
-                options.namespace,
-                options.clock,
-                bag_time,
-                new,
-                types,
+                images[0].msgtype, options.to, options.namespace, options.clock, clock, new, types
             )
             try:
-                show = _Show(player, bag_time, options, new, types, stopped)
-                show.wait_for_node()
-                return show.play(bag, images)
+                session = _Session(player, clock, options, new, types, stopped)
+                session.wait_for_node()
+                return session.play(bag, images)
             except KeyboardInterrupt as error:
-                failure = error  # which the session would swallow
+                interrupt = error  # ros_context would suppress it
             finally:
                 player.destroy_node()
-        raise failure or BagError('ROS was shut down from outside; nothing was written')
+        raise interrupt or BagError('ROS was shut down from outside; nothing was written')
 
 
-class _Show:
-    """One run from the first image to the last answer."""
+class _Session:
+    """Plays from the first image to the last result."""
 
     def __init__(
-        self, player: Player, bag_time: BagTime, options: PlayOptions,
-        new: NewBag, types: MessageTypes, stopped: threading.Event,
-    ):  # fmt: skip
-        self._player, self._time, self._options = player, bag_time, options
+        self,
+        player: Player,
+        clock: BagClock,
+        options: PlayOptions,
+        new: NewBag,
+        types: MessageTypes,
+        stopped: threading.Event,
+    ):
+        self._player, self._clock, self._options = player, clock, options
         self._new, self._types, self._stopped = new, types, stopped
 
-    def _listen(self, limit_s: float, until_answered: bool = False) -> None:
-        """Take in answers for so long, or only until no image waits for its answer."""
+    def _spin(self, limit_s: float, until_complete: bool = False) -> None:
+        """Receive messages for `limit_s` seconds, or until every sent image has its result."""
         deadline = time.monotonic() + limit_s
         while (left_s := deadline - time.monotonic()) > 0:
             if self._stopped.is_set():
                 raise KeyboardInterrupt
-            if until_answered and not self._player.unanswered:
+            if until_complete and not self._player.pending:
                 return
-            self._player.take_in(left_s)
+            self._player.spin_once(left_s)
 
     def wait_for_node(self) -> None:
-        """Wait until somebody reads the images and answers."""
+        """Wait until a node subscribes to the images and publishes emotions."""
         deadline = time.monotonic() + self._options.wait_s
-        while not self._player.heard:
+        while not self._player.node_is_active:
             if time.monotonic() > deadline:
                 raise BagError(
-                    f'no active node reads {self._player.image_topic} and answers within '
-                    f'{self._options.wait_s:g} s; start `emotion_node --ros-args -p autostart:=true` first, '
-                    'with `-p image_transport:=compressed` for compressed images, or name its topic with --to'
+                    f'no active node subscribes to {self._player.image_topic} and publishes '
+                    f'emotions within {self._options.wait_s:g} s; start `emotion_node --ros-args -p '
+                    'autostart:=true` first, with `-p image_transport:=compressed` for compressed '
+                    'images, or name its topic with --to'
                 )
-            self._listen(0.05)
-        # the node must have found our subscriptions as well, which cannot be seen from here
-        self._listen(_SETTLE_S)
+            self._spin(0.05)
+        # the node must discover our subscriptions as well, which cannot be observed from here
+        self._spin(_DISCOVERY_S)
 
-    def play(self, bag: Bag, images: tuple[Connection, ...]) -> Played:
+    def play(self, bag: Bag, images: tuple[Connection, ...]) -> PlayResult:
         """Send each image at its time."""
-        every = self._options.every_image
-        played = Played(images[0].topic, 0, 0, 0, 0, self._player.round_trips_s)
-        kept = None
+        result = PlayResult(images[0].topic, 0, 0, 0, 0, self._player.round_trips_s)
+        copy = None
         if self._options.with_images:
             msgtype = images[0].msgtype
-            kept = self._new.add_topic(played.topic, msgtype, self._types.define(msgtype))
+            copy = self._new.add_topic(result.topic, msgtype, self._types.define(msgtype))
         total = sum(one.msgcount for one in images)
-        with tqdm(total=total, unit='image', disable=None, desc='play') as bar:
-            for connection, stamp_ns, data in bag.messages(images):
-                bar.update()
-                try:
-                    message = self._types.decode_image(data, connection.msgtype)
-                except ImageError:
-                    played.damaged += 1
-                    continue
-                self._listen(self._time.left_s(stamp_ns))
-                played.late += self._time.left_s(stamp_ns) < -_LATE_S
-                self._time.reach(stamp_ns)
-                if kept:
-                    self._new.write(kept, stamp_ns, data)
-                stamp = message.header.stamp
-                self._player.send(data, stamp.sec * 10**9 + stamp.nanosec)
-                played.sent += 1
-                readable = _is_readable(message) if every else True
-                played.unusable += not readable
-                if every:
-                    self._listen(_ANSWER_LIMIT_S if readable else 0.1, until_answered=True)
-                    if self._player.unanswered and not self._player.heard:
-                        raise BagError('the node went away; nothing was written')
-                    self._player.unanswered.clear()
-        self._listen(_LAST_ANSWER_S, until_answered=True)
-        return played
+        for connection, stamp_ns, data in tqdm(
+            bag.messages(images), total=total, unit='image', disable=None, desc='play'
+        ):
+            try:
+                message = self._types.decode_image(data, connection.msgtype)
+            except ImageError:
+                result.damaged += 1
+                continue
+            self._spin(self._clock.seconds_until(stamp_ns))
+            result.late += self._clock.seconds_until(stamp_ns) < -_LATE_S
+            self._clock.advance(stamp_ns)
+            if copy:
+                self._new.write(copy, stamp_ns, data)
+            stamp = message.header.stamp
+            self._player.send(data, stamp.sec * 10**9 + stamp.nanosec)
+            result.sent += 1
+            if self._options.every_image:
+                result.failed += not self._wait_for_result(message)
+        self._spin(_LAST_RESULT_S, until_complete=True)
+        return result
 
-
-def _is_readable(message) -> bool:
-    """Tell whether a node can read an image, and so whether to wait for its answer."""
-    try:
-        image_to_bgr(message)
-    except (ImageError, cv2.error):
-        return False
-    return True
+    def _wait_for_result(self, message: Image | CompressedImage) -> bool:
+        """Wait for an image's result; return whether a node can decode the image at all."""
+        try:
+            image_to_bgr(message)
+            decodable = True
+        except (ImageError, cv2.error):
+            decodable = False
+        self._spin(_RESULT_LIMIT_S if decodable else _FAILED_IMAGE_S, until_complete=True)
+        if self._player.pending and not self._player.node_is_active:
+            raise BagError('the node stopped; nothing was written')
+        self._player.pending.clear()
+        return decodable

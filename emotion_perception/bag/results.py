@@ -1,19 +1,21 @@
-"""What a recording says of the faces in it: the answers to its images, and the story of each face."""
+# SPDX-License-Identifier: Apache-2.0
+"""Read the emotions in a recording: the result of each image, and the timeline of each face."""
 
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from emotion_perception.bag.message_types import EMOTIONS_OF_IMAGE, MessageTypes
 from emotion_perception.bag.reading import Bag
 from emotion_perception.errors import BagError
 
 MAX_GAP_S = 1.0
-"""A face that was not seen for longer begins a new segment of its story."""
+"""A face that was not detected for longer than this starts a new segment of its timeline."""
 
 
 @dataclass(frozen=True)
-class FaceAnswer:
+class FaceResult:
     """One face in one image; the box is x, y, width, height in pixels."""
 
     face_id: int
@@ -23,24 +25,24 @@ class FaceAnswer:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ImageResult:
     """
-    The answer to one image.
+    The faces in one image.
 
     Attributes:
-        stamp_ns: of the image; where it has none, when the answer was recorded.
+        stamp_ns: of the image; the time of recording where the image has no stamp.
         faces: in it.
-        processing_s: time spent on it; NaN where that was not measured.
-        age_s: of the image when the answer was given; NaN where that was not measured.
-        skipped: images that were passed over until then.
+        processing_s: processing time in seconds; NaN where it was not measured.
+        age_s: publication time minus stamp in seconds; NaN where it was not measured.
+        dropped: frames that the node had dropped until then.
 
     """
 
     stamp_ns: int
-    faces: tuple[FaceAnswer, ...]
+    faces: tuple[FaceResult, ...]
     processing_s: float = math.nan
     age_s: float = math.nan
-    skipped: int = 0
+    dropped: int = 0
 
 
 @dataclass
@@ -50,9 +52,9 @@ class Segment:
 
     Attributes:
         label: shown all the time.
-        start_s: seconds since the recording's first answer.
-        end_s: when it showed another label, or was seen last.
-        stamp_ns: of the first image of it.
+        start_s: seconds since the recording's first result.
+        end_s: when another label began, or when the face was last detected.
+        stamp_ns: of the segment's first image.
         box: of the face in that image: x, y, width, height in pixels.
 
     """
@@ -65,43 +67,43 @@ class Segment:
 
 
 @dataclass
-class Story:
+class FaceTimeline:
     """
-    What one face showed.
+    The labels that one face showed.
 
     Attributes:
         face_id: of the face.
-        frames: images that showed it.
-        segments: one after the other; a gap lies between two where the face was not seen.
-        confidences: time and confidence in each image.
+        images: number of images with the face.
+        segments: in order; where the face was not detected there is a gap between two.
+        confidences: time in seconds and confidence in each image.
 
     """
 
     face_id: int
-    frames: int = 0
+    images: int = 0
     segments: list[Segment] = field(default_factory=list)
     confidences: list[tuple[float, float]] = field(default_factory=list)
 
 
-def read_answers(bag: Bag, topic: str, types: MessageTypes) -> Iterator[Answer]:
+def read_results(bag: Bag, topic: str, types: MessageTypes) -> Iterator[ImageResult]:
     """
-    Return the answers in a recording, by time of recording.
+    Yield the results in a recording, by time of recording.
 
     Raises:
-        BagError: if the topic is not there, or is damaged.
+        BagError: if there is no such topic, or a message is damaged.
 
     """
     chosen = [one for one in bag.on(topic) if one.msgtype == EMOTIONS_OF_IMAGE]
     if not chosen:
         raise BagError(
-            f'{bag.path} holds no {topic} ({EMOTIONS_OF_IMAGE}); '
-            '`emotion-perception bag process` adds it, --namespace names another place'
+            f'{bag.path} has no topic {topic} ({EMOTIONS_OF_IMAGE}); add it with '
+            '`emotion-perception bag process`, or give its namespace with --namespace'
         )
-    for _, stamp_ns, data in bag.messages(chosen):
+    for _, recorded_ns, data in bag.messages(chosen):
         array = types.decode(data, EMOTIONS_OF_IMAGE)
         stamp = array.header.stamp
-        yield Answer(
-            stamp.sec * 10**9 + stamp.nanosec or stamp_ns,
+        yield ImageResult(
+            stamp.sec * 10**9 + stamp.nanosec or recorded_ns,
             tuple(_face(face) for face in array.faces),
             float(array.processing_time),
             float(array.age),
@@ -109,29 +111,28 @@ def read_answers(bag: Bag, topic: str, types: MessageTypes) -> Iterator[Answer]:
         )
 
 
-def _face(face) -> FaceAnswer:
+def _face(face: Any) -> FaceResult:
     box = face.box
-    return FaceAnswer(
-        int(face.face_id), face.label, float(face.confidence),
-        (int(box.x_offset), int(box.y_offset), int(box.width), int(box.height)),
-    )  # fmt: skip
+    x, y, width, height = map(int, (box.x_offset, box.y_offset, box.width, box.height))
+    return FaceResult(int(face.face_id), face.label, float(face.confidence), (x, y, width, height))
 
 
-def stories(answers: Iterable[Answer]) -> list[Story]:
-    """Return the story of each face, by id; the answers must come by time."""
-    found: dict[int, Story] = {}
-    begin_ns: int | None = None
-    for answer in answers:
-        begin_ns = answer.stamp_ns if begin_ns is None else begin_ns
-        time_s = (answer.stamp_ns - begin_ns) / 1e9
-        for face in answer.faces:
-            story = found.setdefault(face.face_id, Story(face.face_id))
-            story.frames += 1
-            story.confidences.append((time_s, face.confidence))
-            last = story.segments[-1] if story.segments else None
+def face_timelines(results: Iterable[ImageResult]) -> list[FaceTimeline]:
+    """Return the timeline of each face, by id; the results must be sorted by time."""
+    timelines: dict[int, FaceTimeline] = {}
+    start_ns: int | None = None
+    for result in results:
+        start_ns = result.stamp_ns if start_ns is None else start_ns
+        time_s = (result.stamp_ns - start_ns) / 1e9
+        for face in result.faces:
+            timeline = timelines.setdefault(face.face_id, FaceTimeline(face.face_id))
+            timeline.images += 1
+            timeline.confidences.append((time_s, face.confidence))
+            last = timeline.segments[-1] if timeline.segments else None
             if last and 0 <= time_s - last.end_s <= MAX_GAP_S:
                 last.end_s = time_s
                 if last.label == face.label:
                     continue
-            story.segments.append(Segment(face.label, time_s, time_s, answer.stamp_ns, face.box))
-    return [found[face_id] for face_id in sorted(found)]
+            segment = Segment(face.label, time_s, time_s, result.stamp_ns, face.box)
+            timeline.segments.append(segment)
+    return [timelines[face_id] for face_id in sorted(timelines)]

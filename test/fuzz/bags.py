@@ -22,7 +22,7 @@ def _refused(error: Exception) -> str:
 def _reader(path: Path) -> Run:
     from emotion_perception.bag.message_types import MessageTypes
     from emotion_perception.bag.reading import image_connections, open_bag
-    from emotion_perception.bag.results import read_answers
+    from emotion_perception.bag.results import read_results
     from emotion_perception.errors import BagError, ImageError
 
     types = MessageTypes()
@@ -39,7 +39,7 @@ def _reader(path: Path) -> Run:
                     break
             bag.missing(images)
             if bag.on('/emotion/faces'):
-                list(read_answers(bag, '/emotion/faces', types))
+                list(read_results(bag, '/emotion/faces', types))
         return 'read'
 
     def run(data: bytes) -> str:

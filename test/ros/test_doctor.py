@@ -15,7 +15,7 @@ from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.doctor.ros_setup import own_profile, profile_variable
 from support.ros_peer import ERROR
 
-COMMAND = [sys.executable, '-m', 'emotion_perception.command_line', 'doctor']
+COMMAND = [sys.executable, '-m', 'emotion_perception.cli', 'doctor']
 LONGEST_S = 45
 """On a busy machine; everything in the doctor has a limit of its own."""
 

@@ -26,7 +26,7 @@ def run_without(modules, *arguments):
         'import sys\n'
         f'sys.modules.update(dict.fromkeys({list(modules)!r}))\n'
         f'sys.argv = ["emotion-perception", *{list(arguments)!r}]\n'
-        'from emotion_perception.command_line import main\n'
+        'from emotion_perception.cli import main\n'
         'sys.exit(main())\n'
     )
     done = subprocess.run(

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write a file or a folder whole or not at all."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_MARK = '.unfinished'
+
+
+@contextmanager
+def whole_output(out: Path, name: str = 'output', replace: bool = False) -> Iterator[Path]:
+    """
+    Yield a path to write to, which becomes `out` if the block ends without an error.
+
+    Until then it is in the folder `out`.partial, which is removed after the block, also after
+    an error or Ctrl-C; what a killed run left in it is replaced by the next run.
+
+    Args:
+        out: file or folder to make.
+        name: of the file or folder inside `out`.partial.
+        replace: overwrite an existing file.
+
+    Raises:
+        OSError: if `out` exists, another run is writing it, or it cannot be written.
+
+    """
+    if out.is_symlink() or (out.exists() and not replace):
+        raise FileExistsError(f'{out} exists already; remove it or choose another name')
+    folder = out.absolute().with_name(f'{out.absolute().name}.partial')
+    mark, written = folder / _MARK, folder / name
+    foreign = folder.exists() and not mark.exists() and any(folder.iterdir())
+    if folder.is_symlink() or foreign:
+        raise FileExistsError(
+            f'{folder} is in the way and no interrupted run left it; move it away'
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with mark.open('a') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileExistsError(
+                f'another run is writing {out}; wait for it, or choose another name'
+            ) from None
+        try:
+            if written.is_dir():
+                shutil.rmtree(written)
+            written.unlink(missing_ok=True)
+            yield written
+            if out.exists() and not replace:
+                raise FileExistsError(f'{out} was created meanwhile and is not overwritten')
+            os.replace(written, out)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
