@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Times of a stream's images: the node's clock, and image stamps made monotonic."""
 
-from rclpy.node import Node
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
 
 MAX_DISORDER_S = 0.5
 """A stamp that lies farther than this before the newest one is a jump back."""
 
 
-def now_s(node: Node) -> float:
+def now_s(node: 'Node') -> float:
     """Return the node's ROS time, which may be simulated, in seconds."""
     return node.get_clock().now().nanoseconds * 1e-9
 

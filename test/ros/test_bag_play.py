@@ -1,4 +1,5 @@
-"""A recording is played to a live node in another process; live and offline tool must agree."""
+# SPDX-License-Identifier: Apache-2.0
+"""A recording played to a live node gives the results of `bag process`."""
 
 import math
 import re
@@ -11,15 +12,14 @@ import pytest
 from sensor_msgs.msg import Image
 
 from emotion_msgs.msg import Emotion, EmotionArray
-from emotion_perception import cli
 from emotion_perception.bag.comparison import differences, read_summary, table
 from emotion_perception.bag.message_types import EMOTION, EMOTIONS_OF_IMAGE, RAW, MessageTypes
 from emotion_perception.bag.reading import open_bag
 from emotion_perception.bag.writing import new_bag
 
-SAID = re.compile(
-    r'(\S+): (\d+) images of (\S+) sent, (\d+) answered, '
-    r'answer after p50 ([\d.]+) ms, p99 ([\d.]+) ms; (\d+) sent late\n'
+SUMMARY = re.compile(
+    r'(\S+): (\d+) images of (\S+) sent, (\d+) results, '
+    r'round trip p50 ([\d.]+) ms, p99 ([\d.]+) ms; (\d+) sent late\n'
 )
 
 
@@ -30,12 +30,12 @@ def bag(*arguments):
 
 
 def errors(done):
-    """Return the lines of error without LiteRT's."""
+    """Return the error lines without LiteRT's."""
     return [line for line in done.stderr.splitlines() if not line.startswith('INFO')]
 
 
-def answers(path, topic='/emotion/faces', kind=EMOTIONS_OF_IMAGE):
-    """Return the answers in a recording."""
+def results(path, topic='/emotion/faces', kind=EMOTIONS_OF_IMAGE):
+    """Return the emotions in a recording."""
     types = MessageTypes()
     with open_bag(path) as opened:
         return [types.decode(m[2], kind) for m in opened.messages(opened.on(topic))]
@@ -54,26 +54,26 @@ def moving(tmp_path_factory):
 
 
 def without_times(array):
-    """Return an answer without what a clock measured."""
+    """Return a result as text without measured times."""
     array.processing_time = array.age = 0.0
     return str(array)
 
 
 @pytest.mark.parametrize('form', ['raw', 'jpeg'])
-def test_live_node_and_offline_tool_agree_on_every_image(start, tmp_path, moving, form):
+def test_live_node_and_process_agree_on_every_image(start, tmp_path, moving, form):
     transport = 'compressed' if form == 'jpeg' else 'raw'
     start('emotion_node', autostart='true', image_transport=transport)
     done = bag('play', moving / form, '-o', tmp_path / 'live', '--every-image')
     assert done.returncode == 0, done.stderr
-    said = SAID.fullmatch(done.stdout)
-    assert (said[2], said[4]) == ('60', '60')
+    summary = SUMMARY.fullmatch(done.stdout)
+    assert (summary[2], summary[4]) == ('60', '60')
     rows = differences(read_summary(moving / f'{form}_offline'), read_summary(tmp_path / 'live'))
     assert not rows, '\n' + table(rows, ('offline', 'live'))
-    live, offline = answers(tmp_path / 'live'), answers(moving / f'{form}_offline')
+    live, offline = results(tmp_path / 'live'), results(moving / f'{form}_offline')
     assert all(array.processing_time > 0 for array in live)
     assert [without_times(one) for one in live] == [without_times(one) for one in offline]
     each = [
-        answers(path, '/emotion', EMOTION)
+        results(path, '/emotion', EMOTION)
         for path in (tmp_path / 'live', moving / f'{form}_offline')
     ]
     assert [str(face) for face in each[0]] == [str(face) for face in each[1]]
@@ -82,27 +82,19 @@ def test_live_node_and_offline_tool_agree_on_every_image(start, tmp_path, moving
 def test_played_with_its_own_timing_and_a_clock(start, tmp_path, moving):
     start('emotion_node', autostart='true', use_sim_time='true')
     begun = time.monotonic()
-    done = bag(
-        'play',
-        moving / 'raw',
-        '-o',
-        tmp_path / 'live',
-        '--rate',
-        '0.5',
-        '--clock',
-        '--with-images',
-    )
+    options = ('--rate', '0.5', '--clock', '--with-images')
+    done = bag('play', moving / 'raw', '-o', tmp_path / 'live', *options)
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - begun > 3.9  # two seconds at half the rate
-    said = SAID.fullmatch(done.stdout)
-    assert said[3] == '/camera/image_raw'
-    live = answers(tmp_path / 'live')
-    assert len(live) == int(said[4])
-    # a busy machine may pass over some; what is answered is answered alike
+    summary = SUMMARY.fullmatch(done.stdout)
+    assert summary[3] == '/camera/image_raw'
+    live = results(tmp_path / 'live')
+    assert len(live) == int(summary[4])
+    # a node on a busy machine may drop some
     assert len(live) > 40
     assert {face.label for array in live for face in array.faces} == {'happiness'}
     assert {face.face_id for array in live for face in array.faces} == {1}
-    # ages on the recording's clock, where half the time passes
+    # ages in the recording's time, which runs at half the rate
     ages = [array.age for array in live if not math.isnan(array.age)]
     assert len(ages) > 5
     assert max(ages) < 1
@@ -115,20 +107,20 @@ def test_played_with_its_own_timing_and_a_clock(start, tmp_path, moving):
     assert all(0 <= time - stamp < 10**9 for time, stamp in zip(times, stamps, strict=True))
     page = tmp_path / 'page.html'
     assert bag('report', tmp_path / 'live', '-o', page, '--pictures').returncode == 0
-    assert 'time spent on an image</td><td>median ' in page.read_text()
+    assert 'processing time</td><td>median ' in page.read_text()
     assert '<img src="data:image/jpeg' in page.read_text()
 
 
-def test_nobody_listens(tmp_path, moving):
+def test_without_a_node(tmp_path, moving):
     done = bag('play', moving / 'raw', '-o', tmp_path / 'live', '--wait', '0.5')
     (line,) = errors(done)
     assert done.returncode == 2
-    assert 'no active node reads /image and answers within 0.5 s; start `emotion_node' in line
+    assert 'no active node subscribes to /image and publishes emotions within 0.5 s; start' in line
     assert list(tmp_path.iterdir()) == []
 
 
-def test_images_that_no_node_can_read(start, tmp_path, moving):
-    """Between good ones; live and offline give the same answers, and none for those."""
+def test_failed_images_between_others(start, tmp_path, moving):
+    """The live node and `process` give the same results, and none for failed images."""
     types = MessageTypes()
     odd = types.encode(Image(encoding='x264', height=4, width=4, step=4, data=bytes(16)), RAW)
     with open_bag(moving / 'raw') as source, new_bag(tmp_path / 'odd') as new:
@@ -141,13 +133,11 @@ def test_images_that_no_node_can_read(start, tmp_path, moving):
     start('emotion_node', autostart='true')
     done = bag('play', tmp_path / 'odd', '-o', tmp_path / 'live', '--every-image')
     assert done.returncode == 1
-    assert errors(done) == ['5 images that no node can read, 5 messages that hold none']
-    assert (
-        cli.main(['bag', 'process', str(tmp_path / 'odd'), '-o', str(tmp_path / 'offline')]) == 1
-    )
-    told = [answers(tmp_path / name) for name in ('live', 'offline')]
-    assert [len(one) for one in told] == [10, 10]
-    faces = [[str(face) for array in one for face in array.faces] for one in told]
+    assert errors(done) == ['5 images that no node can decode, 5 messages that hold no image']
+    assert bag('process', tmp_path / 'odd', '-o', tmp_path / 'offline').returncode == 1
+    both = [results(tmp_path / name) for name in ('live', 'offline')]
+    assert [len(arrays) for arrays in both] == [10, 10]
+    faces = [[str(face) for array in arrays for face in array.faces] for arrays in both]
     assert faces[0] == faces[1]
 
 
@@ -170,7 +160,7 @@ def test_ctrl_c_leaves_nothing(start, tmp_path, moving):
     assert not list(tmp_path.glob('live*'))
 
 
-def test_type_hashes_are_those_that_ros_announces(peer):
+def test_type_hashes_are_those_of_rclpy(peer):
     types = MessageTypes()
     for kind, name, topic in ((Emotion, EMOTION, 'a'), (EmotionArray, EMOTIONS_OF_IMAGE, 'b')):
         peer.node.create_publisher(kind, topic, 1)
@@ -179,5 +169,5 @@ def test_type_hashes_are_those_that_ros_announces(peer):
         )
         announced = getattr(info, 'topic_type_hash', None)
         if announced is None:
-            pytest.skip('this rclpy does not tell type hashes')
+            pytest.skip('this rclpy has no type hashes')
         assert types.define(name)[1] == str(announced)

@@ -1,7 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
 """
-Recordings whose emotions are known: a change of model, detector or tracker shows as a table.
+Recordings with expected emotions: a change of model, detector or tracker shows as a table.
 
-Where a change is meant, EMOTION_REGRESSION=update writes what is found now into regression/*.json:
+After an intended change, EMOTION_REGRESSION=update writes the new results into regression/*.json:
 
     EMOTION_REGRESSION=update python -m pytest test/system/test_regression_bags.py
 """
@@ -35,25 +36,21 @@ CLIPS = {
     'walking_in': 'face-demographics-walking.gif',
 }
 LONGEST_S = 10.5
-# another decoder of OpenCV's gives a frame more or less, another processor another last digit
+# decoders of OpenCV differ by a frame, processors by the last digit
 IMAGES, SECONDS = 3, 0.25
 
 
 def check(name, source, folder, pipeline=None):
-    """Process a recording; compare with what is expected of it, or write that."""
-    process_bag(
-        source,
-        folder / 'out',
-        pipeline or Pipeline.default(detect_every=DETECT_EVERY),
-        only_new=True,
-    )
+    """Process a recording; compare its summary with the expected one, or write that."""
+    pipeline = pipeline or Pipeline.default(detect_every=DETECT_EVERY)
+    process_bag(source, folder / 'out', pipeline, only_new=True)
     found = read_summary(folder / 'out')
     path = EXPECTED / f'{name}.json'
     if os.environ.get('EMOTION_REGRESSION') == 'update':
         path.write_text(json.dumps(found, indent=1) + '\n')
     rows = differences(json.loads(path.read_text()), found, IMAGES, SECONDS)
     if rows:
-        pytest.fail(f'{name} shows something else than {path.name} says:\n{table(rows)}', False)
+        pytest.fail(f'{name} differs from {path.name}:\n{table(rows)}', False)
 
 
 @pytest.mark.parametrize('name', CLIPS)
@@ -70,7 +67,7 @@ def test_the_portrait_before_a_moving_camera(tmp_path):
 
 @pytest.fixture
 def visitors(tmp_path, portrait):
-    """Return a recording at 20 Hz: one comes, another comes, both go, one comes back."""
+    """Return a recording at 20 Hz: a face comes, another comes, both go, one returns."""
     face = cv2.resize(portrait, (320, 320))[:300]
     types = MessageTypes()
     with new_bag(tmp_path / 'visitors') as new:
@@ -92,7 +89,7 @@ def test_visitors_come_and_go(tmp_path, visitors):
     check('visitors', visitors, tmp_path)
     expected = json.loads((EXPECTED / 'visitors.json').read_text())
     assert [face['id'] for face in expected['faces']] == [1, 2, 3]
-    # who joins another is seen at the next search
+    # a second face is detected at the next keyframe
     assert [face['images'] for face in expected['faces']] == [60, 49, 30]
 
 
@@ -102,9 +99,9 @@ def test_a_change_shows_as_a_table(tmp_path, visitors, monkeypatch):
     with pytest.raises(pytest.fail.Exception) as failure:
         check('visitors', visitors, tmp_path, strict)
     lines = str(failure.value).splitlines()
-    assert lines[0] == 'visitors shows something else than visitors.json says:'
-    told = '\n'.join(lines)
-    assert 'face 1: images  expected  60\n                found     90' in told
-    assert 'found     uncertain 0-' in told
-    assert 'face 3          expected  30 images: happiness 4.5-5.95 s' in told
-    assert 'found     not there' in told
+    assert lines[0] == 'visitors differs from visitors.json:'
+    text = '\n'.join(lines)
+    assert 'face 1: images  expected  60\n                found     90' in text
+    assert 'found     uncertain 0-' in text
+    assert 'face 3          expected  30 images: happiness 4.5-5.95 s' in text
+    assert 'found     no such face' in text

@@ -1,5 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line without ROS: what it prints, writes and refuses."""
 
+import csv
 import json
 import re
 import subprocess
@@ -10,87 +12,209 @@ import numpy as np
 import pytest
 
 from emotion_perception import cli
-from emotion_perception.classification import DEFAULT_MODEL
+from emotion_perception.classification import DEFAULT_MODEL, EmotionClassifier
+from emotion_perception.detection import DETECTORS
 from emotion_perception.emotions import EMOTIONS
+from emotion_perception.imaging.codecs import find_images
 from emotion_perception.imaging.sources import MovingImageSource, portrait_path
-from emotion_perception.runtime.metadata import read_metadata
+from emotion_perception.runtime.metadata import HEADS, read_metadata
+from emotion_perception.tracking import TrackingSettings
+from support.drawn_faces import draw_face
 
 
-def run(capsys, *arguments):
+@pytest.fixture
+def run(capsys):
     """Run the command; return its exit code, output and errors."""
-    code = cli.main([str(argument) for argument in arguments])
-    return code, *capsys.readouterr()
+
+    def run_command(*arguments):
+        capsys.readouterr()
+        code = cli.main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return run_command
 
 
-def test_a_picture_as_text(capsys):
-    code, out, _ = run(capsys, 'image', portrait_path())
+@pytest.fixture
+def crops(tmp_path):
+    """Return a folder with one drawn 48x48 face per expression, each in a folder of its own."""
+    rng = np.random.default_rng(3)
+    for label in EMOTIONS:
+        (tmp_path / 'crops' / label).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / 'crops' / label / 'face.png'), draw_face(label, rng))
+    (tmp_path / 'crops' / 'notes.txt').write_text('not an image')
+    return tmp_path / 'crops'
+
+
+def test_an_image_as_text_and_as_json(run):
+    code, out, _ = run('image', portrait_path())
     assert code == 0
     found = re.fullmatch(r'(\S+)  happiness +([\d.]+)%  (\d+)x(\d+) at (\d+),(\d+)\n', out)
     assert found[1] == str(portrait_path())
     assert float(found[2]) > 80
     assert 90 < int(found[3]) < 140
-
-
-def test_a_picture_as_json(capsys):
-    code, out, _ = run(capsys, 'image', '--json', portrait_path())
-    assert code == 0
+    code, out, _ = run('image', '--json', portrait_path())
     face = json.loads(out)
+    assert code == 0
     assert face['label'] == 'happiness'
     assert list(face['probabilities']) == list(EMOTIONS)
     assert sum(face['probabilities'].values()) == pytest.approx(1, abs=0.001)
+    assert face['box'] == [int(number) for number in (found[5], found[6], found[3], found[4])]
     assert 'face_id' not in face
 
 
-def test_a_picture_is_turned_as_its_camera_held_it(capsys, tmp_path):
-    upright = cv2.imread(str(portrait_path()))
-    lying = cv2.rotate(upright, cv2.ROTATE_90_COUNTERCLOCKWISE)
+def test_an_image_is_rotated_as_its_camera_was(run, tmp_path):
+    lying = cv2.rotate(cv2.imread(str(portrait_path())), cv2.ROTATE_90_COUNTERCLOCKWISE)
     blob = cv2.imencode('.jpg', lying)[1].tobytes()
-    # a minimal Exif block that says: turn by 90 degrees clockwise (orientation 6)
+    # a minimal Exif block: rotate by 90 degrees clockwise (orientation 6)
     tiff = b'II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0'
     exif = b'Exif\0\0' + tiff
     block = b'\xff\xe1' + (len(exif) + 2).to_bytes(2, 'big') + exif
     (tmp_path / 'phone.jpg').write_bytes(blob[:2] + block + blob[2:])
-    code, out, _ = run(capsys, 'image', '--json', tmp_path / 'phone.jpg')
+    code, out, _ = run('image', '--json', tmp_path / 'phone.jpg')
     assert code == 0
-    assert json.loads(out)['label'] == 'happiness'
-    _, expected, _ = run(capsys, 'image', '--json', portrait_path())
-    assert json.loads(out)['box'] == pytest.approx(json.loads(expected)['box'], abs=4)
+    face, expected = json.loads(out), json.loads(run('image', '--json', portrait_path())[1])
+    assert face['label'] == 'happiness'
+    assert face['box'] == pytest.approx(expected['box'], abs=4)
 
 
-def test_a_folder_with_a_damaged_file(capsys, tmp_path):
-    cv2.imwrite(str(tmp_path / 'wall.png'), np.full((100, 100, 3), 90, np.uint8))
-    (tmp_path / 'torn.jpg').write_bytes(b'\xff\xd8\xff\xdanothing')
-    code, out, error = run(capsys, 'image', tmp_path)
-    assert code == 1
-    assert out == f'{tmp_path / "wall.png"}  no face\n'
-    assert error.startswith(f'{tmp_path / "torn.jpg"}: the jpeg image is cut short')
+def test_files_that_cannot_be_read_are_named_and_left_out(run, crops, tmp_path):
+    wall, text, cut = (tmp_path / name for name in ('wall.png', 'text.jpg', 'cut.png'))
+    cv2.imwrite(str(wall), np.full((100, 100, 3), 90, np.uint8))
+    text.write_text('not an image')
+    cut.write_bytes((crops / 'fear' / 'face.png').read_bytes()[:-40])
+    (tmp_path / 'empty').mkdir()
+    files = [text, cut, tmp_path / 'none.png', tmp_path / 'empty', tmp_path / '*.webp', wall]
+    code, out, error = run('image', *files)
+    assert (code, out) == (1, f'{wall}  no face\n')
+    lines = [line for line in error.splitlines() if not line.startswith('INFO')]
+    assert [line.split(': ')[0] for line in lines] == [str(file) for file in files[:-1]]
+    assert 'starts with' in lines[0]
+    assert 'is cut short' in lines[1]
+    assert 'No such file or directory' in lines[2]
 
 
-def test_nothing_is_written_unasked_and_a_copy_where_it_is(capsys, tmp_path, monkeypatch):
+def test_crops_are_classified_without_detection(run, crops, tmp_path):
+    table = tmp_path / 'new' / 'table.csv'
+    code, out, _ = run('image', '--crops', crops, '--head', 'fer2013', '--csv', table)
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert (code, len(out.splitlines())) == (0, 7)
+    assert tuple(rows[0]) == cli.CSV_COLUMNS
+    assert [row['source'] for row in rows] == [str(crops / e / 'face.png') for e in EMOTIONS]
+    images = np.stack([cv2.imread(row['source'], cv2.IMREAD_GRAYSCALE) for row in rows])
+    expected = EmotionClassifier.load(head='fer2013').classify(images)
+    found = np.array([[float(row[name]) for name in EMOTIONS] for row in rows])
+    assert found == pytest.approx(expected, abs=1e-4)
+    threshold = TrackingSettings().uncertain_below
+    for row, p in zip(rows, expected, strict=True):
+        assert row['label'] == (EMOTIONS[p.argmax()] if p.max() >= threshold else 'uncertain')
+        assert (row['face'], row['width'], row['detection_score']) == ('1', '48', '')
+
+
+def test_crops_of_another_size_are_scaled(run, crops, tmp_path):
+    small = cv2.imread(str(crops / 'happiness' / 'face.png'), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(tmp_path / 'large.png'), small.repeat(4, axis=0).repeat(4, axis=1))
+    face = json.loads(run('image', '--crops', '--json', tmp_path / 'large.png')[1])
+    expected = EmotionClassifier.load().classify(small[None])[0]
+    assert list(face['probabilities'].values()) == pytest.approx(expected, abs=1e-4)
+    assert (face['box'], face['detection_score']) == ([0, 0, 192, 192], None)
+
+
+def test_a_table_is_written_whole_and_replaced(run, tmp_path, monkeypatch):
+    wall, table = tmp_path / 'wall.png', tmp_path / 'table.csv'
+    cv2.imwrite(str(wall), np.full((100, 100, 3), 90, np.uint8))
+    table.write_text('old')
+    assert run('image', wall, portrait_path(), '--csv', table)[0] == 0
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [(row['face'], row['label']) for row in rows] == [('0', ''), ('1', 'happiness')]
+    before = table.read_text()
+    monkeypatch.setattr(
+        'builtins.print', lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
+    assert run('image', wall, '--csv', table)[0] == 130
+    assert table.read_text() == before
+    assert sorted(tmp_path.iterdir()) == [table, wall]
+
+
+def test_annotated_copies_are_written_on_request(run, tmp_path, crops, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run(capsys, 'image', portrait_path())
-    assert list(tmp_path.iterdir()) == []
-    run(capsys, 'image', portrait_path(), '--out', tmp_path / 'out')
-    copy = cv2.imread(str(tmp_path / 'out' / 'astronaut.png'))
-    original = cv2.imread(str(portrait_path()))
+    run('image', portrait_path())
+    assert [path.name for path in tmp_path.iterdir()] == ['crops']
+    run('image', portrait_path(), '--out', 'out')
+    copy, original = cv2.imread('out/astronaut.png'), cv2.imread(str(portrait_path()))
     assert copy.shape == original.shape
     assert 0.02 < (copy != original).any(axis=-1).mean() < 0.4
+    # seven files of one name get seven names, and small images are enlarged
+    assert run('image', '--crops', crops, '--out', 'faces')[0] == 0
+    names = sorted(path.name for path in (tmp_path / 'faces').iterdir())
+    assert names == ['face.png', *(f'face_{n}.png' for n in range(2, 8))]
+    assert cv2.imread('faces/face_7.png').shape == (240, 240, 3)
 
 
-def test_a_copy_never_replaces_a_picture_or_another_copy(capsys, tmp_path):
-    for name in ('a/same.png', 'b/same.png'):
-        (tmp_path / name).parent.mkdir()
-        cv2.imwrite(str(tmp_path / name), np.full((60, 60, 3), 90, np.uint8))
-    before = (tmp_path / 'a/same.png').read_bytes()
-    code, _, error = run(capsys, 'image', tmp_path / 'a', '--out', tmp_path / 'a')
+def test_annotated_copies_never_replace_an_input(run, tmp_path):
+    cv2.imwrite(str(tmp_path / 'same.png'), np.full((60, 60, 3), 90, np.uint8))
+    before = (tmp_path / 'same.png').read_bytes()
+    code, _, error = run('image', tmp_path / 'same.png', '--out', tmp_path)
     assert code == 2
-    assert 'is the picture itself; choose another folder' in error
-    assert (tmp_path / 'a/same.png').read_bytes() == before
-    code, _, _ = run(capsys, 'image', tmp_path / 'a', tmp_path / 'b', '--out', tmp_path / 'out')
-    assert code == 0
-    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['same.png', 'same_2.png']
+    assert 'is the image itself; choose another folder' in error
+    assert (tmp_path / 'same.png').read_bytes() == before
     (tmp_path / 'file').write_text('')
-    assert run(capsys, 'image', tmp_path / 'b', '--out', tmp_path / 'file')[0] == 2
+    assert run('image', tmp_path / 'same.png', '--out', tmp_path / 'file')[0] == 2
+
+
+def test_files_folders_and_patterns(crops, monkeypatch):
+    monkeypatch.chdir(crops.parent)
+    everything = [crops / e / 'face.png' for e in EMOTIONS]
+    assert find_images([str(crops)]) == everything
+    assert find_images(['crops/**/f*.png'])[0].as_posix() == 'crops/anger/face.png'
+    assert find_images([f'{crops}/[fh]*']) == [everything[2], everything[3]]
+    others = [*everything[:3], *everything[4:]]
+    assert find_images([str(everything[3]), str(crops)]) == [everything[3], *others]
+    odd = crops / 'odd[1].png'
+    odd.write_bytes(everything[0].read_bytes())
+    assert find_images([str(odd)]) == [odd]
+    assert find_images([str(crops / 'notes.txt')]) == [crops / 'notes.txt']
+
+
+def test_a_video(run, tmp_path):
+    source = MovingImageSource(cv2.imread(str(portrait_path())), (320, 240))
+    code = cv2.VideoWriter.fourcc(*'MJPG')
+    writer = cv2.VideoWriter(str(tmp_path / 'clip.avi'), code, 10, (320, 240))
+    for _ in range(12):
+        writer.write(source.read())
+    writer.release()
+    annotated = tmp_path / 'annotated.mp4'
+    code, out, _ = run('video', tmp_path / 'clip.avi', '--every', 5, '--out', annotated)
+    assert code == 0
+    lines = out.splitlines()
+    assert [float(line.split(' s')[0]) for line in lines] == [0.0, 0.5, 1.0]
+    assert all('face 1 ' in line and 'happiness' in line for line in lines)
+    assert cv2.VideoCapture(str(annotated)).get(cv2.CAP_PROP_FRAME_COUNT) == 12
+
+
+def test_models(run):
+    code, out, _ = run('models')
+    model = read_metadata(DEFAULT_MODEL.with_suffix('.json'))
+    assert code == 0
+    assert out.splitlines()[0].startswith(f'{model.name}  {model.parameters} parameters')
+    assert model.sha256 in out
+    assert f'{model.scores["FER+ majority"]["accuracy"]:.2%}' in out
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('video', 'nothing.mp4'), "'nothing.mp4'"),
+        (('video', portrait_path()), 'is an image; use `emotion-perception image`'),
+        (('image', 'a.jpg', '--detector', 'yunet'), 'face_detection_yunet_2023mar.onnx'),
+        (('image', 'a.jpg', '--model', 'other.tflite'), 'there is no model file other.tflite'),
+    ],
+)
+def test_bad_input_is_one_clear_line(run, arguments, message):
+    code, out, error = run(*arguments)
+    assert (code, out) == (2, '')
+    (line,) = [line for line in error.splitlines() if not line.startswith('INFO')]
+    assert line.startswith(f'emotion-perception {arguments[0]}: ')
+    assert message in line
 
 
 @pytest.mark.parametrize(
@@ -102,57 +226,30 @@ def test_impossible_options_are_refused(capsys, option):
     assert option[1] in capsys.readouterr().err
 
 
-@pytest.fixture
-def clip(tmp_path):
-    """Return the path of a short video of the portrait."""
-    path = tmp_path / 'clip.avi'
-    source = MovingImageSource(cv2.imread(str(portrait_path())), (320, 240))
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'MJPG'), 10, (320, 240))
-    for _ in range(12):
-        writer.write(source.read())
-    writer.release()
-    return path
+def test_choices_are_those_of_the_library():
+    assert (cli.DETECTORS, cli.HEADS) == (DETECTORS, HEADS)
 
 
-def test_a_video(capsys, clip, tmp_path):
-    code, out, _ = run(capsys, 'video', clip, '--every', 5, '--out', tmp_path / 'seen.mp4')
-    assert code == 0
-    lines = out.splitlines()
-    assert [float(line.split(' s')[0]) for line in lines] == [0.0, 0.5, 1.0]
-    assert all('face 1 ' in line and 'happiness' in line for line in lines)
-    seen = cv2.VideoCapture(str(tmp_path / 'seen.mp4'))
-    assert seen.get(cv2.CAP_PROP_FRAME_COUNT) == 12
+@pytest.mark.parametrize('missing', ['numpy', 'cv2', 'ai_edge_litert'])
+def test_a_missing_library_is_one_line(missing):
+    code = (
+        f'import sys; sys.modules[{missing!r}] = None; from emotion_perception import cli; '
+        f'sys.exit(cli.main(["image", {str(portrait_path())!r}]))'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert missing in line
+    assert '`emotion-perception doctor`' in line
 
 
-def test_models(capsys):
-    code, out, _ = run(capsys, 'models')
-    model = read_metadata(DEFAULT_MODEL.with_suffix('.json'))
-    assert code == 0
-    assert out.splitlines()[0].startswith(f'{model.name}  {model.parameters} parameters')
-    assert model.sha256 in out
-    assert f'{model.scores["FER+ majority"]["accuracy"]:.2%}' in out
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'message'),
-    [
-        (('video', 'nothing.mp4'), "there is no camera, video or image 'nothing.mp4'"),
-        (('video', portrait_path()), 'is a picture; use `emotion-perception image`'),
-        (('image', 'a.jpg', '--detector', 'yunet'), 'face_detection_yunet_2023mar.onnx'),
-        (('image', 'a.jpg', '--model', 'other.tflite'), 'there is no model file other.tflite'),
-    ],
-)
-def test_bad_input_is_one_clear_line(capsys, arguments, message):
-    code, out, error = run(capsys, *arguments)
-    assert code == 2
-    assert out == ''
-    (line,) = [line for line in error.splitlines() if not line.startswith('INFO')]
-    assert line.startswith(f'emotion-perception {arguments[0]}: ')
-    assert message in line
-
-
-def test_help_names_every_subcommand():
-    command = [sys.executable, '-m', 'emotion_perception.cli', '--help']
-    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def test_help_lists_every_subcommand_without_loading_libraries():
+    code = (
+        'import sys; heavy = ("numpy", "cv2", "rosbags", "rclpy"); '
+        'sys.modules.update(dict.fromkeys(heavy)); import runpy; sys.argv[1:] = ["--help"]; '
+        'runpy.run_module("emotion_perception.cli", run_name="__main__")'
+    )
+    command = [sys.executable, '-c', code]
+    out = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     for name in ('image', 'video', 'camera', 'bag', 'models', 'doctor'):
         assert f'    {name} ' in out

@@ -1,4 +1,5 @@
-"""What others read of our recordings: mcap and rosbags know nothing of this package."""
+# SPDX-License-Identifier: Apache-2.0
+"""Other readers, mcap and rosbags, read every message of our recordings."""
 
 import json
 import math
@@ -12,11 +13,10 @@ from rosbags.highlevel import AnyReader
 
 from emotion_perception.bag.message_types import COMPRESSED, EMOTION, EMOTIONS_OF_IMAGE, RAW
 from emotion_perception.bag.process import process_bag
-from emotion_perception.pipeline import Pipeline
 
 
 def check(array, face, count):
-    """Check the fields of one EmotionArray and one Emotion, whoever read them."""
+    """Check the fields of one EmotionArray and one Emotion."""
     assert array.header.frame_id == 'eye'
     assert (array.image_width, array.image_height, len(array.faces)) == (320, 240, 1)
     assert array.images_received == count
@@ -28,8 +28,8 @@ def check(array, face, count):
 
 
 @pytest.mark.parametrize('compress', [False, True], ids=['plain', 'compressed'])
-def test_mcap_with_ros_2_support_reads_every_message(tmp_path, portrait_bag, compress):
-    process_bag(portrait_bag, tmp_path / 'out', Pipeline.default(), compress=compress)
+def test_mcap_with_ros_2_support_reads_every_message(tmp_path, portrait_bag, pipeline, compress):
+    process_bag(portrait_bag, tmp_path / 'out', pipeline, compress=compress)
     with (tmp_path / 'out' / 'bag.mcap').open('rb') as stream:
         reader = make_reader(stream, decoder_factories=[DecoderFactory()], validate_crcs=True)
         assert reader.get_header().profile == 'ros2'
@@ -43,8 +43,10 @@ def test_mcap_with_ros_2_support_reads_every_message(tmp_path, portrait_bag, com
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
-def test_rosbags_reads_every_message_and_agrees_on_the_hashes(tmp_path, portrait_bag, storage):
-    process_bag(portrait_bag, tmp_path / 'out', Pipeline.default(), storage=storage)
+def test_rosbags_reads_every_message_and_agrees_on_the_hashes(
+    tmp_path, portrait_bag, pipeline, storage
+):
+    process_bag(portrait_bag, tmp_path / 'out', pipeline, storage=storage)
     with AnyReader([tmp_path / 'out']) as reader:  # which compares definition and hash
         read = [reader.deserialize(m[2], m[0].msgtype) for m in reader.messages()]
     assert len(read) == 15
@@ -57,7 +59,7 @@ def test_type_hashes_are_those_that_rosidl_computed(types, kind):
     package, _, name = kind.split('/')
     path = Path(get_package_share_directory(package)) / 'msg' / f'{name}.json'
     if not path.is_file():
-        pytest.skip(f'this installation ships no {path.name}')
+        pytest.skip(f'there is no {path.name} in this installation')
     hashes = {
         row['type_name']: row['hash_string'] for row in json.loads(path.read_text())['type_hashes']
     }

@@ -1,4 +1,5 @@
-"""Recordings made from videos and pictures."""
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings made from videos and image files."""
 
 import threading
 
@@ -6,10 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_perception import cli
 from emotion_perception.bag.reading import image_connections, open_bag
 from emotion_perception.bag.record import record_bag
-from emotion_perception.errors import BagError, SourceError
+from emotion_perception.errors import BagError
 from emotion_perception.imaging.sources import MovingImageSource
 from emotion_perception.ros.conversions import image_to_bgr, seconds
 
@@ -27,15 +27,13 @@ def clip(tmp_path, portrait):
 
 
 def images(path, types):
-    """Return topic, stamps and pictures of a recording."""
+    """Return topic, stamps and images of a recording."""
     with open_bag(path) as bag:
         (connection,) = image_connections(bag)
-        messages = [
-            types.decode_image(m[2], connection.msgtype) for m in bag.messages([connection])
-        ]
-        times = [time / 1e9 for _, time, _ in bag.messages([connection])]
+        rows = list(bag.messages([connection]))
+    messages = [types.decode_image(data, connection.msgtype) for _, _, data in rows]
     stamps = [seconds(message.header.stamp) for message in messages]
-    assert stamps == pytest.approx(times)
+    assert stamps == pytest.approx([stamp_ns / 1e9 for _, stamp_ns, _ in rows])
     return connection.topic, stamps, [image_to_bgr(message) for message in messages]
 
 
@@ -47,48 +45,49 @@ def frames(path):
     return found
 
 
-def test_a_video_as_it_is(tmp_path, clip, types):
+def test_a_video_as_raw_images(tmp_path, clip, types):
     made = record_bag(str(clip), tmp_path / 'bag')
     assert (made.topic, made.images) == ('/camera/image_raw', 12)
-    assert made.span_s == pytest.approx(1.1)
-    topic, stamps, pictures = images(tmp_path / 'bag', types)
+    assert made.duration_s == pytest.approx(1.1)
+    topic, stamps, recorded = images(tmp_path / 'bag', types)
     assert topic == made.topic
     assert stamps == pytest.approx([1 + n / 10 for n in range(12)])
-    assert np.array_equal(pictures, frames(clip))
+    assert np.array_equal(recorded, frames(clip))
 
 
 def test_a_video_as_jpeg(tmp_path, clip, types):
     made = record_bag(str(clip), tmp_path / 'bag', 'jpeg', topic='eye/compressed')
     assert made.topic == '/eye/compressed'
-    _, _, pictures = images(tmp_path / 'bag', types)
-    assert np.abs(np.subtract(pictures, frames(clip), dtype=float)).mean() < 2
+    _, _, recorded = images(tmp_path / 'bag', types)
+    assert np.abs(np.subtract(recorded, frames(clip), dtype=float)).mean() < 2
 
 
-@pytest.mark.parametrize('form', ['raw', 'jpeg'])
-def test_a_video_gives_the_same_recording_every_time(tmp_path, clip, form):
+@pytest.mark.parametrize('image_format', ['raw', 'jpeg'])
+def test_a_video_gives_the_same_recording_every_time(tmp_path, clip, image_format):
     for name in ('one', 'two'):
-        record_bag(str(clip), tmp_path / name, form, compress=True)
+        record_bag(str(clip), tmp_path / name, image_format, compress=True)
     for file in ('bag.mcap', 'metadata.yaml'):
         assert (tmp_path / 'one' / file).read_bytes() == (tmp_path / 'two' / file).read_bytes()
 
 
-def test_a_part_of_it(tmp_path, clip):
+def test_a_maximum_duration(tmp_path, clip):
     made = record_bag(str(clip), tmp_path / 'bag', seconds=0.5)
-    assert (made.images, made.span_s) == (5, pytest.approx(0.4))
+    assert (made.images, made.duration_s) == (5, pytest.approx(0.4))
 
 
-def test_a_picture_never_ends(tmp_path):
-    with pytest.raises(BagError, match='never ends; say how long with --seconds'):
+def test_an_image_file_never_ends(tmp_path):
+    with pytest.raises(BagError, match='never ends; limit it with --seconds'):
         record_bag('portrait', tmp_path / 'bag')
     assert list(tmp_path.iterdir()) == []
     assert record_bag('portrait', tmp_path / 'bag', seconds=0.5).images == 15
 
 
-def test_being_stopped_keeps_what_was_taken(tmp_path, monkeypatch, types):
-    stopped, read = threading.Event(), MovingImageSource.read
+def test_the_frames_before_ctrl_c_are_kept(tmp_path, monkeypatch, types):
+    stopped, read, frames_read = threading.Event(), MovingImageSource.read, []
 
     def count(self):
-        if self._frame == 4:
+        frames_read.append(self)
+        if len(frames_read) == 5:
             stopped.set()
         return read(self)
 
@@ -99,7 +98,7 @@ def test_being_stopped_keeps_what_was_taken(tmp_path, monkeypatch, types):
 
 
 def test_a_camera_is_stamped_by_the_clock(tmp_path, clip, monkeypatch, types):
-    """A video in place of the camera, whose number it does not have."""
+    """A video file stands for the camera."""
     from emotion_perception.bag import record
     from emotion_perception.imaging.sources import VideoSource
 
@@ -111,20 +110,18 @@ def test_a_camera_is_stamped_by_the_clock(tmp_path, clip, monkeypatch, types):
 
 
 @pytest.mark.parametrize(
-    ('source', 'said'),
+    ('source', 'message'),
     [('nothing.mp4', 'there is no camera, video or image'), ('97', 'cannot be opened')],
 )
-def test_what_cannot_be_opened(capfd, tmp_path, source, said):
-    with pytest.raises(SourceError, match=said):
-        record_bag(source, tmp_path / 'bag')
-    code = cli.main(['bag', 'record', source, '-o', str(tmp_path / 'bag')])
+def test_a_source_that_cannot_be_opened(run, tmp_path, source, message):
+    code, _, errors = run('record', source, '-o', tmp_path / 'bag')
     assert code == 2
-    assert said in capfd.readouterr().err
+    assert message in errors[-1]
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize('value', ['0', '-1', 'nan', 'inf', 'long'])
-def test_impossible_lengths_are_refused(capsys, tmp_path, value):
+def test_impossible_durations_are_refused(run, capsys, tmp_path, value):
     with pytest.raises(SystemExit, match='2'):
-        cli.main(['bag', 'record', 'portrait', '-o', str(tmp_path / 'bag'), '--seconds', value])
+        run('record', 'portrait', '-o', tmp_path / 'bag', '--seconds', value)
     assert value in capsys.readouterr().err
