@@ -143,7 +143,8 @@ def _run(camera: str, run_s: float) -> tuple[DemoSubscriber, str]:
     finally:
         for process in processes:
             process.stop()
-            print(process.output, end='', file=sys.stderr)
+            if error and not stopped.is_set():
+                print(process.output, end='', file=sys.stderr)
     assert subscriber is not None
     return subscriber, error
 

@@ -95,7 +95,7 @@ def test_writes_nothing_but_its_log(
     )
     raw = image_transport == 'raw'
     to_message = (lambda image: bgr_to_image(image, Header())) if raw else jpeg
-    messages = [to_message(np.roll(portrait, 3 * shift, axis=1)) for shift in range(40)]
+    messages = [to_message(np.roll(portrait, 6 * shift, axis=1)) for shift in range(20)]
     peer.wait_for_node(type(messages[0]))
     peer.process(messages[0])
     with peer.annotated_image():

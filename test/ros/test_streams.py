@@ -103,7 +103,7 @@ def test_stamps_that_stand_still(node, peer, send, stamp_s):
 
 
 def test_simulated_time(start, peer, send):
-    """Everything works while the clock stands at zero, and while it is paused and goes on."""
+    """Autostart and all else work while the clock stands at zero, is paused, and goes on."""
     node = start('emotion_node', autostart=True, use_sim_time=True, stalled_after_s=0.5)
     peer.wait_for_node()
     arrays = send(0.0)

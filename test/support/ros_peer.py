@@ -278,8 +278,21 @@ class RosPeer:
             self.node.destroy_publisher(publisher)
         self._publishers.clear()
 
-    def wait_for_node(self, kind: type = Image, timeout_s: float = 20.0) -> None:
-        """Wait until the emotion node reads images of `kind` and its topics are connected."""
+    def wait_for_node(
+        self, kind: type = Image, timeout_s: float = 20.0, settle_s: float = 0.2
+    ) -> None:
+        """
+        Wait until the emotion node reads images and its topics are connected.
+
+        Args:
+            kind: Image or CompressedImage.
+            timeout_s: longest time to wait.
+            settle_s: further time for a node that has just started to find the peer.
+
+        Raises:
+            TimeoutError: if it does not read images in time.
+
+        """
         publisher = self.publisher(kind)
         self.until(
             lambda: (
@@ -291,7 +304,7 @@ class RosPeer:
             'the emotion node to subscribe',
         )
         # whether the node has found our subscriptions cannot be seen from here
-        self.spin(0.2)
+        self.spin(settle_s)
 
     def send(self, message: Image | CompressedImage | bytes) -> None:
         """Publish one image, or any bytes in place of a raw one."""

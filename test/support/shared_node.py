@@ -43,7 +43,7 @@ class SharedNode:
             assert peer.transition(step)
         if 'activate' in steps:
             compressed = parameters.get('image_transport') == 'compressed'
-            peer.wait_for_node(CompressedImage if compressed else Image)
+            peer.wait_for_node(CompressedImage if compressed else Image, settle_s=0.05)
         peer.clear()
 
     def count(self, text):
