@@ -1,4 +1,5 @@
-# source env.sh: a shell with the node, its messages and its command line (after `make demo` or `make test`)
+# SPDX-License-Identifier: Apache-2.0
+# source env.sh: sets up a shell for the nodes, messages and command line (after `make setup`)
 _emotion_root=$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")" && pwd)
 if [ ! -f "$_emotion_root/install/setup.bash" ]; then
   echo "env.sh: nothing is built yet; run 'make setup' in $_emotion_root first" >&2
@@ -7,7 +8,7 @@ if [ ! -f "$_emotion_root/install/setup.bash" ]; then
 fi
 . "$_emotion_root/.venv/bin/activate"
 if ls "$VIRTUAL_ENV"/lib/python3.*/site-packages/ros_wheels_bootstrapper >/dev/null 2>&1; then
-  # ROS 2 from wheels: say at once where its libraries are, else each Python starts itself a second time
+  # ROS 2 from wheels: without these paths each Python process starts itself a second time
   export AMENT_PREFIX_PATH="$VIRTUAL_ENV${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}"
   for _emotion_libs in "$VIRTUAL_ENV/lib" "$VIRTUAL_ENV"/lib/python3.*/site-packages/ros_*.libs; do
     [ -d "$_emotion_libs" ] && LD_LIBRARY_PATH="$_emotion_libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"

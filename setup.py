@@ -1,4 +1,5 @@
-"""Install the runtime: the node, its launch and parameter files, its model and its command line."""
+# SPDX-License-Identifier: Apache-2.0
+"""Install the runtime: nodes, launch and parameter files, the model and the command line."""
 
 from glob import glob
 

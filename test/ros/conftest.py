@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Nodes in processes of their own, reached over DDS.
+Nodes in processes of their own.
 
-`node` is one process for the whole session, set up anew for each test. `start` starts further
-processes for one test, in another ROS domain. `peer` is in the domain of the node that a test uses.
+`node` is one process for the whole session, set up again for each test. `start` starts more
+processes for one test, in another ROS domain. `peer` is in the domain of what the test uses.
 """
 
 import os
@@ -24,7 +24,7 @@ from support.shared_node import DOMAINS, SharedNode
 
 @pytest.fixture(scope='session', autouse=True)
 def _environment():
-    """Processes that tests start use a domain of their own and the transport profile of the README."""
+    """Let processes use a domain of their own and this package's Fast DDS profile."""
     set_domain(free_domain(DOMAINS))
     os.environ[profile_variable()] = str(Path(__file__).parents[2] / 'config' / PROFILE)
 

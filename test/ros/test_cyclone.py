@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node over Fast DDS and a process with Cyclone DDS alone: both directions, all fields, hashes."""
+"""The node over Fast DDS and a process with Cyclone DDS alone: all fields and type hashes."""
 
 import json
 
@@ -77,7 +77,7 @@ def plain(value):
 
 
 def by_stamp(messages):
-    """Return messages as text, which is equal where all fields are, by the stamp of their image."""
+    """Return messages as text, which shows all fields, by the stamp of their image."""
     return {
         (one['header']['stamp']['sec'], one['header']['stamp']['nanosec']): json.dumps(one)
         for one in messages

@@ -36,12 +36,20 @@ NODE = 'emotion_perception'
 PACKAGES = ('hri_msgs', 'vision_msgs')
 FACES = '/humans/faces'
 PUBLISHED_HASHES = {
-    'vision_msgs/msg/Detection2DArray': 'RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968',
-    'hri_msgs/msg/Expression': 'RIHS01_411b88e0604397d44775d8ec6a4bc69398fb0dfbfe864c33a40fa99ee85f1b00',
-    'hri_msgs/msg/IdsList': 'RIHS01_7e0812d1ac945c98fd3e393568d581ad0ab567f37b24eff633eab778c1bfe62d',
-    'hri_msgs/msg/NormalizedRegionOfInterest2D': 'RIHS01_2e50c93f1ca166ee77af9a5424dc951ae4e452b740162a7f83c082d917dcaff5',
+    'vision_msgs/msg/Detection2DArray': (
+        'RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968'
+    ),
+    'hri_msgs/msg/Expression': (
+        'RIHS01_411b88e0604397d44775d8ec6a4bc69398fb0dfbfe864c33a40fa99ee85f1b00'
+    ),
+    'hri_msgs/msg/IdsList': (
+        'RIHS01_7e0812d1ac945c98fd3e393568d581ad0ab567f37b24eff633eab778c1bfe62d'
+    ),
+    'hri_msgs/msg/NormalizedRegionOfInterest2D': (
+        'RIHS01_2e50c93f1ca166ee77af9a5424dc951ae4e452b740162a7f83c082d917dcaff5'
+    ),
 }
-"""What rosbags computes from ros-perception/vision_msgs (ros2) and ros4hri/hri_msgs (humble-devel)."""
+"""What rosbags computes from vision_msgs (branch ros2) and hri_msgs (branch humble-devel)."""
 
 
 def build_interfaces(folder):

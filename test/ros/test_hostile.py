@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forged messages and wrong command lines: the node goes on, or reports on one line why it cannot."""
+"""Forged messages and wrong command lines: the node goes on, or one line says why not."""
 
 import struct
 from array import array
@@ -29,13 +29,26 @@ def hostile_images():
     """Return images each of which has another wrong or unusual field."""
     good = {'encoding': 'bgr8', 'height': 4, 'width': 4, 'step': 12, 'data': array('B', bytes(48))}
     changes = [
-        {'width': 2**31}, {'height': 2**31, 'width': 2**31}, {'width': 46341, 'height': 46341}, {'step': 2**32 - 1},
-        {'step': 0}, {'step': 2**31, 'height': 2}, {'height': 0}, {'width': 0, 'step': 0}, {'data': array('B')},
-        {'encoding': ''}, {'encoding': 'bgr8' * 10**5}, {'encoding': '\x1b[2J\n'}, {'encoding': 'ü\U0001f600'},
-        {'is_bigendian': 255, 'encoding': 'mono16'}, {'header': Header(frame_id='x' * 10**6)},
-        {'header': Header(stamp=Time(sec=-(2**31), nanosec=2**32 - 1))}, {'header': Header(stamp=Time(sec=2**31 - 1))},
-        {'width': 1, 'height': 1, 'step': 3}, {'encoding': 'nv24', 'step': 4, 'width': 4, 'height': 2},
-    ]  # fmt: skip
+        {'width': 2**31},
+        {'height': 2**31, 'width': 2**31},
+        {'width': 46341, 'height': 46341},
+        {'step': 2**32 - 1},
+        {'step': 0},
+        {'step': 2**31, 'height': 2},
+        {'height': 0},
+        {'width': 0, 'step': 0},
+        {'data': array('B')},
+        {'encoding': ''},
+        {'encoding': 'bgr8' * 10**5},
+        {'encoding': '\x1b[2J\n'},
+        {'encoding': 'ü\U0001f600'},
+        {'is_bigendian': 255, 'encoding': 'mono16'},
+        {'header': Header(frame_id='x' * 10**6)},
+        {'header': Header(stamp=Time(sec=-(2**31), nanosec=2**32 - 1))},
+        {'header': Header(stamp=Time(sec=2**31 - 1))},
+        {'width': 1, 'height': 1, 'step': 3},
+        {'encoding': 'nv24', 'step': 4, 'width': 4, 'height': 2},
+    ]
     for name in ('bayer_rggb8', 'yuyv', 'nv12', 'nv21', 'mono16', 'rgba8'):
         changes += [{'encoding': name, 'width': 3}, {'encoding': name, 'height': 2**32 - 1}]
     return [Image(**(good | change)) for change in changes]
@@ -45,10 +58,19 @@ def hostile_files(portrait):
     """Return damaged and forged jpegs and pngs."""
     jpeg, png = (cv2.imencode(kind, portrait)[1].tobytes() for kind in ('.jpg', '.png'))
     return [
-        b'', b'\xff\xd8', b'GIF89a', b'\x80\x04\x95.', jpeg[:900], png[:900], jpeg[:500] + jpeg[700:],
-        bombs.jpeg(50_000, 50_000), bombs.png(50_000, 50_000, 10), bombs.jpeg_of_scans(4000, 4000, 2000),
-        png[:33] + b'\xff\xff\xff\xffIDAT' + png[33:], bytes(range(256)) * 10,
-    ]  # fmt: skip
+        b'',
+        b'\xff\xd8',
+        b'GIF89a',
+        b'\x80\x04\x95.',
+        jpeg[:900],
+        png[:900],
+        jpeg[:500] + jpeg[700:],
+        bombs.jpeg(50_000, 50_000),
+        bombs.png(50_000, 50_000, 10),
+        bombs.jpeg_of_scans(4000, 4000, 2000),
+        png[:33] + b'\xff\xff\xff\xffIDAT' + png[33:],
+        bytes(range(256)) * 10,
+    ]
 
 
 def forged_bytes():
@@ -133,7 +155,7 @@ def test_hostile_requests(node, peer, portrait_message):
         (behavior_node, ['-p', 'settle_s:=.nan'], 'settle_s'),
         (behavior_node, ['-p', 'settle_s:=abc'], 'settle_s'),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_command_line_is_one_clear_line(tmp_path, monkeypatch, module, arguments, named):
     (tmp_path / 'nan.yaml').write_text('/**:\n  ros__parameters:\n    stalled_after_s: .nan\n')
     (tmp_path / 'broken.yaml').write_text('/**: [\n')

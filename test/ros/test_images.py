@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images in, messages out: their content, and what happens with images that cannot be processed."""
+"""Images in, messages out: their content, and images that cannot be processed."""
 
 import math
 

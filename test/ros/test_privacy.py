@@ -82,7 +82,7 @@ def files_open_for_writing(pid):
 def test_writes_nothing_but_its_log(
     start, peer, portrait, portrait_message, jpeg, tmp_path, image_transport
 ):
-    """Neither while it processes faces and failed images, nor in the folders for temporary files."""
+    """While it processes faces and failed images, also not in folders for temporary files."""
     names = ('HOME', 'XDG_CACHE_HOME', 'XDG_CONFIG_HOME', 'XDG_DATA_HOME', 'TMPDIR', 'TMP', 'TEMP')
     environment = dict.fromkeys(names, str(tmp_path)) | {'PYTHONDONTWRITEBYTECODE': '1'}
     environment |= {'ROS_HOME': '', 'ROS_LOG_DIR': ''}

@@ -20,7 +20,7 @@ WALL = np.full((480, 640, 3), 128, np.uint8)
 
 @pytest.fixture
 def send(peer, portrait_message):
-    """Return a function that sends images with given stamps, in seconds, and returns the arrays."""
+    """Return a function that sends images with given stamps, and returns the arrays."""
 
     def send_images(*stamps_s, message=portrait_message):
         arrays = []

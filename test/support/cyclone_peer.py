@@ -4,7 +4,7 @@ A program without ROS: sends images over Eclipse Cyclone DDS and prints what it 
 
     python cyclone_peer.py DOMAIN IMAGE_FILE raw|jpeg
 
-The types are copied from the fields in the .msg files; rclpy, rosidl and this package are not used.
+The types repeat the fields of the .msg files; rclpy, rosidl and this package are not used.
 DDS names in ROS: topic rt/..., type package::msg::dds_::Name_.
 """
 

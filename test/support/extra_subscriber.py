@@ -2,7 +2,7 @@
 """
 A program that uses vision_msgs and hri_msgs alone, and prints each message as one line of json.
 
-Like libhri it follows `/humans/faces/tracked`: it subscribes to the topics of each listed face, and
+Like libhri it reads `/humans/faces/tracked`: it subscribes to the topics of each listed face, and
 unsubscribes when the face is no longer listed.
 """
 

@@ -1,24 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What another process can do with the emotion node: send images, receive, call its services."""
 
-import random
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import ParameterDescriptor
 from rcl_interfaces.srv import DescribeParameters, SetParameters
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.qos import qos_profile_sensor_data
@@ -30,8 +25,7 @@ from emotion_msgs.msg import Emotion, EmotionArray
 from emotion_msgs.srv import ClassifyFaces
 from emotion_perception.imaging.sources import portrait_path
 from emotion_perception.ros.conversions import bgr_to_image, seconds, time_message
-
-Result = TypeVar('Result')
+from support.spinning_node import SpinningNode
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 TRANSITIONS = {
@@ -75,12 +69,11 @@ def portrait_image(width: int = 640, height: int = 480) -> np.ndarray:
     return image
 
 
-class RosPeer:
+class RosPeer(SpinningNode):
     """
     A ROS node beside the emotion node; everything that it receives is kept until `clear`.
 
     Attributes:
-        node: its rclpy node.
         emotions: messages of `emotion`.
         arrays: messages of `emotion/faces`.
         latencies_s: stamp to receipt of each message in `arrays`, in seconds.
@@ -98,11 +91,7 @@ class RosPeer:
             node_name: of the emotion node, whose services are called.
 
         """
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, domain_id=domain)
-        self.node = rclpy.create_node(f'peer_{random.randint(0, 10**6)}', context=self._context)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
+        super().__init__(domain)
         self._node_name = node_name
         self.emotions: list[Emotion] = []
         self.arrays: list[EmotionArray] = []
@@ -124,57 +113,12 @@ class RosPeer:
             values = {pair.key: pair.value for pair in status.values}
             self.statuses.append(Status(status.level, status.message, values))
 
-    def close(self) -> None:
-        """Destroy the node and leave ROS."""
-        self._executor.shutdown()
-        self.node.destroy_node()
-        rclpy.shutdown(context=self._context)
-
     def clear(self) -> None:
         """Forget everything that was received."""
         for received in (
             self.emotions, self.arrays, self.latencies_s, self.annotated, self.statuses,
         ):  # fmt: skip
             received.clear()
-
-    def now_s(self) -> float:
-        """Return the ROS time in seconds."""
-        return self.node.get_clock().now().nanoseconds * 1e-9
-
-    # waiting
-
-    def add_node(self, node: Node) -> None:
-        """Spin another node of this process too."""
-        self._executor.add_node(node)
-
-    def remove_node(self, node: Node) -> None:
-        """Stop spinning a node."""
-        self._executor.remove_node(node)
-
-    def spin_until(self, condition: Callable[[], Result], timeout_s: float) -> Result:
-        """Spin until `condition` is true or the time is over; return its last result."""
-        deadline = time.monotonic() + timeout_s
-        while not (result := condition()) and time.monotonic() < deadline:
-            self._executor.spin_once(0.02)
-        return result
-
-    def until(
-        self, condition: Callable[[], Result], timeout_s: float = 10.0, what: str = ''
-    ) -> Result:
-        """
-        Spin until `condition` returns something true, and return that.
-
-        Raises:
-            TimeoutError: if it does not within `timeout_s`.
-
-        """
-        if not (result := self.spin_until(condition, timeout_s)):
-            raise TimeoutError(f'waited {timeout_s:g} s for {what or condition}')
-        return result
-
-    def spin(self, seconds: float) -> None:
-        """Spin for some time."""
-        self.spin_until(lambda: False, seconds)
 
     def wait_for_status(
         self,

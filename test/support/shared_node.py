@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One node process that many tests use, set up anew for each."""
+"""One node process that many tests use, set up again for each."""
 
 from sensor_msgs.msg import CompressedImage, Image
 

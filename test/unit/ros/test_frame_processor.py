@@ -163,7 +163,8 @@ def test_failures_are_counted_and_logged_once_per_kind():
     assert stage.arrays == []
     assert stage.statistics.failed == {'OSError': 2, 'empty image': 2}
     assert [text.split('\n')[0] for text in stage.log] == [
-        'an image could not be processed: OSError: bad luck (logged once; counted in /diagnostics)',
+        'an image could not be processed: OSError: bad luck '
+        '(logged once; counted in /diagnostics)',
         'an image could not be processed: the image is empty: 0x0 '
         '(logged once; counted in /diagnostics)',
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts since the start; rate and percentiles of the recent past; what diagnostics make of them."""
+"""Counts since the start, rate and percentiles of the recent past, and the diagnostics."""
 
 import math
 from types import SimpleNamespace
@@ -51,8 +51,12 @@ def test_counts(clock):
         statistics.add_format(text)
     assert (statistics.format, statistics.format_changes) == ('320x240 mono8', 2)
     assert [statistics.update_stalled(now) for now in (False, True, True, False, True)] == [
-        False, True, False, False, True,
-    ]  # fmt: skip
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
     assert statistics.stalls == 2
 
 
@@ -116,14 +120,27 @@ def test_the_keys_of_the_diagnostic_status(clock):
     message = to_diagnostic_status('/node', status, statistics)
     assert message.name == '/node: perception'
     assert {pair.key: pair.value for pair in message.values} == {
-        'state': 'active', 'images_received': '1', 'images_processed': '4', 'images_dropped': '1',
-        'images_failed': '3', 'images_failed_unknown_encoding': '1',
-        'images_failed_value_error': '2', 'image_format': '640x480 bgr8', 'format_changes': '0',
-        'stamp_jumps_back': '0', 'camera_stalls': '0', 'image_publishers': '1',
-        'faces_processed': '4', 'rate_hz': '2.00', 'processing_p50_ms': '10.00',
-        'processing_p99_ms': '10.00', 'age_p50_ms': '20.00', 'age_p99_ms': '20.00',
-        'model': 'net', 'tracked_faces': '3',
-    }  # fmt: skip
+        'state': 'active',
+        'images_received': '1',
+        'images_processed': '4',
+        'images_dropped': '1',
+        'images_failed': '3',
+        'images_failed_unknown_encoding': '1',
+        'images_failed_value_error': '2',
+        'image_format': '640x480 bgr8',
+        'format_changes': '0',
+        'stamp_jumps_back': '0',
+        'camera_stalls': '0',
+        'image_publishers': '1',
+        'faces_processed': '4',
+        'rate_hz': '2.00',
+        'processing_p50_ms': '10.00',
+        'processing_p99_ms': '10.00',
+        'age_p50_ms': '20.00',
+        'age_p99_ms': '20.00',
+        'model': 'net',
+        'tracked_faces': '3',
+    }
     values = to_diagnostic_status('/node', NodeStatus('inactive'), FrameStatistics()).values
     empty = {pair.key: pair.value for pair in values}
     assert (empty['age_p99_ms'], empty['image_format']) == ('nan', '')
@@ -135,11 +152,21 @@ def test_the_keys_of_the_diagnostic_status(clock):
         ({'state': 'unconfigured'}, '', b'\0', 'unconfigured; no images are read'),
         ({'state': 'unconfigured', 'error': 'no model'}, '', b'\2', 'no model'),
         ({'state': 'active'}, '', b'\0', 'processing 0.0 images per second'),
-        ({'state': 'active', 'silence_s': 3.0, 'stalled_after_s': 2.0, 'publishers': 2}, 'cut', b'\2', 'no image for 3.0 s'),
+        (
+            {'state': 'active', 'silence_s': 3.0, 'stalled_after_s': 2.0, 'publishers': 2},
+            'cut',
+            b'\2',
+            'no image for 3.0 s',
+        ),
         ({'state': 'active', 'publishers': 2}, 'cut', b'\1', 'the last image failed: cut'),
-        ({'state': 'active', 'topic': '/image', 'publishers': 2}, '', b'\1', '2 publishers on /image'),
+        (
+            {'state': 'active', 'topic': '/image', 'publishers': 2},
+            '',
+            b'\1',
+            '2 publishers on /image',
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_worst_comes_first(status, failure, level, text):
     statistics = FrameStatistics()
     if failure:

@@ -27,19 +27,34 @@ def test_the_steps_are_those_of_steady_stamps():
     [
         ([(0.0, 3.0), (0.0, 3.1), (0.0, 3.3)], [0.1, 0.2], 0),
         ([(12.5, 3.0), (12.5, 3.1), (12.5, 3.3)], [0.1, 0.2], 0),
-        ([(10.0, 0.0), (10.1, 0.1), (10.1, 0.4), (10.1, 0.9), (10.2, 1.0)], [0.1, 0.3, 0.5, 0.1], 0),
+        (
+            [(10.0, 0.0), (10.1, 0.1), (10.1, 0.4), (10.1, 0.9), (10.2, 1.0)],
+            [0.1, 0.3, 0.5, 0.1],
+            0,
+        ),
         ([(10.0, 0), (10.1, 0), (10.05, 0), (9.65, 0), (10.12, 0)], [0.1, 0, 0, 0.02], 0),
-        ([(50.0, 0.0), (50.1, 0.1), (2.0, 0.2), (2.1, 0.3), (0.0, 0.4), (0.1, 0.5)], [0.1, 0, 0.1, 0, 0.1], 2),
+        (
+            [(50.0, 0.0), (50.1, 0.1), (2.0, 0.2), (2.1, 0.3), (0.0, 0.4), (0.1, 0.5)],
+            [0.1, 0, 0.1, 0, 0.1],
+            2,
+        ),
         ([(50.0, 0.0), (50.0 - MAX_DISORDER_S + 0.01, 0.1)], [0], 0),
         ([(50.0, 0.0), (50.0 - MAX_DISORDER_S - 0.01, 0.1)], [0], 1),
         ([(10.0, 0.0), (9999.0, 0.1), (10.2, 0.2), (10.3, 0.3)], [9989, 0, 0.1], 1),
         ([(0.0, 5.0), (0.0, 4.0), (0.0, 4.5)], [0, 0.5], 0),
     ],
     ids=[
-        'no stamps', 'a paused clock', 'a clock that goes on', 'out of order', 'a recording that starts again',
-        'just disorder', 'just a jump', 'one wrong stamp', 'an arrival clock that runs back',
+        'no stamps',
+        'a paused clock',
+        'a clock that goes on',
+        'out of order',
+        'a recording that starts again',
+        'just disorder',
+        'just a jump',
+        'one wrong stamp',
+        'an arrival clock that runs back',
     ],
-)  # fmt: skip
+)
 def test_stamps_that_are_not_steady(pairs, steps_s, jumps):
     jumps_back, times_s = to_times(*pairs)
     assert np.diff(times_s) == pytest.approx(steps_s)
