@@ -51,7 +51,7 @@ fuzz:
 soak:
 	@bootstrap/set_up.sh --tests
 	@source env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST && \
-	PYTHONPATH=test:$$PYTHONPATH python -m stress.soak $(if $(MEDIA),--media '$(MEDIA)') $(SOAK)
+	PYTHONPATH=test:$$PYTHONPATH python -m stress.soak $(SOAK)
 	@source env.sh && PYTHONPATH=.:test:$$PYTHONPATH python docs/update.py
 
 docs:

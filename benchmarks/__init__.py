@@ -1,1 +1,2 @@
-"""Measures the node, and what others offer, on this machine: `make bench`."""
+# SPDX-License-Identifier: Apache-2.0
+"""How fast the node is, what it costs, and how it compares with other packages."""

@@ -1,46 +1,37 @@
-"""Measure everything and write results.json, tables and a plot: what `make bench` runs."""
+# SPDX-License-Identifier: Apache-2.0
+"""Measure speed, latency and cost; write results.json and tables.md."""
 
 import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import (
-    cameras,
-    following,
-    growth,
-    life,
-    overload,
-    peers,
-    processes,
-    stages,
-    tables,
-    transport,
-)
-from benchmarks.machine import machine
+from benchmarks import dds_transports, node_load, peers, stages
+from benchmarks.detect_every import measure_detect_every
+from benchmarks.networks import network_sizes
+from benchmarks.result_tables import tables_of
+from emotion_perception.doctor.machine import describe_machine
 
 PARTS = (
-    'peers',
-    'stages',
-    'following',
-    'streams',
-    'start',
-    'states',
-    'overload',
-    'transport',
-    'cameras',
-)
+    'networks', 'peers', 'stages', 'detect_every', 'streams', 'start', 'states', 'overload',
+    'transport', 'cameras',
+)  # fmt: skip
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='python -m benchmarks', description=__doc__)
-    parser.add_argument('--out', type=Path, default=Path('benchmarks/out'), help='folder (%(default)s)')  # fmt: skip
-    parser.add_argument('--yunet', type=Path, help='face_detection_yunet_2023mar.onnx, for YuNet and DeepFace')  # fmt: skip
-    parser.add_argument('--media', type=Path, help='folder of clips, to follow faces in')
-    parser.add_argument('--part', action='append', choices=PARTS, help='measure only this; repeat it for several')  # fmt: skip
-    parser.add_argument('--quick', action='store_true', help='a tenth of the time; figures of no worth')  # fmt: skip
+    add = parser.add_argument
+    add('--out', type=Path, default=Path('benchmarks/out'), help='output folder (%(default)s)')
+    add('--yunet', type=Path, help='face_detection_yunet_2023mar.onnx, for YuNet and DeepFace')
+    add('--media', type=Path, help='folder of clips for the part detect_every')
+    add(
+        '--part', action='append', choices=PARTS,
+        help='measure only this part and keep the others of an earlier run; may be repeated',
+    )  # fmt: skip
+    add('--quick', action='store_true', help='a tenth of the time, to try the command')
     args = parser.parse_args()
     if args.yunet and not args.yunet.is_file():
         parser.error(f'there is no file {args.yunet}')
@@ -49,54 +40,42 @@ def _arguments() -> argparse.Namespace:
     return args
 
 
-def _streams(run_s: float) -> list[dict[str, Any]]:
-    vga = (640, 480)
-    rows = [processes.stream(rate, vga, 1, run_s) for rate in (15, 30, 60)]
-    rows.append(processes.stream(30, vga, 10, run_s))
-    rows.append(processes.stream(30, (1280, 720), 1, run_s))
-    return rows
-
-
 def main() -> int:
-    """Measure, write and print."""
-    args = _arguments()
-    share = 0.1 if args.quick else 1.0
-    run_s, started = max(8 * share, 1.0), time.monotonic()
+    """Measure the parts, write the results after each, and print the tables."""
+    args = _parse_arguments()
+    scale = 0.1 if args.quick else 1.0
+    run_s, started_s = max(8 * scale, 1.0), time.monotonic()
 
-    def say(text: str) -> None:
-        print(f'[{time.monotonic() - started:5.0f} s] {text}', file=sys.stderr, flush=True)
+    def report(text: str) -> None:
+        print(f'[{time.monotonic() - started_s:5.0f} s] {text}', file=sys.stderr, flush=True)
 
     models = {'yunet': args.yunet} if args.yunet else {}
-    works = {
-        'peers': lambda: peers.measure(args.yunet, max(round(40 * share), 2), 5, say),
-        'stages': lambda: stages.measure(models, max(round(60 * share), 5), 3, say),
-        'following': lambda: following.measure(args.media, 2 if args.quick else None, say),
-        'streams': lambda: _streams(run_s),
-        'start': lambda: life.start_up(max(round(5 * share), 1)),
-        'states': lambda: life.states(run_s / 2),
-        'overload': lambda: overload.measure(60 * share),
-        'transport': lambda: transport.measure(run_s / 2),
-        'cameras': lambda: cameras.measure((1, 2, 3), 0.75 * run_s),
+    measure: dict[str, Callable[[], Any]] = {
+        'networks': network_sizes,
+        'peers': lambda: peers.measure_peers(args.yunet, max(round(40 * scale), 2), 5, report),
+        'stages': lambda: stages.measure_stages(models, max(round(60 * scale), 5), 3, report),
+        'detect_every': lambda: measure_detect_every(
+            args.media, 2 if args.quick else None, report
+        ),
+        'streams': lambda: node_load.measure_streams(run_s),
+        'start': lambda: node_load.measure_start(max(round(5 * scale), 1)),
+        'states': lambda: node_load.measure_states(run_s / 2),
+        'overload': lambda: node_load.measure_overload(60 * scale),
+        'transport': lambda: dds_transports.measure_transports(run_s / 2),
+        'cameras': lambda: node_load.measure_cameras(0.75 * run_s),
     }
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / 'results.json'
     results: dict[str, Any] = json.loads(path.read_text()) if args.part and path.exists() else {}
-    results['machine'] = machine()
-    for name in args.part or PARTS:
-        say(f'measuring {name}')
-        results[name] = works[name]()
+    results['machine'] = describe_machine()
+    for part in args.part or PARTS:
+        report(f'measuring {part}')
+        results[part] = measure[part]()
         path.write_text(json.dumps(results, indent=1) + '\n')
-    if all(name in results for name in PARTS):
-        results['growth'] = growth.fits(results)
-        path.write_text(json.dumps(results, indent=1) + '\n')
-        growth.plot(results, args.out / 'performance.png')
-        (args.out / 'tables.md').write_text(
-            '\n\n'.join(f'**{name}**\n\n{made(results)}' for name, made in tables.TABLES.items())
-            + f'\n\n{growth.sentences(results["growth"])}\n'
-        )
-        print(tables.budgets(results))
-        print(growth.sentences(results['growth']))
-    say(f'{path}, tables.md and performance.png are written')
+    text = '\n\n'.join(f'**{name}**\n\n{made}' for name, made in tables_of(results).items())
+    (args.out / 'tables.md').write_text(text + '\n')
+    print(text)
+    report(f'the results are in {args.out}')
     return 0
 
 

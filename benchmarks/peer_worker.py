@@ -1,4 +1,5 @@
-"""One package in its own environment: reads frame numbers, answers with seconds and faces. See peers.py."""
+# SPDX-License-Identifier: Apache-2.0
+"""Runs one package in its own environment: frame numbers on stdin, times on stdout."""
 
 import itertools
 import json
@@ -9,24 +10,22 @@ from importlib.metadata import version
 from pathlib import Path
 
 
-def _on_camera_time(pipeline):
-    """Return a call with stamps at 30 Hz: how long the others take between two frames must not matter."""
-    numbers = itertools.count()
+def _emotion_perception(**options):
+    from emotion_perception import Pipeline
+
+    pipeline, numbers = Pipeline.default(**options), itertools.count()
+    # stamps at 30 Hz, whatever time the other packages take between two frames
     return lambda image: pipeline.process(image, next(numbers) / 30)
 
 
-def _ours(folder):
-    from emotion_perception import Pipeline
-
-    return _on_camera_time(Pipeline.default()), 'searching every image'
+def _each_image(folder):
+    return _emotion_perception(), 'detection in every image'
 
 
-def _as_the_node(folder):
-    from emotion_perception import Pipeline
+def _node(folder):
     from emotion_perception.detection.keyframes import DETECT_EVERY
 
-    pipeline = Pipeline.default(detect_every=DETECT_EVERY)
-    return _on_camera_time(pipeline), 'as the node runs'
+    return _emotion_perception(detect_every=DETECT_EVERY), 'as the node runs'
 
 
 def _fer(folder):
@@ -36,7 +35,7 @@ def _fer(folder):
 
 
 def _deepface(folder):
-    """Analyze with YuNet, as its README does; the emotion network has weights of chance, which cost the same."""
+    """Use YuNet, as DeepFace's README does, and random weights, which take the same time."""
     weights = folder / '.deepface' / 'weights'
     weights.mkdir(parents=True)
     (weights / 'face_detection_yunet_2023mar.onnx').symlink_to(folder / 'yunet.onnx')
@@ -56,24 +55,25 @@ def _deepface(folder):
     return analyze, version('deepface')
 
 
+PACKAGES = {'node': _node, 'each-image': _each_image, 'fer': _fer, 'deepface': _deepface}
+
+
 def main():
-    """Load the package, say that it is ready, answer until the input ends."""
+    """Load the package named on the command line and process frames until stdin ends."""
     os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
     name, folder = sys.argv[1], Path(sys.argv[2])
     import cv2
 
     images = [cv2.imread(str(path)) for path in sorted(folder.glob('*.png'))]
-    work, what = {'fer': _fer, 'deepface': _deepface, 'node': _as_the_node}.get(name, _ours)(
-        folder
-    )
-    work(images[0])
-    print(json.dumps({'version': what}), flush=True)
+    process, package_version = PACKAGES[name](folder)
+    process(images[0])
+    print(json.dumps({'version': package_version}), flush=True)
     for line in sys.stdin:
         image = images[int(line) % len(images)]
-        started = time.perf_counter()
-        found = work(image)
-        spent = time.perf_counter() - started
-        print(json.dumps({'seconds': spent, 'faces': len(found)}), flush=True)
+        started_s = time.perf_counter()
+        faces = process(image)
+        seconds = time.perf_counter() - started_s
+        print(json.dumps({'seconds': seconds, 'faces': len(faces)}), flush=True)
 
 
 if __name__ == '__main__':

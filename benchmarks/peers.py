@@ -1,7 +1,7 @@
-"""The same frames, in turn, through this package and through what people use instead."""
+# SPDX-License-Identifier: Apache-2.0
+"""The same frames, in turn, through this package, fer and DeepFace."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -11,70 +11,67 @@ from typing import Any
 
 import cv2
 
-from benchmarks.figures import interleaved, of_rounds, ratio
+from benchmarks.timing import slowdown, summarize_rounds, time_in_turn
 from emotion_perception.imaging.sources import open_source
 
 HERE = Path(__file__).parent
-ENVIRONMENT = HERE.parent / '.venv-peers'
-OURS, EACH = 'node', 'each-image'
-"""This package as the node runs it, and searching every image for faces."""
+PEER_PYTHON = HERE.parent / '.venv-peers' / 'bin' / 'python'
+NODE, EACH_IMAGE = OWN = ('node', 'each-image')
+"""This package with the node's `detect_every`, and with detection in every image."""
 
 
 class PeerError(RuntimeError):
-    """A peer that cannot be measured here; the message says why."""
+    """A package that cannot be measured here; the message says why."""
 
 
-class Worker:
-    """A package in a process of its own that answers the number of a frame with seconds and faces."""
+class Peer:
+    """
+    A package in a process of its own.
 
-    def __init__(
-        self,
-        package: str,
-        python: Path,
-        folder: Path,
-        variables: dict[str, str] | None = None,
-        name: str = '',
-    ):
+    Attributes:
+        version: of the package.
+        faces: numbers of faces that it found in an image.
+
+    """
+
+    def __init__(self, package: str, python: str | Path, folder: Path):
         """
-        Start it and wait until it has loaded its networks.
+        Start it and wait until its networks are loaded.
 
         Args:
-            package: which one.
-            python: the interpreter of its environment.
+            package: a key of `peer_worker.PACKAGES`.
+            python: interpreter of its environment.
             folder: of the frames.
-            variables: of the environment, besides those of this process.
-            name: of the worker; the package's by default.
 
         Raises:
-            PeerError: if it ends at once.
+            PeerError: if it ends early.
 
         """
-        self.name = name or package
-        self._errors = folder / f'{self.name}.log'
+        self._package = package
+        self._errors = folder / f'{package}.log'
         with self._errors.open('w') as errors:
             self._process = subprocess.Popen(
                 [str(python), str(HERE / 'peer_worker.py'), package, str(folder)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
-                env=os.environ | (variables or {}),
             )  # fmt: skip
-        self.ready = self._answer()
+        self.version = self._read()['version']
         self.faces: set[int] = set()
 
-    def _answer(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         while line := self._process.stdout.readline():
             if line.startswith('{'):
                 return json.loads(line)
         lines = self._errors.read_text().strip().splitlines() or ['it ended']
-        raise PeerError(f'{self.name}: {lines[-1]}')
+        raise PeerError(f'{self._package}: {lines[-1]}')
 
     def __call__(self, index: int) -> float:
-        """Return the seconds that the frame took."""
+        """Process a frame and return the seconds it took."""
         assert self._process.stdin is not None
         print(index, file=self._process.stdin, flush=True)
-        told = self._answer()
-        self.faces.add(told['faces'])
-        return told['seconds']
+        result = self._read()
+        self.faces.add(result['faces'])
+        return result['seconds']
 
     def stop(self) -> None:
         """End the process."""
@@ -84,63 +81,61 @@ class Worker:
 
 
 def write_frames(folder: Path, count: int = 30) -> None:
-    """Write frames of the demonstration's camera, 640x480, as 00.png and so on: one face before a background."""
+    """Write 640x480 frames of the camera node's portrait as 00.png, 01.png and so on."""
     source = open_source()
     for number in range(count):
         image = source.read()
-        assert image is not None, 'a still never ends'
+        assert image is not None
         cv2.imwrite(str(folder / f'{number:02}.png'), image)
 
 
-def measure(
-    yunet: Path | None, calls: int, rounds: int, say: Callable[[str], None]
+def measure_peers(
+    yunet: Path | None, calls: int, rounds: int, report: Callable[[str], None]
 ) -> dict[str, Any]:
     """
-    Time the portrait, VGA, through each package, frame by frame in turn, on all cores of this process.
+    Time the same VGA frames in each package, on all cores of this process.
 
     Args:
         yunet: YuNet's file, which DeepFace needs.
         calls: frames in a round.
         rounds: number of rounds.
-        say: is told what is left out.
+        report: receives a line for each package that is left out.
 
     Returns:
-        For each package its figures and, but for this one, how many times slower it is.
+        By package its percentiles in ms, ``version``, ``faces`` and, for others, ``times_slower``
+        than this package.
 
     """
-    python = ENVIRONMENT / 'bin' / 'python'
-    with tempfile.TemporaryDirectory(prefix='peers-') as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory(prefix='peers-') as name:
+        folder = Path(name)
         write_frames(folder)
-        if yunet:
-            (folder / 'yunet.onnx').symlink_to(yunet.resolve())
-        wanted = {OURS: Path(sys.executable), EACH: Path(sys.executable)}
-        if python.exists():
-            wanted['fer'] = python
-            if yunet:
-                wanted['deepface'] = python
-            else:
-                say('deepface is left out: it needs --yunet face_detection_yunet_2023mar.onnx')
+        pythons: dict[str, str | Path] = dict.fromkeys(OWN, sys.executable)
+        if not PEER_PYTHON.exists():
+            report(f'fer and deepface are left out: {PEER_PYTHON} is missing; run make bench')
         else:
-            say(f'fer and deepface are left out: {ENVIRONMENT} is missing (make bench makes it)')
-        workers = {}
-        for name, interpreter in wanted.items():
-            try:
-                workers[name] = Worker(name, interpreter, folder)
-            except PeerError as error:
-                say(f'{name} is left out: {error}')
+            pythons['fer'] = PEER_PYTHON
+            if yunet:
+                (folder / 'yunet.onnx').symlink_to(yunet.resolve())
+                pythons['deepface'] = PEER_PYTHON
+            else:
+                report('deepface is left out: it needs --yunet face_detection_yunet_2023mar.onnx')
+        peers: dict[str, Peer] = {}
         try:
-            times = interleaved(dict(workers), calls, rounds)
+            for package, python in pythons.items():
+                try:
+                    peers[package] = Peer(package, python, folder)
+                except PeerError as error:
+                    report(f'{package} is left out: {error}')
+            times = time_in_turn(peers, calls, rounds)
         finally:
-            for worker in workers.values():
-                worker.stop()
-    return {
-        name: of_rounds(times[name])
-        | {'version': worker.ready['version'], 'faces': sorted(worker.faces)}
-        | (
-            {}
-            if name in (OURS, EACH)
-            else {'times_slower': {ours: ratio(times[name], times[ours]) for ours in (OURS, EACH)}}
-        )
-        for name, worker in workers.items()
-    }
+            for peer in peers.values():
+                peer.stop()
+    rows: dict[str, Any] = {}
+    for package, peer in peers.items():
+        rows[package] = summarize_rounds(times[package])
+        rows[package] |= {'version': peer.version, 'faces': sorted(peer.faces)}
+        if package not in OWN:
+            rows[package]['times_slower'] = {
+                own: slowdown(times[package], times[own]) for own in OWN
+            }
+    return rows

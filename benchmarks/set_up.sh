@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `make bench` needs besides .venv: matplotlib in it, and .venv-peers with fer and deepface. Repeats nothing.
+# Install what `make bench` needs: packages in .venv, and .venv-peers with fer and deepface. Can be repeated.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 log=log/set_up_bench.log
@@ -12,8 +12,8 @@ run() {
   "$@" >>"$log" 2>&1 || { printf 'set-up: %s failed; see %s: %s\n' "$step" "$log" "$(tail -n 1 "$log")" >&2; exit 1; }
 }
 
-if ! .venv/bin/python -c 'import matplotlib' 2>/dev/null; then
-  run 'installing matplotlib' .venv/bin/python -m pip install -c .venv/constraints.txt -r benchmarks/requirements.txt
+if ! .venv/bin/python -c 'import psutil, tabulate' 2>/dev/null; then
+  run 'installing psutil and tabulate' .venv/bin/python -m pip install -c .venv/constraints.txt -r benchmarks/requirements.txt
 fi
 wanted=$(cat benchmarks/set_up.sh benchmarks/requirements-peers*.txt | sha256sum | cut -d' ' -f1)
 if [ "$(cat .venv-peers/have 2>/dev/null || true)" != "$wanted" ]; then

@@ -1,4 +1,5 @@
-"""The node on a machine that is too slow: each image keeps a core busy for 100 ms."""
+# SPDX-License-Identifier: Apache-2.0
+"""The emotion node with 100 ms of work for each image, as on a machine that is too slow."""
 
 import time
 from typing import Any
@@ -6,15 +7,15 @@ from typing import Any
 from emotion_perception import pipeline
 from emotion_perception.ros import emotion_node
 
-SLOW_S = 0.1
+PROCESSING_S = 0.1
 
 
 class SlowPipeline(pipeline.Pipeline):
-    """Detects again and again until the time is over."""
+    """A pipeline that detects faces again and again until the time is over."""
 
     def process(self, image_bgr, stamp=None):
-        """Return what the pipeline returns, late."""
-        end = time.monotonic() + SLOW_S
+        """Process the image as `Pipeline` does, in `PROCESSING_S` seconds."""
+        end = time.monotonic() + PROCESSING_S
         faces = super().process(image_bgr, stamp)
         while time.monotonic() < end:
             self.detector.detect(image_bgr)

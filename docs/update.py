@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import growth, tables
+from benchmarks import result_tables
 from emotion_perception import cli
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.ros.parameters import PARAMETERS
 from emotion_training.evaluate import corruption_scores, model_card, scene_scores
 from emotion_training.experiments import experiment_tables
 from emotion_training.train.epoch_log import read_epochs, training_record
-from fuzz import tables as fuzz_tables
-from stress.faults import tables as faults_tables
-from stress.soak import tables as soak_tables
+from fuzz import fuzz_tables
+from stress.faults import trial
+from stress.soak import growth
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / 'docs' / 'lab' / 'records'
@@ -116,13 +116,13 @@ def loose_crop_table() -> str:
 def faults_report() -> str:
     """Return the table of faults, the seed and the machine."""
     trials = record('faults')['trials']
-    return f'{faults_tables.table(trials)}\n\n{faults_tables.seeds(trials)} {machine("faults")}'
+    return f'{trial.trials_table(trials)}\n\n{trial.seeds_sentence(trials)} {machine("faults")}'
 
 
 def soak_report() -> str:
     """Return the summary of the soak, its table and the machine."""
     soak = record('soak')
-    return f'{soak_tables.summary(soak)}\n\n{soak_tables.table(soak)}\n\n{machine("soak")}'
+    return f'{growth.summary(soak)}\n\n{growth.growth_table(soak)}\n\n{machine("soak")}'
 
 
 Part = Callable[[], str]
@@ -130,9 +130,9 @@ Part = Callable[[], str]
 PERFORMANCE: dict[str, Part] = {
     'machine': machine,
     **{
-        name: lambda make=make: make(record('performance')) for name, make in tables.TABLES.items()
+        name: lambda table=table: table
+        for name, table in result_tables.tables_of(record('performance')).items()
     },
-    'growth': lambda: growth.sentences(record('performance')['growth']),
 }
 
 PARTS: dict[str, dict[str, Part]] = {
@@ -164,8 +164,8 @@ PARTS: dict[str, dict[str, Part]] = {
     },
     'docs/lab/reliability.md': {
         'faults': faults_report,
-        'fuzz': lambda: fuzz_tables.counts(record('fuzz')),
-        'fuzz sum': lambda: fuzz_tables.sentences(record('fuzz')),
+        'fuzz': lambda: fuzz_tables.counts_table(record('fuzz')),
+        'fuzz sum': lambda: fuzz_tables.total_sentence(record('fuzz')),
         'soak': soak_report,
     },
 }

@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.agreement import compare, run
 from emotion_perception.detection import RegionDetector, make_detector
 from emotion_perception.detection.blazeface import BlazeFaceDetector
 from emotion_perception.detection.haar import HaarDetector
@@ -20,6 +19,7 @@ from emotion_perception.imaging.sources import MovingImageSource
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.tracking import Tracker
 from emotion_perception.types import Detection
+from support.tracking_agreement import compare, run
 
 IMAGE = np.zeros((480, 640, 3), np.uint8)
 

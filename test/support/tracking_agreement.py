@@ -1,4 +1,5 @@
-"""How far two runs over the same images agree: what a cheaper setting costs, and what it saves."""
+# SPDX-License-Identifier: Apache-2.0
+"""How far two runs of a pipeline over the same images agree."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -20,7 +21,7 @@ class Run:
 
     Attributes:
         answers: the faces of each image.
-        cpu_s: processor time of the whole pass, in seconds, all threads.
+        cpu_s: CPU time of all threads, in seconds.
 
     """
 
@@ -31,17 +32,17 @@ class Run:
 @dataclass(frozen=True)
 class Agreement:
     """
-    What a run makes of the faces of another, the reference.
+    Faces of a run compared with those of another, the reference.
 
     Attributes:
         faces: of the reference, over all images.
-        missed: share of them that the run does not have, 0..1; NaN without faces.
-        extra: faces of the run that the reference does not have, as a share of `faces`.
+        missed: share of them that the run lacks, 0..1; NaN without faces.
+        extra: faces of the run that the reference lacks, as a share of `faces`.
         same_label: share of the faces in both that have the same label.
         same_id: share of the faces in both that have the same id.
-        box_p50: how far edges of the boxes are apart, as a share of the face's width: median.
+        box_p50: distance of the boxes' edges as a share of the face's width, median.
         box_p99: 99th percentile of that.
-        cpu: processor time of the run as a share of the reference's.
+        cpu: CPU time of the run as a share of the reference's.
 
     """
 
@@ -56,7 +57,7 @@ class Agreement:
 
 
 def run(pipeline: Pipeline, images: Iterable[np.ndarray], rate_hz: float = 30.0) -> Run:
-    """Process a clip, BGR uint8 [H, W, 3] each, as if a camera had taken it at `rate_hz`."""
+    """Process the images of a clip, BGR uint8 [H, W, 3] each, stamped at `rate_hz`."""
     started = time.process_time()
     answers = [pipeline.process(image, index / rate_hz) for index, image in enumerate(images)]
     return Run(answers, time.process_time() - started)
@@ -90,7 +91,7 @@ def compare(reference: Run, other: Run) -> Agreement:
 def _pairs(
     first: Sequence[FaceEmotion], second: Sequence[FaceEmotion]
 ) -> list[tuple[FaceEmotion, FaceEmotion]]:
-    """Return the faces that are in both, each once, largest overlap first."""
+    """Return the faces that both have, each once, largest overlap first."""
     candidates = sorted(
         (
             (_overlap(a.box, b.box), i, j)

@@ -1,4 +1,5 @@
-"""What something was measured on."""
+# SPDX-License-Identifier: Apache-2.0
+"""The computer that a measurement ran on."""
 
 import os
 import platform
@@ -10,18 +11,12 @@ import cv2
 import numpy as np
 
 
-def machine() -> dict[str, Any]:
-    """Return processor, cores, load and versions."""
-    model = next(
-        (
-            line.split(':')[1].strip()
-            for line in Path('/proc/cpuinfo').read_text().splitlines()
-            if line.startswith('model name')
-        ),
-        platform.machine(),
-    )
+def describe_machine() -> dict[str, Any]:
+    """Return processor, cores, present load and versions, for the record of a measurement."""
+    lines = Path('/proc/cpuinfo').read_text().splitlines()
+    models = (line.split(':')[1].strip() for line in lines if line.startswith('model name'))
     return {
-        'processor': model,
+        'processor': next(models, platform.machine()),
         'cores': len(os.sched_getaffinity(0)),
         'load_before': round(os.getloadavg()[0], 2),
         'python': platform.python_version(),

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The yardstick for times, and how many multiplications each network takes."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from emotion_perception.classification import DEFAULT_MODEL
+from emotion_perception.detection.blazeface import find_networks
+from emotion_perception.runtime.litert import Network, read_model
+
+YARDSTICK_NETWORK = 'face_detection_short_range.tflite'
+
+
+def make_yardstick(threads: int = 1) -> Callable[[int], float]:
+    """
+    Return a function that runs the short-range face network once and returns the seconds it took.
+
+    It takes 31 million multiplications. Times in yardsticks can be compared between processors.
+    """
+    path = find_networks() / YARDSTICK_NETWORK
+    network = Network(read_model(path), str(path), threads)
+    values = np.random.default_rng(0).uniform(-1, 1, network.input_shape).astype(np.float32)
+
+    def run(_: int) -> float:
+        started_s = time.perf_counter()
+        network(values)
+        return time.perf_counter() - started_s
+
+    return run
+
+
+def count_multiplications(path: Path) -> int:
+    """Return the multiplications of one run of a .tflite file: convolutions and dense layers."""
+    # the default delegate would change the list of operations
+    resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(
+        model_content=read_model(path), experimental_op_resolver_type=resolver
+    )
+    interpreter.allocate_tensors()
+    shapes = {detail['index']: detail['shape'] for detail in interpreter.get_tensor_details()}
+    total = 0
+    for operation in interpreter._get_ops_details():
+        if operation['op_name'] not in ('CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED'):
+            continue
+        weights = shapes[operation['inputs'][1]]
+        # convolution: [outputs, height, width, inputs]; depthwise: [1, height, width, channels]
+        depthwise = operation['op_name'] == 'DEPTHWISE_CONV_2D'
+        per_value = np.prod(weights[1:3] if depthwise else weights[1:])
+        total += int(per_value) * int(np.prod(shapes[operation['outputs'][0]]))
+    return total
+
+
+def network_sizes() -> dict[str, int]:
+    """Return the multiplications of one run of each network that the node uses by default."""
+    folder = find_networks()
+    names = ('face_detection_full_range_sparse.tflite', YARDSTICK_NETWORK)
+    return {
+        path.stem: count_multiplications(path)
+        for path in (*(folder / name for name in names), DEFAULT_MODEL)
+    }

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node beside a camera process: latency, dropped frames, CPU, memory, start time."""
+
+import time
+from typing import Any
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from sensor_msgs.msg import Image
+
+from benchmarks.face_images import image_file
+from benchmarks.ros_session import START_TIMEOUT_S, RosSession, cpu_s, memory_mb, ros_session
+from benchmarks.slow_node import PROCESSING_S
+from benchmarks.timing import percentiles_ms
+from emotion_perception.ros.processes import CAMERA_NODE, EMOTION_NODE, NodeProcess
+
+VGA, HD = (640, 480), (1280, 720)
+STREAMS = (
+    (15.0, VGA, 1),
+    (30.0, VGA, 1),
+    (60.0, VGA, 1),
+    (30.0, VGA, 10),
+    (30.0, VGA, 20),
+    (30.0, HD, 1),
+)
+"""Rate in Hz, size and faces of each measured stream."""
+OVERLOAD_HZ = 60.0
+
+
+def measure_stream(
+    rate_hz: float, size: tuple[int, int], faces: int, run_s: float
+) -> dict[str, Any]:
+    """
+    Send images from a camera process to the node and receive the results in this process.
+
+    Args:
+        rate_hz: of the camera.
+        size: width and height of its images.
+        faces: in each image.
+        run_s: duration in seconds.
+
+    Returns:
+        ``sent``, ``processed`` and ``skipped`` images, ``found`` (median number of faces),
+        ``latency`` in ms, ``cpu_ms`` of the node for each image, ``cpu_share`` of a core,
+        ``memory_mb``.
+
+    """
+    frames = round(rate_hz * run_s)
+    with ros_session() as session, image_file(size, faces) as source:
+        node = session.start(EMOTION_NODE, autostart=True)
+        session.wait_for_nodes()
+        session.start(
+            CAMERA_NODE,
+            source=source, width=size[0], height=size[1], rate_hz=rate_hz, frames=frames,
+        )  # fmt: skip
+        session.spin(10, lambda: session.received)
+        used_s, first = cpu_s(node), len(session.received)
+        session.spin(run_s + 3, lambda: len(session.received) >= frames)
+        used_s, processed = cpu_s(node) - used_s, len(session.received) - first
+        memory = memory_mb(node)
+        received = list(session.received)
+    counts = sorted(len(message.faces) for message, _ in received)
+    return {
+        'rate_hz': rate_hz,
+        'width': size[0],
+        'height': size[1],
+        'faces': faces,
+        'found': counts[len(counts) // 2] if counts else 0,
+        'sent': frames,
+        'processed': len(received),
+        'skipped': received[-1][0].images_skipped if received else 0,
+        'latency': percentiles_ms([latency for _, latency in received]),
+        'cpu_ms': round(used_s / max(processed, 1) * 1000, 2),
+        # not over the elapsed time, which holds the wait for images that were dropped
+        'cpu_share': round(used_s / max(processed, 1) * rate_hz, 3),
+        'memory_mb': round(memory, 1),
+    }
+
+
+def measure_streams(run_s: float) -> list[dict[str, Any]]:
+    """Measure each of `STREAMS`."""
+    return [measure_stream(rate_hz, size, faces, run_s) for rate_hz, size, faces in STREAMS]
+
+
+def measure_start(rounds: int) -> list[dict[str, float]]:
+    """Return for each start the seconds until the node is ready and until its first emotion."""
+    return [_start() for _ in range(rounds)]
+
+
+def _start() -> dict[str, float]:
+    with ros_session() as session:
+        session.start(CAMERA_NODE, rate_hz=30.0)
+        session.spin(START_TIMEOUT_S, lambda: session.node.count_publishers('image'))
+        session.spin(0.5)
+        node = session.start(EMOTION_NODE, autostart=True)
+        session.spin(START_TIMEOUT_S, lambda: any(m.faces for m, _ in session.received))
+        return {
+            'ready_s': round(node.seconds_until('ready:') or float('nan'), 3),
+            'first_emotion_s': round(time.monotonic() - node.started_s, 3),
+        }
+
+
+def _cost(session: RosSession, node: NodeProcess, state: str, run_s: float) -> dict[str, Any]:
+    """Return the CPU share and memory of the node over some time."""
+    used_s = cpu_s(node)
+    session.spin(run_s)
+    share = (cpu_s(node) - used_s) / run_s
+    return {'state': state, 'cpu_share': round(share, 3), 'memory_mb': round(memory_mb(node), 1)}
+
+
+def _change_state(session: RosSession, transition: int) -> None:
+    client: Any = session.node.create_client(ChangeState, '/emotion_perception/change_state')
+    client.wait_for_service(10)
+    request = ChangeState.Request(transition=Transition(id=transition))
+    future = client.call_async(request)
+    session.spin(10, future.done)
+    session.spin(1)
+
+
+def measure_states(run_s: float) -> list[dict[str, Any]]:
+    """Return the CPU share and memory of the node in each lifecycle state, VGA at 30 Hz."""
+    with ros_session() as session, image_file(VGA, 1) as source:
+        session.start(CAMERA_NODE, source=source)
+        node = session.start(EMOTION_NODE)
+        session.spin(START_TIMEOUT_S, lambda: node.seconds_until('unconfigured'))
+        session.spin(1)
+        rows = [_cost(session, node, 'unconfigured, camera at 30 Hz', run_s)]
+        _change_state(session, Transition.TRANSITION_CONFIGURE)
+        rows.append(_cost(session, node, 'inactive, camera at 30 Hz', run_s))
+        _change_state(session, Transition.TRANSITION_ACTIVATE)
+        rows.append(_cost(session, node, 'active, one face', run_s))
+        session.node.create_subscription(Image, 'emotion/image', lambda _: None, 1)
+        session.spin(1)
+        rows.append(_cost(session, node, 'active, one face, /emotion/image subscribed', run_s))
+    for faces in (0, 10):
+        row = measure_stream(30, VGA, faces, run_s)
+        costs = {name: row[name] for name in ('cpu_share', 'memory_mb')}
+        rows.append({'state': f'active, {faces} faces', **costs})
+    with ros_session() as session:
+        node = session.start(EMOTION_NODE, autostart=True)
+        session.wait_for_nodes()
+        rows.append(_cost(session, node, 'active, no camera', run_s))
+    return rows
+
+
+def measure_overload(run_s: float) -> dict[str, Any]:
+    """
+    Send 60 images a second to a node that takes 100 ms for each.
+
+    Returns:
+        ``received``, ``processed`` and ``skipped`` images; ``age`` at publication in ms and
+        ``oldest_ms``; ``memory_mb`` of each second.
+
+    """
+    memory: list[float] = []
+    with ros_session() as session:
+        node = session.start('benchmarks.slow_node', autostart=True)
+        session.wait_for_nodes()
+        session.start(CAMERA_NODE, rate_hz=OVERLOAD_HZ)
+        session.spin(10, lambda: session.received)
+        started_s, used_s = time.monotonic(), cpu_s(node)
+        while time.monotonic() - started_s < run_s:
+            session.spin(1)
+            memory.append(round(memory_mb(node), 2))
+        share = (cpu_s(node) - used_s) / (time.monotonic() - started_s)
+        messages = [message for message, _ in session.received]
+    ages_s = [message.age for message in messages]
+    return {
+        'run_s': run_s,
+        'rate_hz': OVERLOAD_HZ,
+        'processing_s': PROCESSING_S,
+        'received': messages[-1].images_received,
+        'processed': len(messages),
+        'skipped': messages[-1].images_skipped,
+        'age': percentiles_ms(ages_s),
+        'oldest_ms': round(max(ages_s) * 1000, 1),
+        'cpu_share': round(share, 3),
+        'memory_mb': memory,
+    }
+
+
+def measure_cameras(run_s: float, rate_hz: float = 30.0) -> list[dict[str, Any]]:
+    """Return what one, two and three cameras cost, VGA with one face, a node process each."""
+    return [_cameras(count, run_s, rate_hz) for count in (1, 2, 3)]
+
+
+def _cameras(count: int, run_s: float, rate_hz: float) -> dict[str, Any]:
+    frames = round(run_s * rate_hz)
+    names = [f'camera{k}' for k in range(count)]
+    with ros_session() as session, image_file(VGA, 1) as source:
+        nodes = [session.start(EMOTION_NODE, name, autostart=True) for name in names]
+        for name in names:
+            session.subscribe(f'{name}/emotion/faces')
+        session.wait_for_nodes(*names)
+        for name in names:
+            session.start(CAMERA_NODE, name, source=source, rate_hz=rate_hz, frames=frames)
+        session.spin(10, lambda: session.received)
+        used_s = sum(map(cpu_s, nodes))
+        session.spin(run_s + 2, lambda: len(session.received) >= frames * count)
+        used_s = sum(map(cpu_s, nodes)) - used_s
+        return {
+            'cameras': count,
+            'sent': frames * count,
+            'processed': len(session.received),
+            'latency': percentiles_ms([latency for _, latency in session.received]),
+            'cpu_share': round(used_s / run_s, 3),
+            'memory_mb': round(sum(map(memory_mb, nodes)), 1),
+        }

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The results as Markdown; docs/performance.md holds what these functions return."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from benchmarks.peers import EACH_IMAGE, NODE, OWN
+from benchmarks.stages import STAGES
+
+Results = dict[str, Any]
+_DEFAULTS = {'transport': 'raw', 'detector': 'blazeface', 'cores': 1}
+
+
+Row = dict[str, Any]
+Cell = str | Callable[[Row], Any]
+
+
+def markdown(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return a Markdown table; numbers are printed as they are."""
+    return tabulate(
+        [list(map(str, row)) for row in rows], headers, 'github', disable_numparse=True
+    )
+
+
+def _table(rows: Iterable[Row], columns: dict[str, Cell]) -> str:
+    """Return a table with, in each column, a key of the rows or what a function makes of a row."""
+    cells = [[row[c] if isinstance(c, str) else c(row) for c in columns.values()] for row in rows]
+    return markdown(list(columns), cells)
+
+
+def _format(key: str, spec: str) -> Cell:
+    return lambda row: format(row[key], spec)
+
+
+def _image(row: Row) -> str:
+    return f'{row["width"]}x{row["height"]}'
+
+
+def _latency(name: str) -> Cell:
+    """Return a percentile in milliseconds; empty where no message arrived."""
+    return lambda row: f'{row["latency"][name]:.1f}' if name in row['latency'] else ''
+
+
+_COSTS: dict[str, Cell] = {
+    'of a core': _format('cpu_share', '.0%'),
+    'MB': _format('memory_mb', '.0f'),
+}
+
+
+def _range(row: dict[str, float]) -> str:
+    return f'{row["median"]:.1f} ({row["low"]:.1f} to {row["high"]:.1f})'
+
+
+def default_stages(results: Results, **settings: Any) -> list[dict[str, Any]]:
+    """Return the rows of the stages with these settings, the others at their defaults."""
+    wanted = _DEFAULTS | settings
+    rows = results.get('stages', ())
+    return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+
+
+def _in_yardsticks(row: dict[str, Any], *times_ms: float, unit: str = ' yardsticks') -> str:
+    """Return times as multiples of the yardstick of the same case; in ms where it has none."""
+    if 'yardstick' not in row:
+        return ' / '.join(f'{time:.2f}' for time in times_ms) + ' ms'
+    yardstick_ms = row['yardstick']['p50']
+    return ' / '.join(f'{time / yardstick_ms:.2f}' for time in times_ms) + unit
+
+
+def budgets(results: Results) -> str:
+    """Return the budgets of the design beside the measured values."""
+    rows: list[Sequence[str]] = []
+    for row in default_stages(results, width=640, height=480, faces=1):
+        whole = row['whole']
+        measured = _in_yardsticks(row, whole.get('mean', whole['p50']), whole['p99'])
+        budget = '2.5 / 6 yardsticks' if row['every'] > 1 else ''
+        what = f'640x480, one tracked face, one core, detect_every {row["every"]}'
+        rows.append((f'{what}: image to messages, mean / p99', budget, measured))
+        classify = _in_yardsticks(row, row['stages']['classify'])
+        if row['every'] > 1:
+            rows.append(('classifier, a face, all passes', '0.45 yardsticks', classify))
+    for name, number in results.get('networks', {}).items():
+        if name.startswith('expression'):
+            count = f'{number / 1e6:.1f} million'
+            rows.append(('multiplications of the classifier, a face', '30 million', count))
+    for row in results.get('streams', ()):
+        if (row['rate_hz'], row['width']) == (30, 640):
+            budget = {1: '33 ms; all', 10: '45 ms; all'}.get(row['faces'], 'all')
+            what = f'camera stamp to another process, 640x480 at 30 Hz, faces: {row["faces"]}'
+            found = [f'{row["latency"].get("p99", 0):.1f}', f'{row["processed"]} of {row["sent"]}']
+            rows.append((f'{what}; p99; processed of sent', budget, ' ms; '.join(found)))
+    for key, what, budget in (
+        ('ready_s', 'ready after start', '0.7 s'),
+        ('first_emotion_s', 'first emotion after start', '1 s'),
+    ):
+        if times := [row[key] for row in results.get('start', ())]:
+            rows.append((what, budget, f'{min(times):.2f} to {max(times):.2f} s'))
+    nodes = [*results.get('streams', ()), *results.get('states', ())]
+    if memory := [row['memory_mb'] for row in nodes]:
+        rows.append(('memory of the node, maximum', '160 MB', f'{max(memory):.0f} MB'))
+    for name, factor in (('fer', '10'), ('deepface', '5')):
+        if name in results.get('peers', ()):
+            times_slower = results['peers'][name]['times_slower']
+            rows.append((f'times faster than {name}', factor, _range(times_slower[NODE])))
+    return markdown(('what', 'budget', 'measured'), rows)
+
+
+def stages(results: Results) -> str:
+    """Return the time of each stage, case by case, in ms and (in yardsticks)."""
+
+    def ratio(row: Row, time_ms: float) -> str:
+        return f'{time_ms / row["yardstick"]["p50"]:.2f}' if 'yardstick' in row else ''
+
+    def stage(name: str) -> Cell:
+        def cell(row: Row) -> str:
+            in_yardsticks = ratio(row, row['stages'][name])
+            return f'{row["stages"][name]:.2f}' + (in_yardsticks and f' ({in_yardsticks})')
+
+        return cell
+
+    def whole(name: str) -> Cell:
+        return lambda row: f'{row["whole"][name]:.2f}'
+
+    columns: dict[str, Cell] = {
+        'image': _image,
+        'transport': 'transport',
+        'faces': 'faces',
+        'detector': 'detector',
+        '`detect_every`': 'every',
+        'cores': 'cores',
+        **{name: stage(name) for name in STAGES},
+        **{name: whole(name) for name in ('p50', 'p95', 'p99')},
+        'p50 in yardsticks': lambda row: ratio(row, row['whole']['p50']),
+        'CPU': _format('cpu_ms', '.1f'),
+    }
+    return _table(results['stages'], columns)
+
+
+def networks(results: Results) -> str:
+    """Return the multiplications of each network."""
+    rows = [(name, f'{number / 1e6:.1f}') for name, number in results['networks'].items()]
+    return markdown(('network', 'million multiplications'), rows)
+
+
+def peers(results: Results) -> str:
+    """Return the packages side by side."""
+
+    def slower_than(own: str) -> Cell:
+        return lambda row: _range(row['times_slower'][own]) if 'times_slower' in row else ''
+
+    rows = [
+        {'name': 'emotion_perception,' if name in OWN else name, **row}
+        for name, row in results['peers'].items()
+    ]
+    columns: dict[str, Cell] = {
+        'package': lambda row: f'{row["name"]} {row["version"]}',
+        **{name: _format(name, '.1f') for name in ('p50', 'p95', 'p99')},
+        'times slower than the node': slower_than(NODE),
+        'than detection in every image': slower_than(EACH_IMAGE),
+        'faces found': lambda row: ', '.join(map(str, row['faces'])),
+    }
+    return _table(rows, columns)
+
+
+def streams(results: Results) -> str:
+    """Return latency and cost of the node beside a camera process."""
+    columns: dict[str, Cell] = {
+        'image': _image,
+        'Hz': _format('rate_hz', 'g'),
+        'faces found': lambda row: f'{row["found"]} of {row["faces"]}',
+        **{name: name for name in ('sent', 'processed', 'skipped')},
+        **{name: _latency(name) for name in ('p50', 'p95', 'p99')},
+        'CPU ms an image': _format('cpu_ms', '.1f'),
+        **_COSTS,
+    }
+    return _table(results['streams'], columns)
+
+
+def states(results: Results) -> str:
+    """Return the cost of the node in each lifecycle state."""
+    columns = {'state': 'state', **_COSTS, 'of a core': _format('cpu_share', '.1%')}
+    return _table(results['states'], columns)
+
+
+def detect_every(results: Results) -> str:
+    """Return what detection in every n-th image saves and misses."""
+    columns: dict[str, Cell] = {
+        '`detect_every`': 'every',
+        'faces': 'faces',
+        'missed': _format('missed', '.1%'),
+        'extra': _format('extra', '.1%'),
+        'same label': _format('same_label', '.1%'),
+        'CPU time': _format('cpu', '.0%'),
+    }
+    return _table(results['detect_every'], columns)
+
+
+def overload(results: Results) -> str:
+    """Return a sentence about a camera that is faster than the node."""
+    row = results['overload']
+    age, memory = row['age'], row['memory_mb']
+    return (
+        f'{row["processing_s"] * 1000:.0f} ms for each image of a {row["rate_hz"]:.0f} Hz camera, '
+        f'{row["run_s"]:.0f} s: {row["received"]} images received, {row["processed"]} processed, '
+        f'{row["skipped"]} dropped; age at publication p50 {age["p50"]:.0f}, '
+        f'p99 {age["p99"]:.0f}, maximum {row["oldest_ms"]:.0f} ms; '
+        f'memory {memory[0]:.1f} MB at first, {memory[-1]:.1f} MB at last.'
+    )
+
+
+def transport(results: Results) -> str:
+    """Return how many images arrive by which transport."""
+    columns: dict[str, Cell] = {
+        'transport': 'way',
+        'image': _image,
+        'arrived of sent': lambda row: f'{row["arrived"]} of {row["sent"]}',
+        **{name: _latency(name) for name in ('p50', 'p99')},
+    }
+    return _table(results['transport'], columns)
+
+
+def cameras(results: Results) -> str:
+    """Return the cost of several cameras."""
+    columns: dict[str, Cell] = {
+        'cameras': 'cameras',
+        'processed of sent': lambda row: f'{row["processed"]} of {row["sent"]}',
+        **{name: _latency(name) for name in ('p50', 'p99')},
+        **_COSTS,
+    }
+    return _table(results['cameras'], columns)
+
+
+TABLES: dict[str, Callable[[Results], str]] = {
+    'budgets': budgets,
+    'stages': stages,
+    'networks': networks,
+    'peers': peers,
+    'streams': streams,
+    'states': states,
+    'detect_every': detect_every,
+    'overload': overload,
+    'transport': transport,
+    'cameras': cameras,
+}
+"""Name -> the function that makes the table; all but the budgets need the part of that name."""
+
+
+def tables_of(results: Results) -> dict[str, str]:
+    """Return every table whose part was measured, by name."""
+    return {
+        name: make(results)
+        for name, make in TABLES.items()
+        if name == 'budgets' or name in results
+    }

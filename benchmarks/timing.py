@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Percentiles, ratios and lines from measured times."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+WARM_UP_CALLS = 5
+
+
+def percentiles_ms(times_s: Sequence[float] | np.ndarray) -> dict[str, float]:
+    """Return ``p50``, ``p95`` and ``p99`` in milliseconds; empty without times."""
+    if not len(times_s):
+        return {}
+    values = np.percentile(np.asarray(times_s) * 1000, (50, 95, 99))
+    return {
+        name: round(float(v), 3) for name, v in zip(('p50', 'p95', 'p99'), values, strict=True)
+    }
+
+
+def summarize_rounds(rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """
+    Return percentiles over all rounds and the spread of the rounds.
+
+    Args:
+        rounds: times in seconds of each round.
+
+    Returns:
+        ``p50``, ``p95``, ``p99`` in milliseconds, ``p50_rounds`` (lowest and highest median of a
+        round) and ``calls``.
+
+    """
+    medians = [float(np.median(one)) * 1000 for one in rounds]
+    return percentiles_ms(np.concatenate([np.asarray(one) for one in rounds])) | {
+        'p50_rounds': [round(min(medians), 3), round(max(medians), 3)],
+        'calls': sum(len(one) for one in rounds),
+    }
+
+
+def slowdown(slow: Sequence[Sequence[float]], fast: Sequence[Sequence[float]]) -> dict[str, float]:
+    """Return ``median``, ``low`` and ``high`` of the rounds' ratios of medians, slow / fast."""
+    ratios = [float(np.median(a) / np.median(b)) for a, b in zip(slow, fast, strict=True)]
+    return {
+        'median': round(float(np.median(ratios)), 2),
+        'low': round(min(ratios), 2),
+        'high': round(max(ratios), 2),
+    }
+
+
+def time_in_turn(
+    functions: Mapping[str, Callable[[int], float]], calls: int, rounds: int
+) -> dict[str, list[list[float]]]:
+    """
+    Call several functions alternately, so that other load on the machine slows all of them alike.
+
+    Args:
+        functions: by name; each takes the number of the call and returns the seconds it took.
+        calls: of each function in a round, after a warm-up that is not counted.
+        rounds: number of rounds.
+
+    Returns:
+        By name, the times of each round in seconds.
+
+    """
+    for function in functions.values():
+        for index in range(WARM_UP_CALLS):
+            function(index)
+    times: dict[str, list[list[float]]] = {name: [[] for _ in range(rounds)] for name in functions}
+    for number in range(rounds):
+        for index in range(calls):
+            for name, function in functions.items():
+                times[name][number].append(function(index))
+    return times

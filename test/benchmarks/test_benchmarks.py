@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arithmetic, images and tables of the benchmarks."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import peers, result_tables, timing
+from benchmarks.face_images import FACES, SIZES, draw_faces
+from benchmarks.networks import make_yardstick, network_sizes
+from benchmarks.stages import STAGES, Case, StageTimer
+from emotion_perception import Pipeline
+
+RECORD = Path(__file__).parents[2] / 'docs' / 'lab' / 'records' / 'performance.json'
+
+
+def test_percentiles_are_in_milliseconds():
+    times = np.arange(1, 101) / 1000
+    assert timing.percentiles_ms(times) == {'p50': 50.5, 'p95': 95.05, 'p99': 99.01}
+    assert timing.percentiles_ms([]) == {}
+
+
+def test_rounds_are_summarized():
+    found = timing.summarize_rounds([[0.001, 0.002, 0.009], [0.003, 0.003, 0.003]])
+    assert (found['p50'], found['p50_rounds'], found['calls']) == (3.0, [2.0, 3.0], 6)
+
+
+def test_slowdown_is_the_median_of_the_rounds_ratios():
+    found = timing.slowdown([[0.010], [0.030], [0.050]], [[0.001], [0.002], [0.010]])
+    assert found == {'median': 10.0, 'low': 5.0, 'high': 15.0}
+
+
+def test_functions_are_timed_in_turn():
+    order = []
+
+    def make(name):
+        return lambda index: order.append((name, index)) or 0.001 * (index + 1)
+
+    times = timing.time_in_turn({'a': make('a'), 'b': make('b')}, calls=2, rounds=2)
+    assert order[2 * timing.WARM_UP_CALLS :] == [('a', 0), ('b', 0), ('a', 1), ('b', 1)] * 2
+    assert times == {'a': [[0.001, 0.002]] * 2, 'b': [[0.001, 0.002]] * 2}
+
+
+@pytest.mark.parametrize('size', SIZES)
+def test_each_drawn_face_is_detected(size):
+    pipeline = Pipeline.default(tracking=False)
+    assert [len(pipeline.process(draw_faces(size, n))) for n in FACES] == list(FACES)
+
+
+def test_every_stage_is_timed():
+    timer = StageTimer(Case(faces=3))
+    with timer.installed():
+        elapsed_s = sum(timer(index) for index in range(5))
+    assert timer.spent_s.keys() == set(STAGES)
+    assert all(spent > 0 for spent in timer.spent_s.values())
+    assert sum(timer.spent_s.values()) <= elapsed_s
+    assert timer.other_counts == 0
+
+
+def test_network_sizes():
+    """The yardstick has the 31 million multiplications that the budgets count in."""
+    sizes = network_sizes()
+    assert sizes['face_detection_short_range'] == 30_760_960
+    assert len(sizes) == 3
+    assert make_yardstick()(0) > 0
+
+
+def test_peers_report_times_and_faces(tmp_path):
+    peers.write_frames(tmp_path, 3)
+    peer = peers.Peer(peers.NODE, sys.executable, tmp_path)
+    try:
+        assert all(peer(index) > 0 for index in range(4))
+        assert peer.faces == {1}
+    finally:
+        peer.stop()
+    with pytest.raises(peers.PeerError, match="fer: .*No module named 'fer'"):
+        peers.Peer('fer', sys.executable, tmp_path)
+
+
+def test_tables_of_some_parts():
+    """`make bench` with `--part` prints the tables whose parts were measured, and no others."""
+    start = [{'ready_s': 0.4, 'first_emotion_s': 0.5}, {'ready_s': 0.6, 'first_emotion_s': 0.9}]
+    lost = {'way': 'none', 'width': 9, 'height': 5, 'arrived': 0, 'sent': 3, 'latency': {}}
+    tables = result_tables.tables_of({'start': start, 'transport': [lost]})
+    assert list(tables) == ['budgets', 'transport']
+    lines = '\n'.join(tables.values()).splitlines()
+    cells = [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines]
+    assert ['ready after start', '0.7 s', '0.40 to 0.60 s'] in cells
+    assert ['none', '9x5', '0 of 3', '', ''] in cells
+
+
+def test_times_are_printed_in_yardsticks():
+    whole = {'p50': 5.0, 'p95': 6.0, 'p99': 8.0, 'mean': 4.0, 'p50_rounds': [4.9, 5.1]}
+    row = {
+        'width': 640, 'height': 480, 'faces': 1, 'transport': 'raw', 'detector': 'blazeface',
+        'cores': 1, 'every': 3, 'whole': whole, 'yardstick': {'p50': 2.0}, 'cpu_ms': 5.0,
+        'stages': dict.fromkeys(STAGES, 0.5),
+    }  # fmt: skip
+    assert '| 2.00 / 4.00 yardsticks |' in result_tables.budgets({'stages': [row]})
+    assert result_tables.stages({'stages': [row]}).count('0.50 (0.25)') == len(STAGES)
+
+
+def test_the_record_has_tables():
+    tables = result_tables.tables_of(json.loads(RECORD.read_text()))
+    assert tables.keys() >= {'budgets', 'stages', 'peers', 'streams', 'states', 'cameras'}
