@@ -1,1 +1,2 @@
-"""Faults and long runs against the real node, at full length: `make test-all`, `make faults`, `make soak`."""
+# SPDX-License-Identifier: Apache-2.0
+"""Faults (`python -m stress.faults`) and a long run (`python -m stress.soak`)."""

@@ -1,92 +1,15 @@
-"""Small files that claim, or become, gigabytes: recordings and pictures."""
+# SPDX-License-Identifier: Apache-2.0
+"""Small image files that claim, or decode to, gigabytes."""
 
 import struct
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-_MAGIC = b'\x89MCAP0\r\n'
 
-
-@dataclass(frozen=True)
-class Chunk:
-    """One chunk of an mcap file: how it is packed, the packed bytes, and the size that it claims."""
-
-    compression: str
-    packed: bytes
-    claimed: int
-
-
-def zstd_zeros(size: int, piece: int = 2**26) -> bytes:
-    """Return zstd frames of `piece` zeros each that unpack to `size` zeros."""
-    from rosbags.rosbag2.writer import zstd
-
-    return zstd.compress(bytes(piece)) * (size // piece)
-
-
-def lz4_zeros(size: int) -> bytes:
-    """Return an lz4 frame that unpacks to `size` zeros."""
-    import lz4.frame
-
-    packer = lz4.frame.LZ4FrameCompressor()
-    parts = [packer.begin()]
-    parts += [packer.compress(bytes(2**24)) for _ in range(size // 2**24)]
-    return b''.join([*parts, packer.flush()])
-
-
-def _text(value: str) -> bytes:
-    return struct.pack('<I', len(value)) + value.encode()
-
-
-def _record(kind: int, body: bytes) -> bytes:
-    return struct.pack('<BQ', kind, len(body)) + body
-
-
-def mcap_file(path: Path, chunks: Sequence[Chunk], indexed: bool, repeat: int = 1) -> Path:
-    """
-    Write an mcap file of a topic with images whose messages lie in such chunks.
-
-    Args:
-        path: of the file.
-        chunks: in it.
-        indexed: end it with an index; else a reader must look through all of it.
-        repeat: how often the index names each chunk.
-
-    """
-    schema = struct.pack('<H', 1) + _text('sensor_msgs/msg/Image') + _text('ros2msg') + _text('')
-    channel = struct.pack('<HH', 1, 1) + _text('/eye') + _text('cdr') + _text('')
-    both = _record(3, schema) + _record(4, channel)
-    data = _MAGIC + _record(1, _text('ros2') + _text('')) + both
-    index = both
-    for chunk in chunks:
-        begin = len(data)
-        body = struct.pack('<QQQI', 1, 1, chunk.claimed, 0)
-        body += _text(chunk.compression) + struct.pack('<Q', len(chunk.packed)) + chunk.packed
-        data += _record(6, body)
-        length = len(data) - begin
-        # of a message index that would hold one message
-        offsets = struct.pack('<HQ', 1, len(data))
-        data += _record(7, struct.pack('<HIQQ', 1, 16, 1, 0))
-        entry = struct.pack('<QQQQI', 1, 1, begin, length, len(offsets)) + offsets
-        entry += struct.pack('<Q', len(data) - begin - length) + _text(chunk.compression)
-        entry += struct.pack('<QQ', len(chunk.packed), chunk.claimed)
-        index += _record(8, entry) * repeat
-    data += _record(15, bytes(4))
-    summary = len(data) if indexed else 0
-    if indexed:
-        counts = struct.pack('<HQ', 1, len(chunks))
-        data += index + _record(
-            11, struct.pack('<QHIIIIQQI', len(chunks), 1, 1, 0, 0, len(chunks), 1, 1, 10) + counts
-        )
-    path.write_bytes(data + _record(2, struct.pack('<QQI', summary, 0, 0)) + _MAGIC)
-    return path
-
-
-def _png_part(kind: bytes, body: bytes) -> bytes:
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    """Return a chunk of a png: length, kind, body and checksum."""
     return struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body))
 
 
@@ -105,7 +28,7 @@ def png(width: int, height: int, rows: int) -> bytes:
     body = b''.join(packer.compress(row) for _ in range(rows)) + packer.flush()
     head = struct.pack('>IIBBBBB', width, height, 1, 0, 0, 0, 0)
     parts = ((b'IHDR', head), (b'IDAT', body), (b'IEND', b''))
-    return b'\x89PNG\r\n\x1a\n' + b''.join(_png_part(*part) for part in parts)
+    return b'\x89PNG\r\n\x1a\n' + b''.join(png_chunk(*part) for part in parts)
 
 
 def jpeg(width: int, height: int) -> bytes:
@@ -117,7 +40,7 @@ def jpeg(width: int, height: int) -> bytes:
 
 
 def jpeg_of_scans(width: int, height: int, scans: int) -> bytes:
-    """Return a gray progressive jpeg that goes over all its pixels `scans` times, in a few bytes each."""
+    """Return a gray progressive jpeg of `scans` scans over all pixels, a few bytes each."""
     head = struct.pack('>BHHBBBB', 8, height, width, 1, 1, 0x11, 0)
     # one code of one bit: for DC no difference, for AC the end of 32767 blocks and 14 further bits
     dc = b'\x00' + bytes([1] + [0] * 15) + b'\x00'

@@ -1,4 +1,5 @@
-"""How much memory a piece of work takes at its height."""
+# SPDX-License-Identifier: Apache-2.0
+"""Peak memory of a function."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +7,7 @@ from pathlib import Path
 
 def peak_mb(work: Callable[[], object]) -> float:
     """Return how much more memory this process held during `work` than before, in MiB (Linux)."""
-    Path('/proc/self/clear_refs').write_text('5')  # the peak begins anew
+    Path('/proc/self/clear_refs').write_text('5')  # resets the peak
     before = _read_mb('VmRSS:')
     work()
     return _read_mb('VmHWM:') - before

@@ -1,8 +1,2 @@
-"""Does the node grow: people come and go before a camera for half an hour, and everything is watched."""
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; 0 if nothing grew."""
-    from stress.soak.command import main as run
-
-    return run(arguments)
+# SPDX-License-Identifier: Apache-2.0
+"""A long run with people who come and go: does memory, or anything else of the node, grow."""

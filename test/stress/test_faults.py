@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each fault in short; `make faults` tries them for minutes."""
+
+import math
+
+import pytest
+
+from emotion_perception.ros.parameters import PARAMETERS
+from stress.faults import parameter_chaos
+from stress.faults.__main__ import TRIALS, run_trial
+from stress.faults.trial import Result, seeds_sentence, trials_table
+
+SHORT_MINUTES = {
+    'kills': 0.36, 'stalls': 0.6, 'lifecycle': 0.6, 'parameters': 0.7, 'stamps': 0.45,
+    'subscribers': 0.3, 'silent': 0.3,
+}  # fmt: skip
+"""Trial -> minutes, which set the number of tries."""
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize('name', TRIALS)
+def test_nothing_is_lost(name):
+    result = run_trial(name, seed=6, minutes=SHORT_MINUTES[name])
+    print(result)
+    assert result.tried >= 2
+    assert result.lost == dict.fromkeys(result.lost, 0), result
+
+
+def test_table():
+    kept = Result('kill -9', 3, {'recoveries': 0}, 7, [0.5, 2.25, 1.0], {'growth_mb': 0.1})
+    lost = Result('crowd', 10, {'messages': 2, 'nodes that ended': 0})
+    assert (kept.passed, lost.passed) == (True, False)
+    records = {'kills': kept.to_record(), 'crowd': lost.to_record()}
+    assert records['kills']['median_s'] == 1.0
+    rows = trials_table(records).splitlines()[2:]
+    assert [[cell.strip() for cell in row.split('|')[1:-1]] for row in rows] == [
+        ['kill -9', '3', 'nothing', '2.25 s', 'growth 0.1 MB'],
+        ['crowd', '10', '2 messages', '', ''],
+    ]
+    assert seeds_sentence(records) == 'Seed 7.'
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'expected'),
+    [
+        ('min_face_px', 1, True),
+        ('min_face_px', 0, False),
+        ('min_face_px', 20.0, False),
+        ('min_face_px', True, False),
+        ('hysteresis', 0.5, True),
+        ('hysteresis', 0.501, False),
+        ('hysteresis', math.nan, False),
+        ('hysteresis', None, False),
+        ('threads', 2, False),
+    ],
+)
+def test_valid_parameter_values(name, value, expected):
+    spec = next(spec for spec in PARAMETERS if spec.name == name)
+    assert parameter_chaos.is_valid(spec, value) is expected
