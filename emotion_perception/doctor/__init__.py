@@ -1,1 +1,2 @@
-"""`emotion-perception doctor`: what an installation has, what it lacks, and what to do about it."""
+# SPDX-License-Identifier: Apache-2.0
+"""`emotion-perception doctor`: checks an installation, the camera and the node; gives advice."""

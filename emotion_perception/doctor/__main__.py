@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`python3 -m emotion_perception.doctor`, where the command itself is not installed."""
 
 import sys

@@ -1,4 +1,5 @@
-"""What a check found, as text and as json. Nothing here needs more than Python."""
+# SPDX-License-Identifier: Apache-2.0
+"""The result of a check, as text and as JSON; needs nothing but Python."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -10,63 +11,60 @@ OK, WARNING, PROBLEM = 'ok', 'warning', 'problem'
 @dataclass(frozen=True)
 class CheckResult:
     """
-    What one check found.
+    Result of one check.
 
     Attributes:
-        name: of what was checked.
-        status: ok; warning, where it works but should be looked at, or is not there and may be meant so;
-            problem, where it does not work.
+        name: what was checked.
+        status: `OK`; `WARNING` if it works with limits, is optional or could not be checked;
+            `PROBLEM` if it does not work.
         text: what was found.
-        do: what mends it; empty where nothing is to be done.
-        values: the figures and names in the text, for programs.
+        advice: how to fix it; empty if there is nothing to do.
+        values: the numbers and names of the text, for programs.
 
     """
 
     name: str
     status: str
     text: str
-    do: str = ''
+    advice: str = ''
     values: dict[str, Any] = field(default_factory=dict)
 
-    def lines(self) -> str:
-        """Return it for people: one line, and one for what to do."""
+    def __str__(self) -> str:
+        """Return one line, and a second one with the advice."""
         line = f'  {self.status:<8} {self.name:<16} {self.text}'
-        return f'{line}\n{"":<28}-> {self.do}' if self.do else line
+        return f'{line}\n{"":<28}-> {self.advice}' if self.advice else line
 
 
-Check = tuple[str, Callable[[], 'CheckResult | list[CheckResult]']]
-"""Name of a check, and what makes it."""
+Check = tuple[str, Callable[[], CheckResult | list[CheckResult]]]
+"""Name of a check and the function that makes it."""
 
 
 def run_check(check: Check) -> list[CheckResult]:
-    """Return what a check finds; one that fails itself is a problem, and the others still run."""
-    name, look = check
+    """Return the results of a check; an exception in it is one result, a problem."""
+    name, function = check
     try:
-        found = look()
+        results = function()
     except Exception as error:
-        found = CheckResult(
-            name,
-            PROBLEM,
-            f'the check itself failed: {type(error).__name__}: {error}',
-            'mend the problems above first; report this if there are none',
-        )
-    return found if isinstance(found, list) else [found]
+        text = f'the check itself failed: {type(error).__name__}: {error}'
+        advice = 'fix the problems above first; if there are none, please report this'
+        results = CheckResult(name, PROBLEM, text, advice)
+    return results if isinstance(results, list) else [results]
 
 
-def summary(findings: Iterable[CheckResult]) -> dict[str, Any]:
-    """Return everything as what json can hold."""
-    findings = list(findings)
+def summarize(results: Iterable[CheckResult]) -> dict[str, Any]:
+    """Return the number of results with each status, and all results, for JSON."""
+    results = list(results)
     counts = {
-        status: sum(finding.status == status for finding in findings)
+        status: sum(result.status == status for result in results)
         for status in (OK, WARNING, PROBLEM)
     }
-    return {**counts, 'checks': [asdict(finding) for finding in findings]}
+    return {**counts, 'checks': [asdict(result) for result in results]}
 
 
-def last_line(findings: Iterable[CheckResult]) -> str:
-    """Return the counts for people."""
-    counts = summary(findings)
-    return ', '.join(
-        f'{counts[status]} {status}{"s" if counts[status] != 1 and status != OK else ""}'
-        for status in (PROBLEM, WARNING, OK)
+def summary_line(results: Iterable[CheckResult]) -> str:
+    """Return the number of results with each status as text."""
+    counts = summarize(results)
+    problems, warnings = (
+        f'{counts[status]} {status}{"s" * (counts[status] != 1)}' for status in (PROBLEM, WARNING)
     )
+    return f'{problems}, {warnings}, {counts[OK]} ok'

@@ -1,8 +1,8 @@
-"""The subcommand `doctor` of `emotion-perception`; runs, and says so, where libraries or ROS are missing."""
+# SPDX-License-Identifier: Apache-2.0
+"""The subcommand `doctor` of `emotion-perception`, which also runs without libraries and ROS."""
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable, Iterator
 
 from emotion_perception.doctor.check_result import (
@@ -10,28 +10,31 @@ from emotion_perception.doctor.check_result import (
     WARNING,
     Check,
     CheckResult,
-    last_line,
     run_check,
-    summary,
+    summarize,
+    summary_line,
 )
-from emotion_perception.doctor.ros_setup import check_ros, check_ros_setup, check_transport
-from emotion_perception.doctor.software import check_software
+from emotion_perception.doctor.ros_setup import check_ros, check_transport, ros_checks
+from emotion_perception.doctor.software import software_checks
 
 _LONGEST_S = 60.0
-_SKIPPED = 'not looked at: it needs what is missing above'
+_DESCRIPTION = (
+    'Check this installation, the camera and the running node, and say how to fix them. '
+    'Exit code 0 if there is no problem, 1 otherwise.'
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the subcommand."""
     parser.add_argument(
         '--image-topic', metavar='TOPIC', default='',
-        help='where the camera publishes; else the one that the node reads, or the only one there is',
+        help="the camera's topic (that of the node, or the only image topic)",
     )  # fmt: skip
     parser.add_argument(
         '--seconds', type=_seconds, default=3.0, help='how long to listen to the camera (3)'
     )
-    parser.add_argument('--json', action='store_true', help='one json object with every check')
-    parser.add_argument('--detector', default='', help='the one that must be there (blazeface)')
+    parser.add_argument('--json', action='store_true', help='print one JSON object')
+    parser.add_argument('--detector', default='', help='the detector in use (blazeface)')
     parser.add_argument('--detector-model', default='', help="that detector's model file")
     parser.add_argument('--model', default='', help='another classifier: .tflite with its json')
     parser.set_defaults(run=run)
@@ -39,128 +42,120 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the subcommand to the parser of `emotion-perception`."""
-    add_options(
-        commands.add_parser(
-            'doctor', help='check this installation, the camera and the running node; say what to fix',
-            description='Exit code 0 where nothing is a problem, 1 otherwise.',
-        )
-    )  # fmt: skip
+    text = 'check this installation, the camera and the running node; say what to fix'
+    add_options(commands.add_parser('doctor', help=text, description=_DESCRIPTION))
 
 
 def _seconds(text: str) -> float:
     value = float(text)
     if not 0 < value <= _LONGEST_S:
-        raise argparse.ArgumentTypeError(f'{text} does not lie above 0 and up to {_LONGEST_S:g}')
+        raise argparse.ArgumentTypeError(f'{text} is not above 0 and at most {_LONGEST_S:g}')
     return value
 
 
-def _guarded(checks: Iterable[Check]) -> Iterator[CheckResult]:
+def _run_checks(checks: Iterable[Check]) -> Iterator[CheckResult]:
     for check in checks:
         yield from run_check(check)
 
 
-def _recognition(args: argparse.Namespace) -> Iterator[CheckResult]:
-    from emotion_perception.doctor.inference import Choice, check_recognition
+def _check_inference(args: argparse.Namespace) -> Iterator[CheckResult]:
+    from emotion_perception.doctor.inference import Choice, inference_checks
 
-    yield from _guarded(check_recognition(Choice(args.detector, args.detector_model, args.model)))
+    choice = Choice(args.detector, args.detector_model, args.model)
+    yield from _run_checks(inference_checks(choice))
 
 
-def _robot(args: argparse.Namespace) -> Iterator[CheckResult]:
+def _check_robot(args: argparse.Namespace) -> Iterator[CheckResult]:
     """
-    Return transport, node and camera: what needs ROS to run.
+    Yield the checks that need a running ROS: transport, node and camera.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C, which ROS takes for itself.
+        KeyboardInterrupt: after Ctrl-C, which ROS handles itself.
 
     """
     import rclpy
     from rclpy.node import Node
 
-    from emotion_perception.doctor.ros_graph import Robot
+    from emotion_perception.doctor.ros_graph import RosGraph
     from emotion_perception.doctor.transport import check_loopback
     from emotion_perception.ros.node_main import ros_context
 
-    finished = False
+    interrupted = False
     try:
         with ros_context([]):
             node = Node('emotion_perception_doctor', enable_rosout=False)
             middleware = rclpy.get_rmw_implementation_identifier()
-            robot = Robot(node)
+            graph = RosGraph(node)
             checks: list[Check] = [
                 ('transport', lambda: check_transport(middleware)),
                 ('images', lambda: check_loopback(node)),
-                ('node', robot.check_nodes),
-                ('camera', lambda: robot.check_camera(args.image_topic, args.seconds)),
+                ('node', graph.check_nodes),
+                ('camera', lambda: graph.check_camera(args.image_topic, args.seconds)),
             ]
             for check in checks:
-                found = run_check(check)
-                if not rclpy.ok():
+                results = run_check(check)
+                interrupted = not rclpy.ok()
+                if interrupted:
                     break
-                yield from found
-            else:
-                finished = True
+                yield from results
             node.destroy_node()
     except Exception as error:
-        # rclpy's own kinds: no such middleware, no keys for a secured domain, no network
-        text = f'no program can take part in ROS here: {type(error).__name__}: {error}'
-        do = 'look at RMW_IMPLEMENTATION, ROS_DOMAIN_ID and ROS_SECURITY_ENABLE in this shell'
-        yield CheckResult('transport', PROBLEM, text, do)
-        return
-    if not finished:
+        # rclpy has many: no keys for a secured domain, no network, an impossible domain
+        text = f'ROS cannot start here: {type(error).__name__}: {error}'
+        advice = 'check RMW_IMPLEMENTATION, ROS_DOMAIN_ID and ROS_SECURITY_ENABLE in this shell'
+        yield CheckResult('transport', PROBLEM, text, advice)
+    if interrupted:
         raise KeyboardInterrupt
 
 
-def _skipped(*names: str) -> Iterator[CheckResult]:
+def _skip(*names: str) -> Iterator[CheckResult]:
     for name in names:
-        yield CheckResult(name, WARNING, _SKIPPED)
+        yield CheckResult(name, WARNING, 'not checked: it needs what is missing above')
 
 
-def _examine(args: argparse.Namespace) -> Iterator[tuple[str, Iterator[CheckResult]]]:
-    """Return the sections with their findings, each looked at when it is asked for."""
-    software = list(_guarded(check_software()))
-    yield 'software', iter(software)
-    libraries = all(finding.status != PROBLEM for finding in software)
-    missing = _skipped('model', 'detectors', 'speed')
-    yield 'recognition', _recognition(args) if libraries else missing
-    ros = list(_guarded(check_ros_setup()))
-    yield 'ROS 2', iter(ros)
-    ready = libraries and all(finding.status != PROBLEM for finding in ros)
-    missing = _skipped('transport', 'images', 'node', 'camera')
-    yield 'this robot', _robot(args) if ready else missing
+def _works(results: Iterable[CheckResult]) -> bool:
+    return all(result.status != PROBLEM for result in results)
+
+
+def check_everything(
+    args: argparse.Namespace,
+) -> Iterator[tuple[str, Iterable[CheckResult]]]:
+    """Yield title and results of each section; the checks run while the results are read."""
+    software = list(_run_checks(software_checks()))
+    yield 'software', software
+    libraries = _works(software)
+    yield (
+        'inference',
+        _check_inference(args) if libraries else _skip('model', 'detectors', 'speed'),
+    )
+    ros = list(_run_checks(ros_checks()))
+    yield 'ROS 2', ros
+    ready = libraries and _works(ros)
+    robot = _check_robot(args) if ready else _skip('transport', 'images', 'node', 'camera')
+    yield 'this robot', robot
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at everything; 0 where nothing is a problem, 1 otherwise."""
-    # where ROS comes from wheels this starts the interpreter anew: before anything is printed
+    """Run all checks; return 0 if there is no problem, 1 otherwise."""
+    # where ROS comes from wheels this restarts the interpreter: before anything is printed
     check_ros()
-    findings: list[CheckResult] = []
-    for title, section in _examine(args):
+    results: list[CheckResult] = []
+    for title, section in check_everything(args):
         if not args.json:
             print(title, flush=True)
-        for finding in section:
-            findings.append(finding)
+        for result in section:
+            results.append(result)
             if not args.json:
-                print(finding.lines(), flush=True)
-    if args.json:
-        print(json.dumps(summary(findings), indent=2, default=str))
-    else:
-        print(last_line(findings))
-    return 1 if any(finding.status == PROBLEM for finding in findings) else 0
+                print(result, flush=True)
+    print(json.dumps(summarize(results), indent=2) if args.json else summary_line(results))
+    return 0 if _works(results) else 1
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the doctor alone, without what the other subcommands need."""
-    parser = argparse.ArgumentParser(
-        prog='emotion-perception doctor',
-        description='Check this installation, the camera and the running node, and say what to fix.',
-    )
+    """Run the doctor alone, without the imports of the other subcommands."""
+    parser = argparse.ArgumentParser(prog='emotion-perception doctor', description=_DESCRIPTION)
     add_options(parser)
-    args = parser.parse_args(arguments)
     try:
-        return args.run(args)
+        return run(parser.parse_args(arguments))
     except KeyboardInterrupt:
         return 130
-
-
-if __name__ == '__main__':
-    sys.exit(main())

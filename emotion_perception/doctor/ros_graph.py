@@ -1,4 +1,5 @@
-"""The running system: the node, its state and what it says of itself; the camera and its images."""
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of the running node, its state and diagnostics, and of the camera's topic."""
 
 import math
 import time
@@ -15,176 +16,178 @@ from rclpy.qos import qos_profile_sensor_data
 from rclpy.validate_full_topic_name import validate_full_topic_name
 from sensor_msgs.msg import CompressedImage, Image
 
-from emotion_perception.doctor.camera_images import judge_images
+from emotion_perception.doctor.camera_images import check_images
 from emotion_perception.doctor.check_result import OK, PROBLEM, WARNING, CheckResult
 
-_KINDS = {'sensor_msgs/msg/Image': Image, 'sensor_msgs/msg/CompressedImage': CompressedImage}
-_ANSWERS = 'emotion_msgs/msg/EmotionArray'
-_NAME = 'emotion_perception'
+_IMAGE_TYPES = {'sensor_msgs/msg/Image': Image, 'sensor_msgs/msg/CompressedImage': CompressedImage}
+_OUTPUT_TYPE = 'emotion_msgs/msg/EmotionArray'
+_NODE = 'emotion_perception'
 _DISCOVERY_S = 3.0
 _DIAGNOSTICS_S = 2.5
-_START = 'ros2 launch emotion_perception emotion_perception.launch.py image_topic:=<topic of the camera>'
+_SERVICE_S = 3.0
+_LAUNCH = 'ros2 launch emotion_perception emotion_perception.launch.py image_topic:=<topic>'
+_STEPS = {'unconfigured': ('configure', 'activate'), 'inactive': ('activate',)}
 
 
-class Robot:
-    """Looks at what runs in this ROS domain."""
+class RosGraph:
+    """The nodes and topics of this ROS domain."""
 
     def __init__(self, node: Node):
-        """Begin to listen to diagnostics on `node`."""
+        """Listen to diagnostics with `node`."""
         self._node = node
         self._statuses: dict[str, DiagnosticStatus] = {}
         node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 50)
 
-    def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        self._statuses |= {status.name: status for status in message.status}
-
-    def _until(self, condition: Callable[[], Any], limit_s: float) -> Any:
-        """Spin until `condition` returns something true or the time is over; return its last answer."""
-        deadline = time.monotonic() + limit_s
-        while not (answer := condition()) and time.monotonic() < deadline:
-            rclpy.spin_once(self._node, timeout_sec=0.05)
-        return answer
-
-    # the node
-
-    def _running(self) -> list[tuple[str, str]]:
-        """Return name and namespace of each emotion node, also of one that was given another name."""
-        named = set(self._node.get_node_names_and_namespaces())
-        found = {pair for pair in named if pair[0] == _NAME}
-        for topic, kinds in self._node.get_topic_names_and_types():
-            if _ANSWERS in kinds:
-                publishers = self._node.get_publishers_info_by_topic(topic)
-                # a publisher may be known before its node's name is
-                found |= {(p.node_name, p.node_namespace) for p in publishers} & named
-        return sorted(found)
-
     def check_nodes(self) -> list[CheckResult]:
-        """Return whether the node runs, its state, and what it says; one finding for each of several."""
-        running = self._until(self._running, _DISCOVERY_S)
-        if not running:
-            return [CheckResult('node', WARNING, 'is not running in this ROS domain', _START)]
-        return [self._check_node(name, namespace) for name, namespace in running]
-
-    def _check_node(self, name: str, namespace: str) -> CheckResult:
-        full = f'{namespace.rstrip("/")}/{name}'
-        state = self._state_of(full)
-        values: dict[str, Any] = {'node': full, 'state': state}
-        if not state:
-            text = f'{full} does not answer what state it is in'
-            # a recording that is played, or a program of somebody else, has no states
-            level = PROBLEM if name == _NAME else WARNING
-            return CheckResult('node', level, text, 'start it again', values)
-        status = self._until(lambda: self._statuses.get(f'{full}: perception'), _DIAGNOSTICS_S)
-        if status is None:
-            text = f'{full} is {state}, and says nothing on /diagnostics'
-            return CheckResult('node', WARNING, text, 'start it again', values)
-        values |= {'message': status.message, **{pair.key: pair.value for pair in status.values}}
-        text = f'{full} is {state}: {status.message}'
-        if status.level == DiagnosticStatus.ERROR:
-            do = 'mend what it says; ' + (
-                'then configure and activate it'
-                if state != 'active'
-                else 'the check of the camera says more'
-            )
-            return CheckResult('node', PROBLEM, text, do, values)
-        if state != 'active':
-            steps = {'unconfigured': ['configure', 'activate'], 'inactive': ['activate']}
-            do = ' && '.join(f'ros2 lifecycle set {full} {step}' for step in steps.get(state, ()))
-            return CheckResult('node', WARNING, text, do or 'start it again', values)
-        if status.level == DiagnosticStatus.WARN:
-            return CheckResult('node', WARNING, text, 'see docs/node.md', values)
-        return CheckResult('node', OK, text, '', values)
-
-    def _state_of(self, full: str) -> str:
-        client: Client = self._node.create_client(GetState, f'{full}/get_state')
-        try:
-            if not self._until(client.service_is_ready, 2.0):
-                return ''
-            future = client.call_async(GetState.Request())
-            self._until(future.done, 3.0)
-            answer = future.result() if future.done() else None
-            return answer.current_state.label if answer is not None else ''
-        finally:
-            self._node.destroy_client(client)
-
-    # the camera
-
-    def _image_topics(self) -> dict[str, str]:
-        """Return the type of each image topic that somebody publishes, without the node's own pictures."""
-        own = self._running()
-        found = {}
-        for topic, kinds in self._node.get_topic_names_and_types():
-            publishers = self._node.get_publishers_info_by_topic(topic)
-            others = [p for p in publishers if (p.node_name, p.node_namespace) not in own]
-            if others and kinds[0] in _KINDS:
-                found[topic] = kinds[0]
-        return found
-
-    def _topics_of_nodes(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for name, namespace in self._running():
-            try:
-                pairs = self._node.get_subscriber_names_and_types_by_node(name, namespace)
-            except RuntimeError:
-                # it has just gone
-                continue
-            found |= {topic: kinds[0] for topic, kinds in pairs if kinds[0] in _KINDS}
-        return found
+        """Check the state and diagnostics of each running emotion node."""
+        nodes = self._spin_until(self._emotion_nodes, _DISCOVERY_S)
+        if not nodes:
+            return [CheckResult('node', WARNING, 'is not running in this ROS domain', _LAUNCH)]
+        return [self._check_node(name, namespace) for name, namespace in nodes]
 
     def check_camera(self, topic: str, seconds: float) -> CheckResult:
         """
-        Listen to the images.
+        Listen to the camera and check its images.
 
         Args:
-            topic: of the images; empty takes the one that the node reads, or the only one there is.
+            topic: of the images; empty takes that of the node, or the only image topic.
             seconds: how long to listen.
 
         """
         if not topic:
-            topics = self._topics_of_nodes() or self._until(self._image_topics, _DISCOVERY_S)
+            topics = self._subscribed_topics() or self._spin_until(
+                self._image_topics, _DISCOVERY_S
+            )
             if not topics:
-                do = 'start the camera driver, or name its topic: --image-topic'
-                return CheckResult('camera', WARNING, 'nobody publishes images', do)
+                advice = 'start the camera driver, or name its topic: --image-topic'
+                return CheckResult('camera', WARNING, 'nothing publishes images', advice)
             if len(topics) > 1:
                 text = f'images on {", ".join(sorted(topics))}'
                 return CheckResult('camera', WARNING, text, 'choose one: --image-topic')
-            topic = next(iter(topics))
+            (topic,) = topics
         topic = topic if topic.startswith('/') else f'/{topic}'
         try:
             validate_full_topic_name(topic)
         except InvalidTopicNameException as error:
-            text = f'{topic!r} cannot be the name of a topic: {str(error).splitlines()[0]}'
-            return CheckResult('camera', PROBLEM, text, 'name another: --image-topic')
-        return self._listen(topic, seconds)
+            text = f'{topic!r} is not a topic name: {str(error).splitlines()[0]}'
+            return CheckResult('camera', PROBLEM, text, 'choose another: --image-topic')
+        return self._check_topic(topic, seconds)
 
-    def _listen(self, topic: str, seconds: float) -> CheckResult:
-        publishers = self._until(
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        self._statuses |= {status.name: status for status in message.status}
+
+    def _spin_until(self, condition: Callable[[], Any], timeout_s: float) -> Any:
+        """Spin until `condition` is true or the time is over; return its last result."""
+        deadline = time.monotonic() + timeout_s
+        while not (result := condition()) and time.monotonic() < deadline:
+            rclpy.spin_once(self._node, timeout_sec=0.05)
+        return result
+
+    def _emotion_nodes(self) -> list[tuple[str, str]]:
+        """Return name and namespace of each emotion node, also of renamed ones."""
+        known = set(self._node.get_node_names_and_namespaces())
+        found = {pair for pair in known if pair[0] == _NODE}
+        for topic, types in self._node.get_topic_names_and_types():
+            if _OUTPUT_TYPE in types:
+                publishers = self._node.get_publishers_info_by_topic(topic)
+                # a publisher can be discovered before the name of its node
+                found |= {(p.node_name, p.node_namespace) for p in publishers} & known
+        return sorted(found)
+
+    def _check_node(self, name: str, namespace: str) -> CheckResult:
+        full_name = f'{namespace.rstrip("/")}/{name}'
+        state = self._lifecycle_state(full_name)
+        values: dict[str, Any] = {'node': full_name, 'state': state}
+        if not state:
+            text = f'{full_name} does not report its lifecycle state'
+            # a bag player, or another program that publishes emotions, has no lifecycle
+            status = PROBLEM if name == _NODE else WARNING
+            return CheckResult('node', status, text, 'restart it', values)
+        diagnostics = self._spin_until(
+            lambda: self._statuses.get(f'{full_name}: perception'), _DIAGNOSTICS_S
+        )
+        if diagnostics is None:
+            text = f'{full_name} is {state}, and sends no diagnostics'
+            return CheckResult('node', WARNING, text, 'restart it', values)
+        values |= {pair.key: pair.value for pair in diagnostics.values}
+        values |= {'state': state, 'message': diagnostics.message}
+        text = f'{full_name} is {state}: {diagnostics.message}'
+        steps = ' && '.join(
+            f'ros2 lifecycle set {full_name} {step}' for step in _STEPS.get(state, ())
+        )
+        if diagnostics.level == DiagnosticStatus.ERROR:
+            advice = f'fix that, then {steps}' if steps else 'see the check of the camera'
+            return CheckResult('node', PROBLEM, text, advice, values)
+        if state != 'active':
+            return CheckResult('node', WARNING, text, steps or 'restart it', values)
+        if diagnostics.level == DiagnosticStatus.WARN:
+            return CheckResult('node', WARNING, text, 'see docs/node.md', values)
+        return CheckResult('node', OK, text, '', values)
+
+    def _lifecycle_state(self, full_name: str) -> str:
+        """Return the lifecycle state of a node; empty if it does not report one."""
+        client: Client = self._node.create_client(GetState, f'{full_name}/get_state')
+        try:
+            if not self._spin_until(client.service_is_ready, _SERVICE_S):
+                return ''
+            future = client.call_async(GetState.Request())
+            self._spin_until(future.done, _SERVICE_S)
+            response = future.result() if future.done() else None
+            return response.current_state.label if response is not None else ''
+        finally:
+            self._node.destroy_client(client)
+
+    def _image_topics(self) -> set[str]:
+        """Return the topics on which something other than an emotion node publishes images."""
+        own = self._emotion_nodes()
+        return {
+            topic
+            for topic, types in self._node.get_topic_names_and_types()
+            if types[0] in _IMAGE_TYPES
+            and any(
+                (p.node_name, p.node_namespace) not in own
+                for p in self._node.get_publishers_info_by_topic(topic)
+            )
+        }
+
+    def _subscribed_topics(self) -> set[str]:
+        """Return the image topics that the emotion nodes subscribe to."""
+        found: set[str] = set()
+        for name, namespace in self._emotion_nodes():
+            try:
+                pairs = self._node.get_subscriber_names_and_types_by_node(name, namespace)
+            except RuntimeError:
+                continue  # it has just ended
+            found |= {topic for topic, types in pairs if types[0] in _IMAGE_TYPES}
+        return found
+
+    def _check_topic(self, topic: str, seconds: float) -> CheckResult:
+        publishers = self._spin_until(
             lambda: self._node.get_publishers_info_by_topic(topic), _DISCOVERY_S
         )
         values: dict[str, Any] = {'topic': topic, 'publishers': len(publishers)}
         if not publishers:
-            there = ', '.join(sorted(self._image_topics())) or 'none'
-            return CheckResult(
-                'camera', PROBLEM, f'nobody publishes {topic}',
-                f'start the camera driver, or choose one of the image topics that are there ({there}), '
-                'with image_topic:= of the launch file', values,
-            )  # fmt: skip
+            topics = ', '.join(sorted(self._image_topics())) or 'none'
+            advice = (
+                f'start the camera driver, or choose one of the image topics ({topics}) with '
+                'image_topic:= of the launch file'
+            )
+            return CheckResult('camera', PROBLEM, f'nothing publishes {topic}', advice, values)
         kind = publishers[0].topic_type
-        if kind not in _KINDS:
-            text = f'{topic} is of type {kind}, not {" or ".join(_KINDS)}'
-            return CheckResult('camera', PROBLEM, text, 'name another: --image-topic', values)
+        if kind not in _IMAGE_TYPES:
+            text = f'{topic} is of type {kind}, not {" or ".join(_IMAGE_TYPES)}'
+            return CheckResult('camera', PROBLEM, text, 'choose another: --image-topic', values)
         arrivals: list[tuple[float, float]] = []
-        last: list[Any] = [None]
+        images: list[Any] = [None]
 
-        def note(message: Any) -> None:
+        def on_image(message: Any) -> None:
             stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
             arrivals.append((time.monotonic(), time.time() - stamp if stamp else math.nan))
-            last[0] = message
+            images[:] = [message]
 
         subscription = self._node.create_subscription(
-            _KINDS[kind], topic, note, qos_profile_sensor_data
+            _IMAGE_TYPES[kind], topic, on_image, qos_profile_sensor_data
         )
-        deadline = time.monotonic() + seconds
-        self._until(lambda: time.monotonic() >= deadline, seconds)
+        self._spin_until(lambda: False, seconds)
         self._node.destroy_subscription(subscription)
-        return judge_images(topic, last[0], arrivals, seconds, values)
+        return check_images(topic, images[-1], arrivals, seconds, values)

@@ -1,147 +1,132 @@
-"""Python and the libraries: are they here, do they load, do their versions fit."""
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of Python and the libraries: installed, loadable, in versions that work together."""
 
 import importlib
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
 from emotion_perception.doctor.check_result import OK, PROBLEM, WARNING, Check, CheckResult
 
-PYTHON = ((3, 11), (3, 13))
-"""Lowest version that runs it, and the first one that nobody tried."""
+PYTHON_VERSIONS = ((3, 11), (3, 13))
+"""Lowest supported version, and the first one that is not tested."""
 
 
-@dataclass(frozen=True)
-class Library:
+class Library(NamedTuple):
     """
-    A library that everything needs.
+    A library that the node needs.
 
     Attributes:
-        name: for people.
+        name: as people call it.
         module: to import.
-        distribution: name on the package index; empty where several bring the module.
-        lowest: version that it works with.
-        untried: first version that it was not tried with.
-        install: command that brings it.
+        lowest: lowest version that works.
+        untested: first version that is not tested.
+        advice: how to install it.
 
     """
 
     name: str
     module: str
-    distribution: str
     lowest: tuple[int, int]
-    untried: tuple[int, int]
-    install: str
+    untested: tuple[int, int]
+    advice: str
 
+
+_ROSDEP = 'rosdep install --from-paths src --ignore-src -y   (without ROS: pip install'
 
 LIBRARIES = (
+    Library('NumPy', 'numpy', (1, 26), (2, 5), f'{_ROSDEP} "numpy>=1.26,<2.5")'),
+    Library('OpenCV', 'cv2', (4, 6), (5, 1), f'{_ROSDEP} "opencv-python-headless>=4.6,<5")'),
     Library(
-        'NumPy', 'numpy', 'numpy', (1, 26), (2, 5),
-        'rosdep install --from-paths src --ignore-src -y   (or python3-numpy; without ROS: pip install "numpy>=1.26,<2.5")',
-    ),
-    Library(
-        'OpenCV', 'cv2', '', (4, 6), (5, 1),
-        'rosdep install --from-paths src --ignore-src -y   '
-        '(or python3-opencv; without ROS: pip install "opencv-python-headless>=4.6,<5")',
-    ),
-    Library(
-        'LiteRT', 'ai_edge_litert.interpreter', 'ai-edge-litert', (2, 1), (3, 0),
-        'python3 -m pip install -c keep.txt "ai-edge-litert>=2.1,<3"   (keep.txt: README, "On a robot")',
+        'LiteRT', 'ai_edge_litert.interpreter', (2, 1), (3, 0),
+        'python3 -m pip install -c keep.txt "ai-edge-litert>=2.1,<3"   '
+        '(keep.txt: README, "On a robot")',
     ),
 )  # fmt: skip
 
 
-def numbers(version: str) -> tuple[int, ...]:
+def version_numbers(version: str) -> tuple[int, ...]:
     """Return the first two numbers of a version."""
     return tuple(int(part) for part in re.findall(r'\d+', version)[:2])
 
 
 def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> CheckResult:
-    """Look at the interpreter."""
+    """Check the version of the interpreter."""
     text = '.'.join(map(str, version))
     values = {'version': text, 'executable': sys.executable}
-    lowest, untried = PYTHON
+    lowest, untested = PYTHON_VERSIONS
     if version[:2] < lowest:
-        return CheckResult('Python', PROBLEM, text, 'Python 3.11 or 3.12 is needed', values)
-    if version[:2] >= untried:
-        return CheckResult('Python', WARNING, f'{text}; tried are 3.11 and 3.12', '', values)
+        return CheckResult('Python', PROBLEM, text, 'use Python 3.11 or 3.12', values)
+    if version[:2] >= untested:
+        text = f'{text}; only 3.11 and 3.12 are tested'
+        return CheckResult('Python', WARNING, text, '', values)
     return CheckResult('Python', OK, text, '', values)
 
 
 def check_library(library: Library) -> CheckResult:
-    """Import one library and look at its version."""
+    """Import a library and check its version."""
     try:
         module = importlib.import_module(library.module)
     except Exception as error:
-        # whatever a broken installation raises: a missing symbol and a wrong NumPy come as many kinds
-        missing = (
-            isinstance(error, ModuleNotFoundError)
-            and error.name == library.module.partition('.')[0]
-        )
+        # a broken installation raises anything: missing symbols, another NumPy, ...
+        package = library.module.partition('.')[0]
+        missing = isinstance(error, ModuleNotFoundError) and error.name == package
         text = 'is not installed' if missing else f'cannot be loaded: {_first_line(error)}'
-        return CheckResult(library.name, PROBLEM, text, library.install)
+        return CheckResult(library.name, PROBLEM, text, library.advice)
     version = _version(library, module)
-    values = {'version': version}
-    if numbers(version) < library.lowest:
-        return CheckResult(
-            library.name, PROBLEM, f'{version} is too old: {_dotted(library.lowest)} is needed',
-            library.install, values,
-        )  # fmt: skip
-    if library.module == 'cv2':
-        return _check_opencv(library, module, version)
-    if numbers(version) >= library.untried:
-        return _untried(library, version)
+    values: dict[str, Any] = {'version': version}
+    if version_numbers(version) < library.lowest:
+        text = f'{version} is too old: {_dotted(library.lowest)} is needed'
+        return CheckResult(library.name, PROBLEM, text, library.advice, values)
+    if library.module == 'cv2' and (result := _check_opencv(library, module, values)):
+        return result
+    if version_numbers(version) >= library.untested:
+        text = f'{version}; {_dotted(library.untested)} and newer are not tested'
+        return CheckResult(library.name, WARNING, text, library.advice, values)
     return CheckResult(library.name, OK, version, '', values)
 
 
-def check_software() -> Iterator[Check]:
-    """Return name and check of everything in this module."""
+def software_checks() -> Iterator[Check]:
+    """Yield the checks of this module."""
     yield 'Python', check_python
     for library in LIBRARIES:
         yield library.name, partial(check_library, library)
 
 
-def _check_opencv(library: Library, cv2: Any, version: str) -> CheckResult:
-    """Look whether OpenCV and NumPy fit, and whether several OpenCVs lie over one another."""
+def _check_opencv(library: Library, cv2: Any, values: dict[str, Any]) -> CheckResult | None:
+    """Return what is wrong with OpenCV: it does not fit NumPy, or is installed twice."""
     import numpy as np
 
-    values: dict[str, Any] = {'version': version}
+    version = values['version']
     try:
         mean = cv2.resize(np.full((4, 4, 3), 7, np.uint8), (2, 2)).mean()
-    except (cv2.error, SystemError, TypeError, ValueError) as error:
-        return CheckResult(
-            library.name, PROBLEM, f'{version} does not work with NumPy {np.__version__}: {_first_line(error)}',
-            'install NumPy and OpenCV from the same place: both from apt, or both from pip', values,
-        )  # fmt: skip
-    if mean != 7:
-        text = f'{version} computes wrongly with NumPy {np.__version__}'
-        return CheckResult(library.name, PROBLEM, text, library.install, values)
-    brought = sorted(set(metadata.packages_distributions().get('cv2', ())))
-    values['distributions'] = brought
-    if len(brought) > 1:
-        return CheckResult(
-            library.name, WARNING, f'{version}, brought by {" and ".join(brought)}, which write over each other',
-            f'python3 -m pip uninstall -y {" ".join(brought)} && python3 -m pip install {brought[-1]}', values,
-        )  # fmt: skip
-    if numbers(version) >= library.untried:
-        return _untried(library, version)
-    return CheckResult(library.name, OK, version, '', values)
-
-
-def _untried(library: Library, version: str) -> CheckResult:
-    text = f'{version}; nobody tried {_dotted(library.untried)} or newer'
-    return CheckResult(library.name, WARNING, text, library.install, {'version': version})
+        error = '' if mean == 7 else f'the mean of an image of 7 is {mean}'
+    except (cv2.error, SystemError, TypeError, ValueError) as exception:
+        error = _first_line(exception)
+    if error:
+        text = f'{version} does not work with NumPy {np.__version__}: {error}'
+        advice = 'install NumPy and OpenCV from the same place: both from apt, or both from pip'
+        return CheckResult(library.name, PROBLEM, text, advice, values)
+    distributions = sorted(set(metadata.packages_distributions().get('cv2', ())))
+    values['distributions'] = distributions
+    if len(distributions) < 2:
+        return None
+    text = f'{version}, installed by {" and ".join(distributions)}, which overwrite each other'
+    advice = (
+        f'python3 -m pip uninstall -y {" ".join(distributions)} && '
+        f'python3 -m pip install {distributions[-1]}'
+    )
+    return CheckResult(library.name, WARNING, text, advice, values)
 
 
 def _version(library: Library, module: Any) -> str:
     if hasattr(module, '__version__'):
         return str(module.__version__)
     try:
-        return metadata.version(library.distribution)
+        return metadata.version(library.module.partition('.')[0])
     except metadata.PackageNotFoundError:
         return '0'
 

@@ -1,1 +1,2 @@
-"""Tests of the doctor's checks."""
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the doctor."""

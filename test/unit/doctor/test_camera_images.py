@@ -1,4 +1,5 @@
-"""What is said of images: that came from a camera, and that came back from a second process."""
+# SPDX-License-Identifier: Apache-2.0
+"""Results for images from a camera and from a second process."""
 
 import math
 
@@ -7,83 +8,71 @@ import pytest
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
-from emotion_perception.doctor import transport
-from emotion_perception.doctor.camera_images import judge_images
+from emotion_perception.doctor.camera_images import check_images
 from emotion_perception.doctor.check_result import OK, PROBLEM, WARNING
+from emotion_perception.doctor.transport import rate_received
 from emotion_perception.ros.conversions import bgr_to_image
 
 IMAGE = bgr_to_image(np.zeros((48, 64, 3), np.uint8), Header())
 
 
 def arrivals(count=31, rate_hz=30.0, age_s=0.01):
-    """Return the time of arrival and the age of steady images."""
+    """Return time of arrival and age of images at a steady rate."""
     return [(100 + number / rate_hz, age_s) for number in range(count)]
 
 
-def judge(message=IMAGE, came=None, seconds=1.0):
-    """Return what is said of images on /eye."""
-    came = arrivals() if came is None else came
-    return judge_images('/eye', message, came, seconds, {'topic': '/eye'})
+def check(message=IMAGE, received=None):
+    """Return the result for images received on /eye within one second."""
+    received = arrivals() if received is None else received
+    return check_images('/eye', message, received, 1.0, {'topic': '/eye'})
 
 
-def test_a_good_camera():
-    finding = judge()
-    assert (finding.status, finding.do) == (OK, '')
-    assert finding.text == (
-        '/eye: 31 images in 1 s, 30.0 Hz, 64x48 bgr8, 10.0 ms after their stamp (p50; p99 10.0 ms)'
+def test_good_images():
+    result = check()
+    assert (result.status, result.advice) == (OK, '')
+    assert result.text == (
+        '/eye: 31 images in 1 s, 30.0 Hz, 64x48 bgr8, age p50 10.0 ms, p99 10.0 ms'
     )
-    assert finding.values == {
+    assert result.values == {
         'topic': '/eye', 'images': 31, 'rate_hz': 30.0, 'encoding': 'bgr8', 'size': [64, 48],
-        'latency_p50_ms': 10.0, 'latency_p99_ms': 10.0,
+        'age_p50_ms': 10.0, 'age_p99_ms': 10.0,
     }  # fmt: skip
 
 
-def test_a_silent_one():
-    finding = judge(None, [])
-    assert finding.status == PROBLEM
-    assert finding.text == '/eye is published, but no image came in 1 s'
-    assert 'export FAST' in finding.do
-    assert finding.values['images'] == 0
-
-
 @pytest.mark.parametrize(
-    ('came', 'text', 'do'),
+    ('message', 'received', 'status', 'text', 'advice'),
     [
-        (arrivals(age_s=math.nan), 'without stamps', 'set stamps'),
-        (arrivals(age_s=4.0), '4000.0 ms after their stamp', 'chrony'),
-        (arrivals(age_s=-4.0), '-4000.0 ms after their stamp', 'chrony'),
-        (arrivals(3, 2.0), '2.0 Hz', 'raise the rate'),
-        (arrivals(1), '1.0 Hz', 'raise the rate'),
+        (None, [], PROBLEM, '/eye is published, but no image came in 1 s', 'export FAST'),
+        (CompressedImage(format='jpeg', data=b'\xff\xd8\xff'), None, PROBLEM,
+         'they cannot be decoded: ', 'another encoding'),
+        (IMAGE, arrivals(age_s=math.nan), WARNING, 'without stamps', 'set stamps'),
+        (IMAGE, arrivals(age_s=4.0), WARNING, 'age p50 4000.0 ms', 'chrony'),
+        (IMAGE, arrivals(age_s=-4.0), WARNING, 'age p50 -4000.0 ms', 'chrony'),
+        (IMAGE, arrivals(3, 2.0), WARNING, '2.0 Hz', 'raise the rate'),
+        (IMAGE, arrivals(1), WARNING, '1.0 Hz', 'raise the rate'),
     ],
-)
-def test_odd_ones(came, text, do):
-    finding = judge(came=came)
-    assert finding.status == WARNING
-    assert text in finding.text
-    assert do in finding.do
-
-
-def test_images_that_cannot_be_read():
-    damaged = CompressedImage(format='jpeg', data=b'\xff\xd8\xff')
-    finding = judge(damaged)
-    assert finding.status == PROBLEM
-    assert 'they cannot be read: ' in finding.text
-    assert finding.values['encoding'] == 'jpeg'
+)  # fmt: skip
+def test_images_with_a_fault(message, received, status, text, advice):
+    result = check(message, received)
+    assert result.status == status
+    assert text in result.text
+    assert advice in result.advice
 
 
 @pytest.mark.parametrize(
     ('received', 'status'),
     [(30, OK), (27, OK), (26, WARNING), (15, WARNING), (14, PROBLEM), (0, PROBLEM)],
 )
-def test_the_count_of_images_that_came_back(received, status):
-    finding = transport.judge(received, [1.5] * received, '', 'export X=y')
-    assert finding.status == status
-    assert f'{received} of 30 images of 640x480' in finding.text
-    assert finding.values['received'] == received
-    assert ('export X=y' in finding.do) == (status != OK)
+def test_images_from_a_second_process(received, status):
+    result = rate_received([1.5] * received, '', 'export X=y')
+    assert result.status == status
+    assert f'{received} of 30 images of 640x480' in result.text
+    assert result.values['received'] == received
+    assert ('export X=y' in result.advice) == (status != OK)
 
 
-def test_a_second_process_that_failed():
-    finding = transport.judge(0, [], 'RCLError: no memory', 'export X=y')
-    assert finding.status == PROBLEM
-    assert 'RCLError: no memory' in finding.text
+def test_error_of_the_second_process():
+    result = rate_received([], 'RCLError: no memory', 'export X=y')
+    assert (result.status, result.text) == (
+        PROBLEM, 'a second process could not send: RCLError: no memory',
+    )  # fmt: skip

@@ -1,140 +1,126 @@
-"""The messages' version, the log folder, and the profile that makes room for images."""
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of ROS, the messages, the log folder, shared memory and the profile of Fast DDS."""
 
-import hashlib
-import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from ament_index_python.packages import get_package_share_directory
 
 from emotion_perception.doctor import ros_setup
 from emotion_perception.doctor.check_result import OK, PROBLEM, WARNING
 from emotion_perception.doctor.ros_setup import (
-    TYPE_HASHES,
+    PROFILE,
     check_log_folder,
     check_messages,
-    check_ros,
-    check_ros_setup,
+    check_shared_memory,
     check_transport,
     own_profile,
+    profile_variable,
+    ros_checks,
 )
 
-FAST = 'rmw_fastrtps_cpp'
-VARIABLE = 'FASTDDS_DEFAULT_PROFILES_FILE'
-SOURCE = Path(__file__).parents[3] / 'config' / 'fastdds_images.xml'
+FAST_DDS = 'rmw_fastrtps_cpp'
+VARIABLE = profile_variable({})
+SOURCE = Path(__file__).parents[3] / 'config' / PROFILE
 
 
-def test_ros_and_messages_as_the_tests_use_them():
-    assert check_ros().status == OK
-    finding = check_messages()
-    assert finding.status == OK, finding
-    assert finding.values['hashes'] == TYPE_HASHES
+def run_ros_checks():
+    """Return the results by name."""
+    return {name: check() for name, check in ros_checks()}
 
 
-@pytest.mark.parametrize('name', TYPE_HASHES)
-def test_hashes_are_those_of_the_descriptions(name):
-    """
-    Computed here as REP-2016 says: SHA-256 of the description as json, without default values.
-
-    The service has no other witness; rosbags computes those of the messages from their .msg files
-    (test_bag_interop.py, test/ros/test_cyclone.py).
-    """
-    package, kind, short = name.split('/')
-    path = Path(get_package_share_directory(package)) / kind / f'{short}.json'
-    description = json.loads(path.read_text())['type_description_msg']
-    types = [description['type_description'], *description['referenced_type_descriptions']]
-    for field in (field for found in types for field in found['fields']):
-        field.pop('default_value', None)
-    digest = hashlib.sha256(json.dumps(description).encode()).hexdigest()
-    assert f'RIHS01_{digest}' == TYPE_HASHES[name]
-
-
-def test_messages_of_another_version(monkeypatch):
-    changed = {**TYPE_HASHES, 'emotion_msgs/msg/Emotion': 'RIHS01_0'}
-    monkeypatch.setattr(ros_setup, 'TYPE_HASHES', changed)
-    finding = check_messages()
-    assert finding.status == PROBLEM
-    assert 'emotion_msgs/msg/Emotion differ' in finding.text
-    assert finding.do.startswith('build it again')
-
-
-def test_messages_whose_definitions_are_not_found(monkeypatch):
-    monkeypatch.setenv('AMENT_PREFIX_PATH', '/nowhere')
-    finding = check_messages()
-    assert finding.status == WARNING
-    assert 'AMENT_PREFIX_PATH' in finding.text
-
-
-def test_messages_that_are_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'emotion_msgs.msg', None)
-    finding = check_messages()
-    assert finding.status == PROBLEM
-    assert finding.text.startswith('not built or not sourced')
-    assert 'colcon build' in finding.do
-    assert 'make setup' in finding.do
+def test_environment_of_the_tests():
+    results = run_ros_checks()
+    assert list(results) == ['rclpy', 'emotion_msgs', 'log files', 'shared memory']
+    assert results['rclpy'].status == results['emotion_msgs'].status == OK
 
 
 def test_without_ros(monkeypatch):
-    for name in ('rclpy', 'rclpy.serialization'):
-        monkeypatch.setitem(sys.modules, name, None)
-    finding = check_ros()
-    assert finding.status == PROBLEM
-    assert 'setup.bash' in finding.do
-    found = {name: check() for name, check in check_ros_setup()}
-    assert found['emotion_msgs'].text == 'cannot be looked at without rclpy'
+    monkeypatch.setitem(sys.modules, 'rclpy', None)
+    results = run_ros_checks()
+    assert results['rclpy'].status == PROBLEM
+    assert 'setup.bash' in results['rclpy'].advice
+    assert results['emotion_msgs'].text == 'not checked: it needs rclpy'
 
 
-def test_a_middleware_that_is_not_here(monkeypatch):
-    """It ends whatever imports rclpy: nothing may do so in this process afterwards."""
+def test_without_the_middleware(monkeypatch):
     monkeypatch.setenv('RMW_IMPLEMENTATION', 'rmw_pigeon')
-    found = {name: check() for name, check in check_ros_setup()}
-    assert found['rclpy'].status == PROBLEM
-    assert 'does not load with RMW_IMPLEMENTATION=rmw_pigeon' in found['rclpy'].text
-    assert found['rclpy'].do == ('unset RMW_IMPLEMENTATION, or install ros-$ROS_DISTRO-rmw-pigeon')
-    assert found['emotion_msgs'].status == WARNING
+    result = run_ros_checks()['rclpy']
+    assert result.status == PROBLEM
+    assert 'does not load with RMW_IMPLEMENTATION=rmw_pigeon' in result.text
+    assert result.advice == 'unset RMW_IMPLEMENTATION, or install ros-$ROS_DISTRO-rmw-pigeon'
+
+
+@pytest.mark.parametrize(
+    ('module', 'text'),
+    [
+        (None, 'not built or not sourced'),
+        (SimpleNamespace(Emotion=int, EmotionArray=dict), 'built for another Python or ROS'),
+    ],
+)
+def test_messages_that_cannot_be_used(monkeypatch, module, text):
+    monkeypatch.setitem(sys.modules, 'emotion_msgs.msg', module)
+    result = check_messages()
+    assert result.status == PROBLEM
+    assert text in result.text
+    assert 'colcon build' in result.advice
+    assert 'make setup' in result.advice
 
 
 def test_log_folder(tmp_path):
-    assert check_log_folder({'HOME': str(tmp_path)}).text == f'in {tmp_path}/.ros/log'
-    finding = check_log_folder({'HOME': '/dev/null'})
-    assert finding.status == PROBLEM
-    assert 'ROS_LOG_DIR' in finding.do
+    folders = {
+        f'{tmp_path}/.ros/log': {'HOME': str(tmp_path)},
+        f'{tmp_path}/ros/log': {'HOME': '/nowhere', 'ROS_HOME': f'{tmp_path}/ros'},
+        f'{tmp_path}/named': {'HOME': '/nowhere', 'ROS_LOG_DIR': f'{tmp_path}/named'},
+    }
+    for folder, environment in folders.items():
+        assert check_log_folder(environment).text == f'in {folder}'
 
 
-def test_the_own_profile_is_the_one_of_this_package():
+@pytest.mark.parametrize('environment', [{'HOME': '/dev/null'}, {'ROS_LOG_DIR': '/proc/log'}, {}])
+def test_log_folder_that_is_not_writable(environment):
+    result = check_log_folder(environment)
+    assert result.status == PROBLEM
+    assert 'is not writable' in result.text
+    assert result.advice == 'export ROS_LOG_DIR=/tmp/ros_log'
+
+
+@pytest.mark.parametrize(('free_mb', 'status'), [(100, OK), (64, WARNING), (0, WARNING)])
+def test_shared_memory(monkeypatch, free_mb, status):
+    usage = SimpleNamespace(free=free_mb * 10**6)
+    monkeypatch.setattr(ros_setup.shutil, 'disk_usage', lambda folder: usage)
+    result = check_shared_memory()
+    assert (result.status, result.values) == (status, {'free_mb': free_mb})
+    assert ('fastdds shm clean' in result.advice) == (status == WARNING)
+
+
+def test_own_profile():
     assert own_profile().read_bytes() == SOURCE.read_bytes()
 
 
-def test_a_profile_that_is_set():
-    finding = check_transport(FAST, {VARIABLE: str(SOURCE)})
-    assert (finding.status, finding.do) == (OK, '')
-    assert str(SOURCE) in finding.text
+def test_profiles(tmp_path):
+    other = tmp_path / 'other.xml'
+    other.write_text('<dds/>')
+    large_data = {'FASTDDS_BUILTIN_TRANSPORTS': 'LARGE_DATA?max_msg_size=1MB'}
+    for middleware, environment, status, text in (
+        (FAST_DDS, {VARIABLE: str(SOURCE)}, OK, str(SOURCE)),
+        (FAST_DDS, {VARIABLE: f'{tmp_path}/none.xml'}, PROBLEM, 'which does not exist'),
+        (FAST_DDS, {VARIABLE: str(other)}, WARNING, "not this package's"),
+        (FAST_DDS, large_data, OK, 'LARGE_DATA'),
+        ('rmw_cyclonedds_cpp', {}, OK, 'needs no profile'),
+    ):
+        result = check_transport(middleware, environment)
+        assert result.status == status
+        assert text in result.text
+        assert bool(result.advice) == (status != OK)
 
 
 @pytest.mark.parametrize(
     ('distribution', 'prefix'), [('jazzy', 'FASTRTPS'), ('kilted', 'FASTDDS')]
 )
-def test_a_profile_that_is_not_set(distribution, prefix):
-    finding = check_transport(FAST, {'ROS_DISTRO': distribution})
-    assert finding.status == WARNING
-    assert f'{prefix}_DEFAULT_PROFILES_FILE is not set' in finding.text
-    assert f'export {prefix}_DEFAULT_PROFILES_FILE={own_profile()}' in finding.do
-    assert "the camera driver's shell" in finding.do or 'camera driver' in finding.do
-
-
-def test_a_profile_that_is_not_there_or_another(tmp_path):
-    finding = check_transport(FAST, {VARIABLE: str(tmp_path / 'none.xml')})
-    assert finding.status == PROBLEM
-    assert 'which is not there' in finding.text
-    other = tmp_path / 'other.xml'
-    other.write_text('<dds/>')
-    finding = check_transport(FAST, {VARIABLE: str(other)})
-    assert finding.status == WARNING
-    assert "not this package's" in finding.text
-
-
-def test_no_profile_is_needed():
-    large = check_transport(FAST, {'FASTDDS_BUILTIN_TRANSPORTS': 'LARGE_DATA?max_msg_size=1MB'})
-    assert large.status == OK
-    assert check_transport('rmw_cyclonedds_cpp', {}).status == OK
+def test_profile_that_is_not_set(distribution, prefix):
+    result = check_transport(FAST_DDS, {'ROS_DISTRO': distribution})
+    assert result.status == WARNING
+    assert f'{prefix}_DEFAULT_PROFILES_FILE is not set' in result.text
+    assert f'export {prefix}_DEFAULT_PROFILES_FILE={own_profile()}' in result.advice
