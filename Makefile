@@ -1,18 +1,20 @@
-# make demo     the node on real input, in processes of its own; CAMERA=0 or CAMERA=clip.mp4 chooses it
-# make test     everything the project checks
-# make test-all  the rest: builds, trainings, faults, soak and fuzzing in short (tens of minutes)
-# make bench    how fast it is here, beside the peers (ten minutes; YUNET=face_detection_yunet_2023mar.onnx adds YuNet and DeepFace)
-# make faults   processes killed, disks full, clocks that jump and the like: what is lost (twelve minutes; docs/lab/reliability.md)
-# make fuzz     broken and forged pictures, messages and recordings for more than an hour (MINUTES=10 for less)
-# make soak     35 minutes at 30 Hz with people coming and going: does anything grow (docs/lab/reliability.md)
-# make docs     the generated parts of the documents, from the code and from docs/lab/records
-# make setup    only what both need: .venv, ROS 2, the built packages (then: source env.sh)
+# make demo      camera and node in processes of their own; CAMERA=0 or CAMERA=clip.mp4 chooses the source
+# make test      lint, types, import contracts, unit and ROS tests (minutes); TESTS=test/unit/test_tracking.py for some
+# make test-all  everything else: workspace builds, trainings, faults, soak and fuzzing in short
+# make bench     speed on this machine, beside other packages (ten minutes)
+#                YUNET=face_detection_yunet_2023mar.onnx adds YuNet and DeepFace, BENCH='--part stages' runs a part
+# make faults    kills, stalls, clock jumps and the like, counted (docs/lab/reliability.md)
+# make fuzz      damaged and forged input (MINUTES=10 for less)
+# make soak      35 minutes at 30 Hz: does memory, threads or handles grow?
+# make docs      the generated parts of the documents, from the code and docs/lab/records
+# make setup     .venv, ROS 2 from wheels where none is sourced, the built packages; then: source env.sh
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
 .PHONY: demo test test-all bench faults fuzz soak setup docs clean
 CAMERA ?= portrait
 SECONDS_TO_LISTEN ?= 6
 TESTS ?= test
+PYTEST ?= --durations=10
 MEDIA ?= $(wildcard ../shared/data/media)
 YUNET ?= $(wildcard ../shared/data/yunet/face_detection_yunet_2023mar.onnx)
 
@@ -25,12 +27,13 @@ demo: setup
 
 test:
 	@bootstrap/set_up.sh --tests
-	@source env.sh && ruff check . && ruff format --check . && mypy && \
-	python -m pytest -m 'not slow and not stress' $(TESTS)
+	@source env.sh && export PYTHONPATH=.:test:$$PYTHONPATH && \
+	ruff check . && ruff format --check . && codespell && mypy && lint-imports --no-cache && \
+	python -m pytest -m 'not slow and not stress' $(PYTEST) $(TESTS)
 
 test-all:
 	@bootstrap/set_up.sh --tests
-	@source env.sh && python -m pytest -m 'slow or stress' $(TESTS)
+	@source env.sh && python -m pytest -m 'slow or stress' $(PYTEST) $(TESTS)
 
 bench: setup
 	@benchmarks/set_up.sh

@@ -12,7 +12,9 @@ setup(
     version='0.1.0',
     packages=find_packages(include=[package_name, f'{package_name}.*']),
     package_data={
-        package_name: ['bag/*.html', 'models/*.tflite', 'models/*.json', 'models/*.csv']
+        package_name: [
+            'py.typed', 'bag/*.html', 'models/*.tflite', 'models/*.json', 'models/*.csv',
+        ]
     },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
