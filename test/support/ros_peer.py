@@ -146,7 +146,7 @@ class RosPeer(SpinningNode):
             return next((s for s in self.statuses if s.matches(level, values) and where(s)), None)
 
         try:
-            return self.until(found, timeout_s)  # type: ignore[return-value]
+            return self.until(found, timeout_s)
         except TimeoutError:
             last = self.statuses[-1] if self.statuses else 'no diagnostics'
             raise TimeoutError(
