@@ -118,7 +118,7 @@ def test_an_exception_in_a_transition_leaves_the_node_unconfigured(peer, monkeyp
     with in_process_node() as node:
         peer.add_node(node)
         for broken, steps in (
-            ('SharedPipeline', ['configure']),
+            ('FaceBlurrer', ['configure']),
             ('EmotionPublishers', ['configure']),
             ('ClassifyService', ['configure']),
             ('FrameProcessor', ['configure', 'activate']),
@@ -131,7 +131,7 @@ def test_an_exception_in_a_transition_leaves_the_node_unconfigured(peer, monkeyp
             states = trigger('configure', 'activate', 'deactivate', 'cleanup')
             assert states == [SUCCESS] * 4, broken
         with monkeypatch.context() as patch:
-            patch.setattr(emotion_node, 'SharedPipeline', fail)
+            patch.setattr(emotion_node, 'FaceBlurrer', fail)
             trigger('configure')
         status = peer.wait_for_status(ERROR, state='unconfigured')
         assert status.message == 'a transition failed: OSError: bad luck'
