@@ -2,15 +2,12 @@
 """The command `emotion-perception`: images, videos and cameras without ROS; recordings; checks."""
 
 import argparse
-import contextlib
 import csv
 import itertools
 import json
 import math
 import os
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +28,6 @@ DETECTORS = ('blazeface', 'yunet', 'haar')
 HEADS = ('crowd', 'fer2013')
 _BOX = ('x', 'y', 'width', 'height')
 CSV_COLUMNS = ('source', 'face', 'label', 'confidence', *_BOX, 'detection_score', *EMOTIONS)
-
-_MIN_ANNOTATED_PX = 240
 
 
 def _face_record(source: str, time_s: float | None, face: 'FaceEmotion') -> dict[str, Any]:
@@ -87,72 +82,55 @@ def _classify_crop(pipeline: 'Pipeline', image: 'np.ndarray') -> 'list[FaceEmoti
     probabilities = pipeline.classifier.classify(gray[None])[0]
     expression = SmoothedExpression()
     expression.update(probabilities, 0.0, pipeline.settings)
-    box, label, confidence = (
-        Box(0, 0, *image.shape[1::-1]),
-        expression.label,
-        expression.confidence,
-    )
-    return [FaceEmotion(0, box, math.nan, probabilities, probabilities, label, confidence, 0.0)]
+    box = Box(0, 0, image.shape[1], image.shape[0])
+    label, p = expression.label, probabilities
+    return [FaceEmotion(0, box, math.nan, p, p, label, expression.confidence, 0.0)]
 
 
-def _write_annotated(
-    target: Path, source: Path, image: 'np.ndarray', faces: 'list[FaceEmotion]'
-) -> None:
-    """Write an annotated copy; small images are enlarged until the text fits."""
+def _write_image(folder: Path, source: Path, image: 'np.ndarray', written: set[Path]) -> None:
+    """Write a png under the name of its source, with a number where that is taken."""
     import cv2
 
-    from emotion_perception.types import Box
-    from emotion_perception.visualization import annotate
-
+    target = folder / f'{source.stem}.png'
+    numbers = itertools.count(2)
+    while target in written:
+        target = folder / f'{source.stem}_{next(numbers)}.png'
+    written.add(target)
     if target.resolve() == source.resolve():
         raise OSError(f'{target} is the image itself; choose another folder for --out')
-    scale = -(-_MIN_ANNOTATED_PX // min(image.shape[:2]))
-    if scale > 1:
-        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
-        faces = [replace(f, box=Box(*(scale * side for side in f.box))) for f in faces]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(target), annotate(image, faces)):
+    folder.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(target), image):
         raise OSError(f'{target} cannot be written')
-
-
-@contextlib.contextmanager
-def _csv_table(path: Path | None) -> 'Iterator[csv.DictWriter | None]':
-    if not path:
-        yield None
-        return
-    with (
-        whole_output(path, replace=True) as partial,
-        partial.open('w', newline='', encoding='utf-8') as stream,
-    ):
-        table = csv.DictWriter(stream, CSV_COLUMNS, extrasaction='ignore', lineterminator='\n')
-        table.writeheader()
-        yield table
 
 
 def _image(args: argparse.Namespace) -> int:
     from emotion_perception.imaging.codecs import find_images, read_image
+    from emotion_perception.visualization import annotate
 
     pipeline = _pipeline(args, tracking=False)
     failed = 0
-    copies: set[Path] = set()
-    with _csv_table(args.csv) as table:
-        for path in find_images(args.files):
-            try:
-                image = read_image(path)
-            except (ImageError, OSError) as error:
-                print(f'{path}: {getattr(error, "strerror", None) or error}', file=sys.stderr)
-                failed += 1
-                continue
-            faces = _classify_crop(pipeline, image) if args.crops else pipeline.process(image)
-            _print_faces(str(path), None, faces, args.json)
-            if table:
-                table.writerows(_csv_rows(str(path), faces))
-            if args.out:
-                numbers = itertools.chain([''], (f'_{n}' for n in itertools.count(2)))
-                targets = (args.out / f'{path.stem}{number}.png' for number in numbers)
-                target = next(target for target in targets if target not in copies)
-                copies.add(target)
-                _write_annotated(target, path, image, faces)
+    rows: list[dict[str, Any]] = []
+    written: set[Path] = set()
+    for path in find_images(args.files):
+        try:
+            image = read_image(path)
+        except (ImageError, OSError) as error:
+            print(f'{path}: {getattr(error, "strerror", None) or error}', file=sys.stderr)
+            failed += 1
+            continue
+        faces = _classify_crop(pipeline, image) if args.crops else pipeline.process(image)
+        _print_faces(str(path), None, faces, args.json)
+        rows += _csv_rows(str(path), faces)
+        if args.out:
+            _write_image(args.out, path, annotate(image, faces), written)
+    if args.csv:
+        with (
+            whole_output(args.csv, replace=True) as partial,
+            partial.open('w', newline='', encoding='utf-8') as stream,
+        ):
+            table = csv.DictWriter(stream, CSV_COLUMNS, extrasaction='ignore', lineterminator='\n')
+            table.writeheader()
+            table.writerows(rows)
     return 1 if failed else 0
 
 

@@ -15,13 +15,11 @@ from emotion_perception.errors import BagError
 _LIBRARIES = ('apsw', 'backports', 'jinja2', 'lz4', 'rosbags', 'ruamel', 'tqdm')
 _STORAGES = ('mcap', 'sqlite3')
 
-MakePipeline = Callable[[argparse.Namespace, bool], object]
-
 
 def add_parser(
     commands: argparse._SubParsersAction,
     pipeline_options: argparse.ArgumentParser,
-    make_pipeline: MakePipeline,
+    make_pipeline: Callable[[argparse.Namespace, bool], object],
 ) -> None:
     """
     Add the subcommand to the parser of `emotion-perception`.
@@ -47,9 +45,8 @@ def add_parser(
     )
     _add_in_and_out(process)
     _add_storage(process, compress=True)
-    process.add_argument(
-        '--only-new', action='store_true', help="do not copy the recording's own messages"
-    )
+    text = "do not copy the recording's own messages"
+    process.add_argument('--only-new', action='store_true', help=text)
     process.set_defaults(run=_command(_process), make_pipeline=make_pipeline)
 
     play = actions.add_parser('play', help='send the images to a live node, record its emotions')
@@ -60,16 +57,13 @@ def add_parser(
         action='store_true',
         help='wait for the result of each image before the next is sent, so that none is dropped',
     )
-    play.add_argument(
-        '--clock', action='store_true', help='publish /clock, for a node with use_sim_time'
-    )
-    play.add_argument(
-        '--to', default='', help='topic of the published images (image, image/compressed)'
-    )
+    text = 'publish /clock, for a node with use_sim_time'
+    play.add_argument('--clock', action='store_true', help=text)
+    text = 'topic of the published images (image, image/compressed)'
+    play.add_argument('--to', default='', help=text)
     play.add_argument('--with-images', action='store_true', help='record the images in OUT too')
-    play.add_argument(
-        '--wait', type=_positive, default=10.0, help='seconds to wait for the node (10)'
-    )
+    text = 'seconds to wait for the node (10)'
+    play.add_argument('--wait', type=_positive, default=10.0, help=text)
     _add_storage(play, compress=False)
     play.set_defaults(run=_command(_play))
 

@@ -165,8 +165,8 @@ class _Session:
             if time.monotonic() > deadline:
                 raise BagError(
                     f'no active node subscribes to {self._player.image_topic} and publishes '
-                    f'emotions within {self._options.wait_s:g} s; start `emotion_node --ros-args -p '
-                    'autostart:=true` first, with `-p image_transport:=compressed` for compressed '
+                    f'emotions within {self._options.wait_s:g} s; start `emotion_node --ros-args '
+                    '-p autostart:=true` first, with `-p image_transport:=compressed` for compressed '
                     'images, or name its topic with --to'
                 )
             self._spin(0.05)

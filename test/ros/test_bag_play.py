@@ -43,7 +43,7 @@ def results(path, topic='/emotion/faces', kind=EMOTIONS_OF_IMAGE):
 
 @pytest.fixture(scope='module')
 def moving(tmp_path_factory):
-    """Return a recording of two seconds of the portrait, raw and as jpeg, each with its emotions."""
+    """Return two seconds of the portrait, raw and as jpeg, each with its emotions."""
     folder = tmp_path_factory.mktemp('bags')
     for form in ('raw', 'jpeg'):
         source = folder / form

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The emotions of a recording: what is written, that it is always the same, and what is refused."""
+"""`bag process`: what it writes, that it is always the same, and what it refuses."""
 
 import errno
 import math
@@ -226,9 +226,9 @@ def test_nothing_is_overwritten(run, tmp_path, portrait_bag):
 @pytest.mark.parametrize(
     ('error', 'code', 'message'),
     [
-        (OSError(errno.ENOSPC, 'No space left on device'), 2, 'make room and start the same command again'),
-        (sqlite3.OperationalError('database or disk is full'), 2, 'disk is full; nothing was kept; make room'),
-        (KeyboardInterrupt(), 130, 'stopped; nothing was written, start the same command again'),
+        (OSError(errno.ENOSPC, 'No space left on device'), 2, 'make room and start the same'),
+        (sqlite3.OperationalError('disk is full'), 2, 'is full; nothing was kept; make room'),
+        (KeyboardInterrupt(), 130, 'nothing was written, start the same command'),
     ],
     ids=['disk full', 'sqlite full', 'Ctrl-C'],
 )  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings with impossible sizes, types, names and paths are refused in one line, or read as they are."""
+"""Recordings with impossible sizes, types, names and paths are refused in one line."""
 
 import os
 import pickle
