@@ -13,7 +13,11 @@ setup(
     packages=find_packages(include=[package_name, f'{package_name}.*']),
     package_data={
         package_name: [
-            'py.typed', 'bag/*.html', 'models/*.tflite', 'models/*.json', 'models/*.csv',
+            'py.typed',
+            'bag/*.html',
+            'models/*.tflite',
+            'models/*.json',
+            'models/*.csv',
         ]
     },
     data_files=[

@@ -90,9 +90,7 @@ def test_a_video_file_as_camera(tmp_path):
 def test_a_camera_that_is_not_there(tmp_path):
     done = demo(tmp_path, '--camera', 'nowhere.mp4')
     assert done.returncode == 1
-    assert re.search(
-        r"camera: there is no camera, video or image '.*/nowhere\.mp4'", done.stderr
-    )
+    assert re.search(r"camera: there is no camera, video or image '.*/nowhere\.mp4'", done.stderr)
     assert 'Traceback' not in done.stderr
     assert not (tmp_path / 'emotion.png').exists()
 
