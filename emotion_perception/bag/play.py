@@ -117,15 +117,13 @@ def play_bag(
     clock = BagClock(0.0 if options.every_image else options.rate)
     with open_bag(source) as bag, new_bag(out, storage) as new:
         images = image_connections(bag, topic)
+        msgtype, to, namespace = images[0].msgtype, options.to, options.namespace
         interrupt: KeyboardInterrupt | None = None
         with ros_context([], catch_signals=False):
-            player = Player(
-                images[0].msgtype, options.to, options.namespace, options.clock, clock, new, types
-            )
+            player = Player(msgtype, to, namespace, options.clock, clock, new, types, stopped)
             try:
-                session = _Session(player, clock, options, new, types, stopped)
-                session.wait_for_node()
-                return session.play(bag, images)
+                _wait_for_node(player, options.wait_s)
+                return _play(bag, images, player, clock, options, new, types)
             except KeyboardInterrupt as error:
                 interrupt = error  # ros_context would suppress it
             finally:
@@ -133,84 +131,67 @@ def play_bag(
         raise interrupt or BagError('ROS was shut down from outside; nothing was written')
 
 
-class _Session:
-    """Plays from the first image to the last result."""
+def _wait_for_node(player: Player, limit_s: float) -> None:
+    deadline = time.monotonic() + limit_s
+    while not player.node_is_active:
+        if time.monotonic() > deadline:
+            raise BagError(
+                f'no active node subscribes to {player.image_topic} and publishes emotions within '
+                f'{limit_s:g} s; start `emotion_node --ros-args -p autostart:=true` first, '
+                'with `-p image_transport:=compressed` for compressed images, or name its topic by --to'
+            )
+        player.spin(0.05)
+    # the node must discover our subscriptions as well, which cannot be observed from here
+    player.spin(_DISCOVERY_S)
 
-    def __init__(
-        self,
-        player: Player,
-        clock: BagClock,
-        options: PlayOptions,
-        new: NewBag,
-        types: MessageTypes,
-        stopped: threading.Event,
+
+def _play(
+    bag: Bag,
+    images: tuple[Connection, ...],
+    player: Player,
+    clock: BagClock,
+    options: PlayOptions,
+    new: NewBag,
+    types: MessageTypes,
+) -> PlayResult:
+    """Send each image at its time."""
+    result = PlayResult(images[0].topic, 0, 0, 0, 0, player.round_trips_s)
+    copy = None
+    if options.with_images:
+        msgtype = images[0].msgtype
+        copy = new.add_topic(result.topic, msgtype, types.define(msgtype))
+    total = sum(one.msgcount for one in images)
+    for connection, stamp_ns, data in tqdm(
+        bag.messages(images), total=total, unit='image', disable=None, desc='play'
     ):
-        self._player, self._clock, self._options = player, clock, options
-        self._new, self._types, self._stopped = new, types, stopped
-
-    def _spin(self, limit_s: float, until_complete: bool = False) -> None:
-        """Receive messages for `limit_s` seconds, or until every sent image has its result."""
-        deadline = time.monotonic() + limit_s
-        while (left_s := deadline - time.monotonic()) > 0:
-            if self._stopped.is_set():
-                raise KeyboardInterrupt
-            if until_complete and not self._player.pending:
-                return
-            self._player.spin_once(left_s)
-
-    def wait_for_node(self) -> None:
-        """Wait until a node subscribes to the images and publishes emotions."""
-        deadline = time.monotonic() + self._options.wait_s
-        while not self._player.node_is_active:
-            if time.monotonic() > deadline:
-                raise BagError(
-                    f'no active node subscribes to {self._player.image_topic} and publishes '
-                    f'emotions within {self._options.wait_s:g} s; start `emotion_node --ros-args '
-                    '-p autostart:=true` first, with `-p image_transport:=compressed` for compressed '
-                    'images, or name its topic with --to'
-                )
-            self._spin(0.05)
-        # the node must discover our subscriptions as well, which cannot be observed from here
-        self._spin(_DISCOVERY_S)
-
-    def play(self, bag: Bag, images: tuple[Connection, ...]) -> PlayResult:
-        """Send each image at its time."""
-        result = PlayResult(images[0].topic, 0, 0, 0, 0, self._player.round_trips_s)
-        copy = None
-        if self._options.with_images:
-            msgtype = images[0].msgtype
-            copy = self._new.add_topic(result.topic, msgtype, self._types.define(msgtype))
-        total = sum(one.msgcount for one in images)
-        for connection, stamp_ns, data in tqdm(
-            bag.messages(images), total=total, unit='image', disable=None, desc='play'
-        ):
-            try:
-                message = self._types.decode_image(data, connection.msgtype)
-            except ImageError:
-                result.damaged += 1
-                continue
-            self._spin(self._clock.seconds_until(stamp_ns))
-            result.late += self._clock.seconds_until(stamp_ns) < -_LATE_S
-            self._clock.advance(stamp_ns)
-            if copy:
-                self._new.write(copy, stamp_ns, data)
-            stamp = message.header.stamp
-            self._player.send(data, stamp.sec * 10**9 + stamp.nanosec)
-            result.sent += 1
-            if self._options.every_image:
-                result.failed += not self._wait_for_result(message)
-        self._spin(_LAST_RESULT_S, until_complete=True)
-        return result
-
-    def _wait_for_result(self, message: Image | CompressedImage) -> bool:
-        """Wait for an image's result; return whether a node can decode the image at all."""
         try:
-            image_to_bgr(message)
-            decodable = True
-        except (ImageError, cv2.error):
-            decodable = False
-        self._spin(_RESULT_LIMIT_S if decodable else _FAILED_IMAGE_S, until_complete=True)
-        if self._player.pending and not self._player.node_is_active:
-            raise BagError('the node stopped; nothing was written')
-        self._player.pending.clear()
-        return decodable
+            message = types.decode_image(data, connection.msgtype)
+        except ImageError:
+            result.damaged += 1
+            continue
+        player.spin(clock.seconds_until(stamp_ns))
+        result.late += clock.seconds_until(stamp_ns) < -_LATE_S
+        clock.advance(stamp_ns)
+        if copy:
+            new.write(copy, stamp_ns, data)
+        stamp = message.header.stamp
+        player.send(data, stamp.sec * 10**9 + stamp.nanosec)
+        result.sent += 1
+        if options.every_image:
+            result.failed += not _wait_for_result(player, message)
+    player.spin(_LAST_RESULT_S, until_complete=True)
+    return result
+
+
+def _wait_for_result(player: Player, message: Image | CompressedImage) -> bool:
+    """Wait for an image's result; return whether a node can decode the image at all."""
+    try:
+        image_to_bgr(message)
+        decodable = True
+    except (ImageError, cv2.error):
+        decodable = False
+    player.spin(_RESULT_LIMIT_S if decodable else _FAILED_IMAGE_S, until_complete=True)
+    if player.pending and not player.node_is_active:
+        raise BagError('the node stopped; nothing was written')
+    player.pending.clear()
+    return decodable

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ROS node that publishes a recording's images and records the emotions that it receives."""
 
+import threading
 import time
 
 import rclpy
@@ -81,6 +82,7 @@ class Player(Node):
         clock: BagClock,
         new: NewBag,
         types: MessageTypes,
+        stopped: threading.Event,
     ):
         """
         Create publishers and subscriptions.
@@ -93,6 +95,7 @@ class Player(Node):
             clock: gives the time of the received messages and of /clock.
             new: recording for the received messages.
             types: definitions.
+            stopped: when set, `spin` raises KeyboardInterrupt.
 
         """
         super().__init__('bag_player')
@@ -101,7 +104,7 @@ class Player(Node):
         self._images: Publisher = self.create_publisher(image_type, to, qos_profile_sensor_data)
         self._clock_topic = self.create_publisher(Clock, '/clock', 10) if publish_clock else None
         self._clock_sent_s = 0.0
-        self._bag_clock, self._new, self._types = clock, new, types
+        self._bag_clock, self._new, self._types, self._stopped = clock, new, types, stopped
         self.pending: dict[int, float] = {}
         self.round_trips_s: list[float] = []
         emotion, self._faces_topic = emotion_topics(namespace)
@@ -130,13 +133,28 @@ class Player(Node):
         self.pending[stamp_ns] = time.monotonic()
         self._images.publish(data)
 
-    def spin_once(self, limit_s: float) -> None:
-        """Receive at most one message, waiting at most `limit_s` and 10 ms; publish /clock."""
-        now_s = time.monotonic()
-        if self._clock_topic and now_s - self._clock_sent_s >= _CLOCK_PERIOD_S:
-            self._clock_topic.publish(Clock(clock=time_message(self._bag_clock.now_ns())))
-            self._clock_sent_s = now_s
-        rclpy.spin_once(self, timeout_sec=max(min(limit_s, _CLOCK_PERIOD_S), 0.0))
+    def spin(self, limit_s: float, until_complete: bool = False) -> None:
+        """
+        Receive messages and publish /clock.
+
+        Args:
+            limit_s: for how long, in seconds.
+            until_complete: return as soon as every sent image has its result.
+
+        Raises:
+            KeyboardInterrupt: if `stopped` is set.
+
+        """
+        deadline = time.monotonic() + limit_s
+        while (left_s := deadline - (now_s := time.monotonic())) > 0:
+            if self._stopped.is_set():
+                raise KeyboardInterrupt
+            if until_complete and not self.pending:
+                return
+            if self._clock_topic and now_s - self._clock_sent_s >= _CLOCK_PERIOD_S:
+                self._clock_topic.publish(Clock(clock=time_message(self._bag_clock.now_ns())))
+                self._clock_sent_s = now_s
+            rclpy.spin_once(self, timeout_sec=min(left_s, _CLOCK_PERIOD_S))
 
     def _receive(self, topic: Connection, data: bytes) -> None:
         self._new.write(topic, self._bag_clock.now_ns(), bytes(data))
