@@ -7,7 +7,6 @@ import cv2
 import pytest
 
 from emotion_perception.bag.message_types import EMOTION, EMOTIONS_OF_IMAGE, MessageTypes
-from emotion_perception.doctor.ros_setup import TYPE_HASHES
 from support.processes import process_group
 
 pytest.importorskip('cyclonedds', reason='PyPI package cyclonedds is not installed')
@@ -110,10 +109,10 @@ def test_cyclone_sends_images_and_reads_the_same_messages(
 
 def test_all_agree_on_the_type_hashes(node, peer, start_cyclone):
     """
-    Four ways to the same hashes.
+    Three ways to the same hashes.
 
     rosbags computes them from the .msg files; the node announces what rosidl computed, which rclpy
-    and Cyclone DDS read in other processes; the doctor holds them as constants.
+    and Cyclone DDS read in other processes.
     """
     cyclone = start_cyclone('raw')
     types = MessageTypes()
@@ -126,4 +125,3 @@ def test_all_agree_on_the_type_hashes(node, peer, start_cyclone):
             lambda name=f'rt{topic}': cyclone.hashes().get(name), 20, 'the hash in Cyclone DDS'
         )
         assert read == computed
-        assert TYPE_HASHES[kind] == computed
