@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two sources of inputs, and the process that runs one: python -m fuzz.engines TARGET ENGINE ..."""
+"""Two sources of inputs, and the process that runs one of them."""
 
 import argparse
 import contextlib

@@ -40,7 +40,7 @@ class Target:
 
     Attributes:
         what: it reads, in words.
-        make: returns the function that reads an input; anything that it raises but `ImageError` is a finding.
+        make: returns the function that reads an input and may raise `ImageError`, nothing else.
         seeds: returns valid inputs to start from.
 
     """
@@ -133,9 +133,13 @@ def _message_seeds() -> list[bytes]:
 
 TARGETS = {
     'raw': Target('raw images (`to_bgr`)', lambda: _read_raw, _raw_seeds),
-    'compressed': Target('jpeg and png (`decode_compressed`)', lambda: _read_compressed, _compressed_seeds),
-    'message': Target('image messages, from CDR to emotions', _make_message_reader, _message_seeds),
-}  # fmt: skip
+    'compressed': Target(
+        'jpeg and png (`decode_compressed`)', lambda: _read_compressed, _compressed_seeds
+    ),
+    'message': Target(
+        'image messages, from CDR to emotions', _make_message_reader, _message_seeds
+    ),
+}
 
 
 @dataclass

@@ -36,7 +36,7 @@ TRIALS: dict[str, tuple[Trial, int]] = {
 
 
 def run_trial(name: str, seed: int, minutes: float = MINUTES) -> Result:
-    """Run a trial with its number of tries for so many minutes; what it waits for in vain is lost."""
+    """Run a trial, scaled to so many minutes for all; a timeout of the trial counts as lost."""
     trial, tries = TRIALS[name]
     tries = max(round(tries * minutes / MINUTES), 1)
     try:

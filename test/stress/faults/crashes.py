@@ -74,7 +74,7 @@ def _restart(peer: TrialPeer, name: str) -> tuple[MeasuredProcess, float]:
 
 
 def hang_camera(times: int, dice: random.Random) -> Result:
-    """Stop the camera process (SIGSTOP) and continue it; diagnostics must show and count each stall."""
+    """Stop the camera (SIGSTOP) and continue it; diagnostics must show and count each stall."""
     lost = dict.fromkeys(('stalls missing in diagnostics', 'recoveries', 'nodes that ended'), 0)
     recovered_s, reported_s = [], []
     with trial_peer() as peer:

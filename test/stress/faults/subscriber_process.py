@@ -23,7 +23,7 @@ class Subscribers(Node):
     """Publishes on `received` how many messages each of its subscribers has received."""
 
     def __init__(self) -> None:
-        """Subscribe `subscribers` times to the faces and, with `images`, to the annotated image."""
+        """Subscribe `subscribers` times to faces and, with `images`, to the annotated image."""
         super().__init__('subscribers')
         self.reads = bool(self.declare_parameter('reads', True).value)
         self._received = [0] * int(self.declare_parameter('subscribers', 1).value)

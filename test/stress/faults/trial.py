@@ -76,7 +76,7 @@ def trials_table(trials: dict[str, dict[str, Any]]) -> str:
         (
             trial['what'],
             trial['tried'],
-            ', '.join(f'{count} {what}' for what, count in trial['lost'].items() if count) or 'nothing',
+            ', '.join(f'{n} {what}' for what, n in trial['lost'].items() if n) or 'nothing',
             f'{trial["longest_s"]:.2f} s' if 'longest_s' in trial else '',
             '; '.join(_note(name, value) for name, value in trial['notes'].items()),
         )
@@ -137,7 +137,7 @@ class TrialPeer(RosPeer):
         return None
 
     def process_portraits(self, images: int, every_s: float = 0.0) -> tuple[int, float]:
-        """Publish images one by one; return how many were not processed and the longest wait in s."""
+        """Publish images one by one; return how many were lost and the longest wait in s."""
         lost, longest_s = 0, 0.0
         for _ in range(images):
             before, started_s = len(self.arrays), time.monotonic()
@@ -148,7 +148,7 @@ class TrialPeer(RosPeer):
         return lost, longest_s
 
     def seconds_until_emotion(self, since_s: float) -> float:
-        """Wait for an emotion of an image stamped after `since_s`; inf if there is none in time."""
+        """Wait for an emotion of an image stamped after `since_s`; inf if none comes."""
         started_s, before = time.monotonic(), len(self.arrays)
 
         def found() -> bool:

@@ -39,8 +39,8 @@ def slope_per_hour(
     A median of a round ignores what comes and goes within it, a Theil-Sen slope single steps.
 
     Returns:
-        ``slope`` with the ends ``low`` and ``high`` of its 95 % interval, ``start`` (value at time 0) and
-        ``rounds``; None in place of figures for fewer than three rounds.
+        ``slope`` with the ends ``low`` and ``high`` of its 95 % interval, ``start`` (value at
+        time 0) and ``rounds``; None in place of figures for fewer than three rounds.
 
     """
     at, value, number = np.asarray(times_s), np.asarray(values), np.asarray(rounds)
@@ -70,8 +70,8 @@ def to_record(run: Run, warm_up_s: float) -> dict[str, Any]:
         warm_up_s: time at the start in which growth is allowed.
 
     Returns:
-        Settings, counts, ``memory``, ``counted`` and ``checks``: by name True, False, or None where the run
-        was too short.
+        Settings, counts, ``memory``, ``counted`` and ``checks``: by name True, False, or None
+        where the run was too short.
 
     """
     samples, program = run.samples, run.program

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Camera, node and subscriber in processes of their own, sampled for as long as a program lasts."""
+"""Camera, node and subscriber in separate processes, sampled while a program lasts."""
 
 import random
 import signal
