@@ -17,7 +17,6 @@ from emotion_perception.imaging.codecs import IMAGE_SUFFIXES
 PORTRAIT = 'portrait'
 """Name of the NASA portrait (public domain) in scikit-image as a source."""
 
-_WARM_UP_FRAMES = 5
 """Frames in which a camera adapts its exposure."""
 
 
@@ -183,29 +182,3 @@ def open_source(
             raise SourceError(f'{path} is not a readable image')
         return MovingImageSource(image, size, rate_hz)
     return VideoSource(str(path), size, loop)
-
-
-def capture_frame(source: str) -> np.ndarray:
-    """
-    Return one frame of a camera, BGR uint8 [H, W, 3], after it has adapted its exposure.
-
-    Args:
-        source: number of a camera, or anything else that `open_source` opens.
-
-    Raises:
-        SourceError: if it cannot be opened or gives no frame.
-
-    """
-    camera = open_source(source, loop=False)
-    last = None
-    try:
-        for _ in range(_WARM_UP_FRAMES):
-            frame = camera.read()
-            if frame is None:
-                break
-            last = frame
-    finally:
-        camera.close()
-    if last is None:
-        raise SourceError(f'camera {source} gives no frame; is it in use by another program?')
-    return last

@@ -12,7 +12,6 @@ from emotion_perception.errors import SourceError
 from emotion_perception.imaging.sources import (
     MovingImageSource,
     VideoSource,
-    capture_frame,
     open_source,
     portrait_path,
 )
@@ -172,13 +171,6 @@ def test_a_video_keeps_its_size(clip):
 
 def test_an_impossible_rate_becomes_30_hz(tmp_path):
     assert open_source(write_video(tmp_path / 'fast.avi', 1000, COLORS[:1])).rate_hz == 30.0
-
-
-def test_capture_frame(clip, tmp_path):
-    """The frame after the exposure was adapted."""
-    assert color_index(capture_frame(clip)) == 4
-    with pytest.raises(SourceError, match='there is no camera, video or image'):
-        capture_frame(str(tmp_path / 'nowhere'))
 
 
 def test_a_camera_without_frames(monkeypatch):
