@@ -51,7 +51,7 @@ if ros_is_sourced; then source_of_ros="ROS 2 $ROS_DISTRO as sourced"; fi
 requirements=(bootstrap/requirements-runtime.txt)
 [ "$source_of_ros" = wheels ] && requirements+=(bootstrap/requirements-ros.txt)
 [ "${1:-}" = --tests ] && requirements+=(bootstrap/requirements-bags.txt bootstrap/requirements-dev.txt training/requirements.txt)
-wanted="$(stamp_of bootstrap/constraints.txt bootstrap/requirements-files.txt training/requirements-deepface.txt training/requirements-torch.txt "${requirements[@]}") $source_of_ros"
+wanted="$(stamp_of bootstrap/constraints.txt bootstrap/requirements-files.txt training/requirements-deepface.txt "${requirements[@]}") $source_of_ros"
 
 # With a ROS 2 installation its NumPy and OpenCV stay: its own extensions are built against them.
 constrain() {
@@ -79,9 +79,6 @@ if ! grep -qsxF "$wanted" .venv/have; then
   run 'installing model and picture files' pip_install --no-deps -r bootstrap/requirements-files.txt
   if [ "${1:-}" = --tests ]; then
     run 'installing training' pip_install --no-deps --no-build-isolation -e training -r training/requirements-deepface.txt
-    # only where a build for CPUs lies at hand (pip's find-links): the index's brings gigabytes for GPUs
-    pip_install --no-index --no-deps -r training/requirements-torch.txt >>"$log" 2>&1 ||
-      say 'no PyTorch at hand: tests of the torch engine will be skipped (training/requirements-torch.txt)'
   fi
   echo "$wanted" >>.venv/have
 fi

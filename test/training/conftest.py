@@ -29,3 +29,16 @@ def data(drawn_csv, tmp_path_factory):
     folder = tmp_path_factory.mktemp('built') / 'data'
     build(read_fer2013(*drawn_csv), folder)
     return folder
+
+
+@pytest.fixture(scope='session')
+def small_run(data, tmp_path_factory):
+    """Return the folder of a small training, interrupted in its sixth epoch and resumed."""
+    from emotion_training.train.training import train
+    from support.small_training import SMALL, power_cut
+
+    folder = tmp_path_factory.mktemp('run')
+    with power_cut(at_epoch=5):
+        train(SMALL, data, folder)
+    train(SMALL, data, folder)
+    return folder

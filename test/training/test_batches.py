@@ -64,7 +64,7 @@ def test_the_teacher_predicts_the_mixed_faces_before_the_loose_crops(images):
         return dict.fromkeys(HEADS, np.tile(PREDICTION, (len(faces), 1)))
 
     options = {'mixup': 0.3, 'augmentation': LOOSE}
-    faces, targets, weights = batches(images, teacher, teaching=0.75, **options)[1]
+    faces, targets, weights = batches(images, teacher, distillation=0.75, **options)[1]
     tight, own, own_weights = batches(images, mixup=0.3)[1]
     np.testing.assert_array_equal(seen[0], tight)
     assert (faces != tight).any((1, 2, 3)).all()

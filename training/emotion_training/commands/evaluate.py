@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The subcommand `evaluate`: score a model, or compare several."""
 
 import argparse
@@ -14,18 +15,16 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         'models', metavar='MODEL', type=Path, nargs='+',
         help='.tflite with its json, .keras or .h5; further ones are compared with the first',
     )  # fmt: skip
-    parser.add_argument('dataset', metavar='DATASET', type=Path, help='folder that build made')
+    parser.add_argument('dataset', metavar='DATASET', type=Path, help='folder made by build')
     parser.add_argument('--split', default='validation', help='validation (default) or test')
     parser.add_argument(
         '--train', metavar='DATASET', type=Path,
-        help='dataset whose training images the models learned from, to leave twins out (the same)',
+        help='dataset that the models were trained on, for leak-free scores (default: the same)',
     )  # fmt: skip
-    parser.add_argument(
-        '--out', type=Path, help='folder for report.html and scores.json; none without it'
-    )
+    parser.add_argument('--out', type=Path, help='folder for report.html and scores.json')
     parser.add_argument(
         '--record', metavar='FILE', type=Path,
-        help='also write the scores alone as json, which names no file of the dataset',
+        help='also write the scores as json, without the names of files in the dataset',
     )  # fmt: skip
     parser.set_defaults(run=run)
 
@@ -33,8 +32,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the subcommand."""
     from emotion_training.data.dataset import load
-    from emotion_training.evaluate.assessment import publishable, report_data
-    from emotion_training.evaluate.evaluation import table
+    from emotion_training.evaluate.evaluation import publishable, report_data, table
     from emotion_training.evaluate.model_comparison import comparison
     from emotion_training.files import write_json
 

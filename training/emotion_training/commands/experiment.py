@@ -1,34 +1,34 @@
-"""The subcommand `experiment`: repeat what docs/lab/experiments.md reports."""
+# SPDX-License-Identifier: Apache-2.0
+"""The subcommand `experiment`: repeat an experiment of docs/lab/experiments.md."""
 
 import argparse
 from pathlib import Path
 
-from emotion_training.experiments.variants import ARMS
+from emotion_training.experiments.variants import VARIANTS
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the subcommand to the parser of `emotion-training`."""
-    names = [arm.name for arm in ARMS]
     parser = commands.add_parser(
         'experiment', help='repeat an experiment of docs/lab/experiments.md',
         description='filtering: does a filter of the labels help, and which? One small network on '
-        'each way to choose the training images, several seeds. study: Models 1 to 3 of the founding '
-        'study on the images that DeepFace agrees with. Hours; started again, both go on.',
+        'each training set, several seeds. study: Models 1 to 3 of the founding study on the images '
+        'that DeepFace agrees with. Both take hours and resume when the command is repeated.',
     )  # fmt: skip
     parser.add_argument('experiment', choices=('filtering', 'study'))
-    parser.add_argument('dataset', type=Path, help='folder that build made, with votes')
+    parser.add_argument('dataset', type=Path, help='folder made by build, with votes')
     parser.add_argument('--out', type=Path, required=True, help='folder of the experiment')
     parser.add_argument(
         '--weights', type=Path,
-        help="DeepFace's facial_expression_model_weights.h5; else it is looked for in "
+        help="DeepFace's facial_expression_model_weights.h5; default: the one in "
         '$DEEPFACE_HOME/.deepface/weights. Nothing is downloaded',
     )  # fmt: skip
     parser.add_argument('--epochs', type=int, help='at most, instead of the recipes')
     filtering = parser.add_argument_group('filtering')
-    filtering.add_argument('--seeds', type=int, default=3, help='runs of each arm (3)')
+    filtering.add_argument('--seeds', type=int, default=3, help='runs of each variant (3)')
     filtering.add_argument(
-        '--arm', action='append', choices=names,
-        help='train only this one now; repeat it for several. Scores come when all runs are there',
+        '--variant', action='append', choices=[variant.name for variant in VARIANTS],
+        help='train only this one now; repeat it for several. All runs must exist for the scores',
     )  # fmt: skip
     study = parser.add_argument_group('study')
     study.add_argument('--precision', help="Keras' dtype policy, such as mixed_bfloat16")
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
         print(experiment_tables.study_table(json.loads(results.read_text())))
         print(results)
         return
-    names = args.arm or [arm.name for arm in ARMS]
+    names = args.variant or [variant.name for variant in VARIANTS]
     seeds = range(1, args.seeds + 1)
     written = filter_comparison.run(
         args.dataset, args.out, args.weights, seeds, names, args.epochs

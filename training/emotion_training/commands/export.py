@@ -1,4 +1,5 @@
-"""The subcommand `export`: make the files that the robot loads."""
+# SPDX-License-Identifier: Apache-2.0
+"""The subcommand `export`: make the model files that the node loads."""
 
 import argparse
 from pathlib import Path
@@ -7,32 +8,27 @@ from pathlib import Path
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the subcommand to the parser of `emotion-training`."""
     parser = commands.add_parser(
-        'export', help='make the LiteRT file and json that the robot loads'
+        'export', help='make the LiteRT file and json that the node loads'
     )
-    parser.add_argument('run_folder', metavar='run', type=Path, help='folder that train wrote')
-    parser.add_argument('dataset', type=Path, help='folder that build made')
+    parser.add_argument('run_folder', metavar='run', type=Path, help='folder written by train')
+    parser.add_argument('dataset', type=Path, help='folder made by build')
     parser.add_argument(
-        '--out', type=Path, required=True, help='folder for the file, its json and the epochs'
-    )
-    parser.add_argument(
-        '--quantization',
-        default='int8',
-        choices=('int8', 'float16', 'float32'),
-        help='of the weights; int8 (default) of the values too: as accurate here, and the fastest',
+        '--out', type=Path, required=True, help='folder for the model, its json and epoch log'
     )
     parser.add_argument(
-        '--no-mirror',
-        dest='mirror',
-        action='store_false',
-        help='ask for the face alone, not for its mirror image too: half the time; docs/lab/experiments.md says what it costs',
-    )
+        '--quantization', default='int8', choices=('int8', 'float16', 'float32'),
+        help='of the weights, and with int8 (default, the fastest) of the activations',
+    )  # fmt: skip
     parser.add_argument(
-        '--balance',
-        type=float,
-        default=0.5,
-        help='of what people see: 0 answers as often with each expression as they do in the training images, '
-        '1 as if all were as frequent, and 0.5 (default) lies half way; docs/lab/experiments.md says what each costs',
-    )
+        '--no-mirror', dest='mirror', action='store_false',
+        help='classify the face without its mirror image, in half the time; '
+        'docs/lab/experiments.md has the cost in accuracy',
+    )  # fmt: skip
+    parser.add_argument(
+        '--balance', type=float, default=0.5,
+        help='of the crowd head: 0 keeps the class frequencies of the training images, 1 makes all '
+        'classes equally likely (default: %(default)s); docs/lab/experiments.md compares them',
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -42,14 +38,10 @@ def run(args: argparse.Namespace) -> None:
     from emotion_training.evaluate.evaluation import table
     from emotion_training.export import export
 
-    done = export(
-        args.run_folder,
-        load(args.dataset, 'train'),
-        load(args.dataset, 'validation'),
-        args.out,
-        args.quantization,
-        args.mirror,
-        args.balance,
+    splits = load(args.dataset, 'train'), load(args.dataset, 'validation')
+    metadata = export(
+        args.run_folder, *splits, args.out, args.quantization, args.mirror, args.balance
     )
-    print(table(done.scores))
-    print(f'{args.out / done.file}  {done.parameters} parameters  sha256 {done.sha256}')
+    path = args.out / metadata.file
+    print(table(metadata.scores))
+    print(f'{path}  {metadata.parameters} parameters  sha256 {metadata.sha256}')

@@ -1,4 +1,5 @@
-"""The subcommand `robustness`: what poor pictures and the robot's own crops cost a model."""
+# SPDX-License-Identifier: Apache-2.0
+"""The subcommand `robustness`: score a model on corrupted faces and on detected crops."""
 
 import argparse
 from pathlib import Path
@@ -11,21 +12,23 @@ PARTS = ('corruptions', 'scenes')
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the subcommand to the parser of `emotion-training`."""
     parser = commands.add_parser(
-        'robustness', help='score a model on spoilt faces, and on faces found in larger scenes'
+        'robustness', help='score a model on corrupted faces, and on faces detected in scenes'
     )
     parser.add_argument('model', metavar='MODEL', type=Path, help='.tflite, .keras or .h5')
-    parser.add_argument('dataset', metavar='DATASET', type=Path, help='folder that build made')
+    parser.add_argument('dataset', metavar='DATASET', type=Path, help='folder made by build')
     parser.add_argument('--split', default='validation', help='validation (default) or test')
     parser.add_argument(
-        '--only', choices=PARTS, help='only one of the two; corruptions take a minute, scenes five'
+        '--only',
+        choices=PARTS,
+        help='measure one of the two; corruptions take a minute, scenes five',
     )
     parser.add_argument(
-        '--detector', choices=DETECTORS, default=DETECTORS[0], help='who finds faces in scenes'
+        '--detector', choices=DETECTORS, default=DETECTORS[0], help='face detector for the scenes'
     )
-    parser.add_argument('--detector-model', default='', help="the detector's own file, for yunet")
     parser.add_argument(
-        '--out', type=Path, help='folder for robustness.json and robustness.png; none without it'
+        '--detector-model', default='', help="the detector's model file, for yunet"
     )
+    parser.add_argument('--out', type=Path, help='folder for robustness.json and robustness.png')
     parser.set_defaults(run=run)
 
 

@@ -89,7 +89,7 @@ class AugmentedBatches(keras.utils.PyDataset):
             config: the recipe.
             heads: heads of the network.
             teacher: predicts each augmented and mixed batch (Beyer et al., 2022), before the loose
-                crops; ``config.teaching`` is its part of the targets.
+                crops; ``config.distillation`` is its part of the targets.
 
         """
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=12)
@@ -133,7 +133,7 @@ class AugmentedBatches(keras.utils.PyDataset):
             return faces, own, weights
         predicted = self._teacher(teacher_faces)
         both = {
-            head: _distill(own[head], weights[head], predicted[head], self._config.teaching)
+            head: _distill(own[head], weights[head], predicted[head], self._config.distillation)
             for head in own
         }
         return (

@@ -1,51 +1,10 @@
-"""Confidence that means what it says: temperature scaling, and how to tell."""
+# SPDX-License-Identifier: Apache-2.0
+"""Calibration of a head: the temperature and the offset that are applied to its logits."""
 
 import numpy as np
+from scipy.special import log_softmax
 
-ECE_BINS = 15
 _TEMPERATURES = np.geomspace(0.3, 3, 231)
-
-
-def reliability(confidence: np.ndarray, correct: np.ndarray) -> dict[str, np.ndarray]:
-    """
-    Return what a reliability diagram shows, for `ECE_BINS` bins of equal width.
-
-    Args:
-        confidence: float [N], 0..1.
-        correct: bool [N].
-
-    Returns:
-        ``images`` int [bins], and the mean ``confidence`` and ``accuracy`` of each bin, float
-        [bins], NaN where a bin is empty.
-
-    """
-    bins = confidence_bins(confidence)
-    images = np.bincount(bins, minlength=ECE_BINS)
-    with np.errstate(invalid='ignore'):
-        return {
-            'images': images,
-            'confidence': np.bincount(bins, confidence, ECE_BINS) / images,
-            'accuracy': np.bincount(bins, correct, ECE_BINS) / images,
-        }
-
-
-def confidence_bins(confidence: np.ndarray) -> np.ndarray:
-    """Return the index of the bin that each confidence falls into, int [N]."""
-    return np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
-
-
-def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
-    """
-    Return the ECE of Guo et al. (2017) with `ECE_BINS` bins of equal width, 0..1.
-
-    Args:
-        confidence: float [N], 0..1.
-        correct: bool [N].
-
-    """
-    bins = reliability(confidence, correct)
-    gaps = np.abs(bins['accuracy'] - bins['confidence']) * bins['images']
-    return float(np.nansum(gaps) / len(confidence))
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -57,36 +16,34 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         labels: int [N].
 
     """
+    rows = np.arange(len(labels))
 
-    def loss(temperature: float) -> float:
-        scaled = logits / temperature
-        peak = scaled.max(1)
-        norm = peak + np.log(np.exp(scaled - peak[:, None]).sum(1))
-        return float((norm - scaled[np.arange(len(labels)), labels]).mean())
+    def log_loss(temperature: float) -> float:
+        return float(-log_softmax(logits / temperature, axis=1)[rows, labels].mean())
 
-    return float(min(_TEMPERATURES, key=loss))
+    return float(min(_TEMPERATURES, key=log_loss))
 
 
 def fit_balanced(
-    logits: np.ndarray, labels: np.ndarray, shares: np.ndarray, balance: float
+    logits: np.ndarray, labels: np.ndarray, frequencies: np.ndarray, balance: float
 ) -> tuple[np.ndarray, float]:
     """
-    Return what to add to logits, and the temperature to divide the sums by.
+    Return the offset and the temperature of calibrated logits, (logits + offset) / temperature.
 
-    A network answers as often with each expression as its training images did, and passes over rare
-    ones. Taking the logarithm of their shares off makes all equally likely (logit adjustment after
-    training; Menon et al., 2021); taking off a part of it lies between.
+    A network predicts each class about as often as it occurs in the training images, so rare classes
+    have a low recall. Subtracting the logarithm of the class frequencies makes all classes equally
+    likely (post-hoc logit adjustment; Menon et al., 2021); `balance` is the subtracted fraction of it.
 
     Args:
         logits: float [N, 7].
         labels: int [N].
-        shares: of the expressions among what was learned from, float [7] above 0.
-        balance: which part is taken off, 0 (none: the offset is 0) to 1.
+        frequencies: of the classes in the training images, float [7] above 0.
+        balance: 0 (offset 0) to 1.
 
     Returns:
         The offset, float [7] with a mean of 0, and the temperature.
 
     """
-    logarithms = np.log(shares)
+    logarithms = np.log(frequencies)
     offset = balance * fit_temperature(logits, labels) * (logarithms.mean() - logarithms)
     return offset, fit_temperature(logits + offset, labels)

@@ -1,8 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
 """
-What spoils a face in a camera's image, as functions of 48x48 gray faces and a strength.
+Synthetic corruptions of 48x48 grayscale faces, as functions of the image and a strength.
 
-Training draws from them (`augmentation`), and `corruption_scores` asks how much each one costs. All take and
-return uint8 [48, 48]; `loose` takes float32 as well, since training mixes two faces before.
+`data.augmentation` applies them at random in training, `corruption_scores` measures each one. All take and
+return uint8 [48, 48]; `loose` also takes float32, because it follows mixup in training.
 """
 
 import cv2
@@ -11,11 +12,11 @@ import numpy as np
 from emotion_perception.alignment import FER2013_LANDMARKS
 
 _HEAD_RADIUS = 0.5
-"""Of the cylinder that a turned head is taken for, in sides of the image; the eyes are 0.37 apart."""
+"""Radius of the cylinder that models a turned head, in sides of the image; the eyes are 0.37 apart."""
 
 
 def fewer_pixels(image: np.ndarray, side_px: int) -> np.ndarray:
-    """Return the face as a camera far away saw it: `side_px` pixels wide, enlarged again."""
+    """Return the face reduced to `side_px` pixels and enlarged again, like a distant face."""
     small = cv2.resize(image, (side_px, side_px), interpolation=cv2.INTER_AREA)
     return cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
@@ -26,7 +27,7 @@ def defocus(image: np.ndarray, sigma_px: float) -> np.ndarray:
 
 
 def motion_blur(image: np.ndarray, length_px: int, angle_deg: float) -> np.ndarray:
-    """Return the face smeared along a line."""
+    """Return the face blurred along a line of `length_px`."""
     kernel = np.zeros((length_px, length_px), np.float32)
     kernel[length_px // 2] = 1 / length_px
     turn = cv2.getRotationMatrix2D(((length_px - 1) / 2,) * 2, angle_deg, 1)
@@ -35,12 +36,12 @@ def motion_blur(image: np.ndarray, length_px: int, angle_deg: float) -> np.ndarr
 
 
 def noise(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
-    """Return the face with Gaussian noise, `sigma` in gray values."""
+    """Return the face with Gaussian noise, `sigma` in gray levels."""
     return np.clip(image + rng.normal(0, sigma, image.shape), 0, 255).astype(np.uint8)
 
 
 def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
-    """Return the face after jpeg, `quality` 1..100."""
+    """Return the face after jpeg compression, `quality` 1..100."""
     _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
 
@@ -48,16 +49,16 @@ def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
 def low_light(
     image: np.ndarray, gain: float, gamma: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return the face with `gain` of the light, darker still where it was dark, and a sensor's noise."""
+    """Return the face with `gain` of the light, a `gamma` curve and sensor noise."""
     return noise(255 * (image / 255.0) ** gamma * gain, 2.0, rng)
 
 
 def turned(image: np.ndarray, yaw_deg: float) -> np.ndarray:
     """
-    Return the face as if the head, taken for a cylinder, had turned; eyes and mouth stay in the middle.
+    Return the face turned about the vertical axis, modeled as a cylinder; it stays centered.
 
-    The far half of the face is squeezed and partly hidden. What the picture does not show, the near
-    side of the head, repeats its edge: a side view only as far as one picture can give it.
+    The far half of the face is compressed and partly hidden. The near side of the head, which the
+    image does not show, repeats the edge pixels.
     """
     height, width = image.shape
     radius, yaw = _HEAD_RADIUS * width, np.deg2rad(yaw_deg)
@@ -71,13 +72,13 @@ def turned(image: np.ndarray, yaw_deg: float) -> np.ndarray:
 
 def glasses(image: np.ndarray, frame_px: int, tint: float, gray: int = 25) -> np.ndarray:
     """
-    Return the face with drawn glasses where FER2013's eyes are.
+    Return the face with drawn glasses at the eye positions of FER2013.
 
     Args:
         image: the face.
-        frame_px: width of the frame's line.
+        frame_px: line width of the frame.
         tint: of the lenses, 0 (clear) to 1 (black).
-        gray: of the frame.
+        gray: gray level of the frame.
 
     """
     scale = image.shape[0] / 48
@@ -95,7 +96,7 @@ def glasses(image: np.ndarray, frame_px: int, tint: float, gray: int = 25) -> np
 
 
 def covered(image: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Return the face behind a plain rectangle of `share` of its area, 0..1, anywhere on it."""
+    """Return the face with a random plain rectangle over `share` of its area, 0..1."""
     side = image.shape[0]
     aspect = rng.uniform(0.6, 1.6)
     height, width = (
@@ -109,22 +110,22 @@ def covered(image: np.ndarray, share: float, rng: np.random.Generator) -> np.nda
 
 
 SURROUNDINGS = (cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101)
-"""What `loose` may show round the face: one gray, its edges drawn out, or its mirror image."""
+"""Border modes of `loose`: one gray level, repeated edge pixels, or a reflection."""
 
 
 def loose(
     image: np.ndarray, side_px: int, top: int, left: int, surroundings: int, gray: int = 128
 ) -> np.ndarray:
     """
-    Return the picture that a crop too large for the face gives: the face is `side_px` wide in it.
+    Return a loose crop: the face reduced to `side_px` pixels, with a border around it.
 
     Args:
         image: the face.
-        side_px: of the face, at most the image's own side.
-        top: row where the face begins.
-        left: column where it begins.
+        side_px: side of the face, at most that of the image.
+        top: first row of the face.
+        left: first column of the face.
         surroundings: one of `SURROUNDINGS`.
-        gray: of ``cv2.BORDER_CONSTANT``.
+        gray: gray level of ``cv2.BORDER_CONSTANT``.
 
     """
     small = cv2.resize(image, (side_px, side_px), interpolation=cv2.INTER_AREA)

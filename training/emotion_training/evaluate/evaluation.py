@@ -1,82 +1,269 @@
-"""Score a model on a split: FER2013's own labels, the crowd's majority, without twins, and calibration."""
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of one or more models on a split, against each kind of label, as text and as json."""
 
-from collections.abc import Collection
+import csv
+import hashlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from tabulate import tabulate
 
+from emotion_perception.emotions import EMOTIONS
+from emotion_training.data.build import MANIFEST
 from emotion_training.data.dataset import Dataset
-from emotion_training.evaluate.metrics import score
+from emotion_training.data.fer2013 import VOTE_COLUMNS, DatasetError
+from emotion_training.evaluate.metrics import measure, most_confident_mistakes, score
+from emotion_training.evaluate.model_comparison import RESAMPLES, SEED, intervals
+from emotion_training.evaluate.model_outputs import head_probabilities, model_heads
 
-_ALL_FACES = 'FER+ all faces'
+FER2013_LABEL = 'FER2013 label'
+MAJORITY = 'FER+ majority'
+ALL_FACES = 'FER+ all faces'
 _LEAK_FREE = ', leak-free'
+
+MISTAKES = 40
+"""Number of most confident mistakes in a report, for each reference."""
+_DETAILS = ('per_class', 'confusion', 'reliability', 'risk_coverage')
 
 
 @dataclass(frozen=True)
-class Question:
-    """One way to score: a head's answers against labels on the images that have one."""
+class Reference:
+    """
+    The labels that a head is scored against.
+
+    Attributes:
+        name: in tables and in json.
+        head: whose probabilities are scored.
+        labels: int [N], index into EMOTIONS, for all images of the split.
+        rows: bool [N], images that have such a label.
+
+    """
 
     name: str
     head: str
     labels: np.ndarray
     rows: np.ndarray
 
+    @property
+    def is_main(self) -> bool:
+        """False for a subset of another reference, and for all faces, whose labels are noisy."""
+        return self.name in (FER2013_LABEL, MAJORITY)
 
-def questions(split: Dataset, learned: Collection[str] | None) -> list[Question]:
+
+def references(split: Dataset, train_digests: Collection[str] | None) -> list[Reference]:
     """
-    Return what a split can be asked; a question that no image answers is left out.
+    Return the references of a split that have at least one image.
 
     Args:
         split: what is scored.
-        learned: digests of the images that the model learned from, which ``leak-free`` leaves out.
+        train_digests: of the images that the model was trained on, which ``leak-free`` leaves out;
+            None gives no such references.
 
     """
-    every = np.ones(len(split), bool)
-    asked = [Question('FER2013 label', 'fer2013', split.labels, every)]
+    found = [Reference(FER2013_LABEL, 'fer2013', split.labels, np.ones(len(split), bool))]
     if split.votes is not None:
-        asked.append(Question('FER+ majority', 'crowd', split.majority, split.majority >= 0))
-        seen = split.crowd_weight > 0
-        asked.append(Question(_ALL_FACES, 'crowd', split.crowd.argmax(1), seen))
-    if learned is not None:
-        fresh = ~np.isin(split.digests, list(learned))
-        asked += [
-            Question(q.name + _LEAK_FREE, q.head, q.labels, q.rows & fresh)
-            for q in asked
-            if q.name != _ALL_FACES
+        found.append(Reference(MAJORITY, 'crowd', split.majority, split.majority >= 0))
+        voted = split.crowd_weight > 0
+        found.append(Reference(ALL_FACES, 'crowd', split.crowd.argmax(1), voted))
+    if train_digests is not None:
+        unseen = ~np.isin(split.digests, list(train_digests))
+        found += [
+            Reference(r.name + _LEAK_FREE, r.head, r.labels, r.rows & unseen)
+            for r in found
+            if r.is_main
         ]
-    return [q for q in asked if q.rows.any()]
+    return [reference for reference in found if reference.rows.any()]
 
 
-def is_main(question: str) -> bool:
-    """Tell whether a report shows a question in full: neither a subset of another nor mostly noise."""
-    return question != _ALL_FACES and not question.endswith(_LEAK_FREE)
+def deployment_reference(split: Dataset) -> Reference:
+    """Return the reference of the node's default head: the majority, or the label without votes."""
+    by_name = {reference.name: reference for reference in references(split, None)}
+    return by_name.get(MAJORITY, by_name[FER2013_LABEL])
 
 
 def evaluate(
     probabilities: dict[str, np.ndarray], split: Dataset, train: Dataset | None = None
 ) -> dict[str, dict[str, float]]:
     """
-    Return the scores of every question that the split can be asked and `probabilities` answer.
+    Return the scores against each reference whose head is among `probabilities`.
 
     Args:
         probabilities: float [N, 7] of each head, for all images of the split.
         split: what is scored.
-        train: what the model learned from, to leave twins out.
+        train: what the model was trained on, for the leak-free scores.
 
     """
     return {
-        q.name: score(probabilities[q.head][q.rows], q.labels[q.rows])
-        for q in questions(split, None if train is None else train.digests)
-        if q.head in probabilities
+        reference.name: score(
+            probabilities[reference.head][reference.rows], reference.labels[reference.rows]
+        )
+        for reference in references(split, None if train is None else train.digests)
+        if reference.head in probabilities
     }
 
 
 def table(scores: dict[str, dict[str, float]]) -> str:
-    """Return scores as lines of text, with the log loss where they have it."""
-    lossy = any('log_loss' in row for row in scores.values())
-    heading = f'{"":<28}{"images":>8}{"accuracy":>10}{"macro recall":>14}{"ECE":>8}'
-    lines = [heading + (f'{"log loss":>10}' if lossy else '')]
-    for name, row in scores.items():
-        line = f'{name:<28}{row["images"]:>8}{row["accuracy"]:>10.2%}{row["macro_recall"]:>14.2%}{row["ece"]:>8.2%}'
-        lines.append(line + (f'{row["log_loss"]:>10.4f}' if lossy else ''))
-    return '\n'.join(lines)
+    """Return scores as text, with the log loss where they have it."""
+    with_loss = any('log_loss' in row for row in scores.values())
+    rows = [
+        [name, row['images']]
+        + [f'{row[key]:.2%}' for key in ('accuracy', 'macro_recall', 'ece')]
+        + ([f'{row["log_loss"]:.4f}'] if with_loss else [])
+        for name, row in scores.items()
+    ]
+    headers = ['', 'images', 'accuracy', 'macro recall', 'ECE', *['log loss'][: int(with_loss)]]
+    align = ['left', *['right'] * (len(headers) - 1)]
+    return tabulate(rows, headers, 'plain', colalign=align, disable_numparse=True)
+
+
+def train_digests(folder: Path) -> frozenset[str] | None:
+    """
+    Return the digests of a built dataset's training images from its manifest; None without any.
+
+    Raises:
+        DatasetError: if it has no manifest.
+
+    """
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        raise DatasetError(
+            f'{manifest} is missing; it lists the images that the models were trained on'
+        )
+    with manifest.open(newline='') as stream:
+        digests = (r['sha256'] for r in csv.DictReader(stream) if r['split'] == 'train')
+        return frozenset(digests) or None
+
+
+def _missing_classes(split: Dataset, where: str) -> list[str]:
+    """Return a remark for each expression without images; raise DatasetError if there is one class."""
+    present = np.unique(split.labels)
+    if len(present) == 1:
+        raise DatasetError(
+            f'{where}: all {len(split)} images are {EMOTIONS[present[0]]}; '
+            'scores need at least two classes'
+        )
+    return [
+        f'{where} has no image of {name}: its recall is left out of the mean'
+        for k, name in enumerate(EMOTIONS)
+        if k not in present
+    ]
+
+
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """Return the shortest distinct ends of the paths; numbered paths if some are equal."""
+    for parts in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ['/'.join(path.parts[-parts:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    return [f'{number}: {path}' for number, path in enumerate(paths, 1)]
+
+
+def _score_models(
+    models: Sequence[Path], split: Dataset, digests: Collection[str] | None
+) -> list[dict[str, Any]]:
+    """Return name, file, hash, heads and, in ``questions`` by reference, the scores of each model."""
+    heads = [model_heads(path) for path in models]  # an unreadable file is reported first
+    outputs = [head_probabilities(path, split.images) for path in models]
+    results: list[dict[str, Any]] = [
+        {
+            'name': name,
+            'file': str(path),
+            'sha256': hashlib.sha256(path.read_bytes()).hexdigest(),
+            'heads': list(own),
+            'questions': {},
+        }
+        for name, path, own in zip(short_names(models), models, heads, strict=True)
+    ]
+    for reference in references(split, digests):
+        labels = reference.labels[reference.rows]
+        scored = [output[reference.head][reference.rows] for output in outputs]
+        compared = intervals(scored, labels)
+        for result, own, p, row in zip(results, heads, scored, compared, strict=True):
+            result['questions'][reference.name] = {
+                'head': reference.head if reference.head in own else own[0],
+                **measure(p, labels),
+                **row,
+                'mistakes': _mistakes(split, reference, p),
+            }
+    return results
+
+
+def _mistakes(split: Dataset, reference: Reference, probabilities: np.ndarray) -> list[dict]:
+    rows, labels = np.flatnonzero(reference.rows), reference.labels[reference.rows]
+    mistakes = []
+    for k in most_confident_mistakes(probabilities, labels, MISTAKES):
+        mistake = {
+            'path': split.paths[rows[k]],
+            'true': EMOTIONS[labels[k]],
+            'predicted': EMOTIONS[int(probabilities[k].argmax())],
+            'confidence': round(float(probabilities[k].max()), 4),
+        }
+        if split.votes is not None:
+            votes = split.votes[rows[k]]
+            for name in ('true', 'predicted'):
+                mistake[f'votes_for_{name}'] = int(votes[VOTE_COLUMNS.index(mistake[name])])
+        mistakes.append(mistake)
+    return mistakes
+
+
+def report_data(
+    models: Sequence[Path], folder: Path, split_name: str, split: Dataset, train_folder: Path
+) -> dict[str, Any]:
+    """
+    Score models on a split and return the contents of a report, ready for json.
+
+    Args:
+        models: .tflite, .keras or .h5 files; the others are compared with the first.
+        folder: of the built dataset.
+        split_name: name of `split` in it.
+        split: what is scored.
+        train_folder: built dataset whose training images the models were trained on.
+
+    Raises:
+        DatasetError, ModelError: if one of them cannot be scored.
+
+    """
+    remarks = _missing_classes(split, f'{folder / MANIFEST}, {split_name}')
+    digests = train_digests(train_folder)
+    if digests is None:
+        remarks.append(f'{train_folder} has no training images: there are no leak-free scores')
+    return {
+        'dataset': str(folder),
+        'split': split_name,
+        'images': len(split),
+        'images_sha256': hashlib.sha256('\n'.join(split.digests).encode()).hexdigest(),
+        'learned_from': str(train_folder),
+        'labels': list(EMOTIONS),
+        'resamples': RESAMPLES,
+        'seed': SEED,
+        'remarks': remarks,
+        'models': _score_models(models, split, digests),
+    }
+
+
+def publishable(data: dict[str, Any], details: bool = True) -> dict[str, Any]:
+    """
+    Return `report_data` without paths on this machine and names of the dataset's files.
+
+    Args:
+        data: result of `report_data`.
+        details: keep the data of the figures and the scores of each expression.
+
+    """
+    omitted = ('mistakes',) if details else ('mistakes', *_DETAILS)
+    models = [
+        model
+        | {
+            'file': Path(model['file']).name,
+            'questions': {
+                name: {key: value for key, value in row.items() if key not in omitted}
+                for name, row in model['questions'].items()
+            },
+        }
+        for model in data['models']
+    ]
+    kept = {key: value for key, value in data.items() if key not in ('dataset', 'learned_from')}
+    return kept | {'models': models}

@@ -1,4 +1,5 @@
-"""One self-contained HTML page and a json about one or more models on one split."""
+# SPDX-License-Identifier: Apache-2.0
+"""The evaluation report: a self-contained HTML page with figures, and its data as json."""
 
 import base64
 import datetime
@@ -12,63 +13,58 @@ from tqdm import tqdm
 
 from emotion_training.data.dataset import Dataset
 from emotion_training.evaluate import report_plots
-from emotion_training.evaluate.evaluation import is_main
+from emotion_training.evaluate.evaluation import FER2013_LABEL, MAJORITY
 from emotion_training.files import whole_file
 
 _TEMPLATE = 'evaluation_report.html'
 
 
-def _data_uri(png: bytes) -> str:
+def data_uri(png: bytes) -> str:
+    """Return a png file as a data URI."""
     return 'data:image/png;base64,' + base64.b64encode(png).decode()
 
 
-def _picture(image: np.ndarray) -> str:
-    return _data_uri(cv2.imencode('.png', image)[1].tobytes())
+def _image_uri(image: np.ndarray) -> str:
+    return data_uri(cv2.imencode('.png', image)[1].tobytes())
 
 
-def _figures(row: dict[str, Any], labels: list[str]) -> dict[str, dict[str, str]]:
-    """Return the figures of one question as data URIs, by name and theme."""
-    drawn = {
-        'confusion': report_plots.confusion(row['confusion'], labels),
-        'reliability': report_plots.reliability(row['reliability'], row['ece']),
-        'risk_coverage': report_plots.risk_coverage(row['risk_coverage']),
-    }
-    return {name: _themes(figure) for name, figure in drawn.items()}
-
-
-def _themes(figure: dict[str, bytes]) -> dict[str, str]:
-    return {theme: _data_uri(png) for theme, png in figure.items()}
+def _theme_uris(figure: dict[str, bytes]) -> dict[str, str]:
+    return {theme: data_uri(png) for theme, png in figure.items()}
 
 
 def render(data: dict[str, Any], split: Dataset) -> str:
     """
-    Return the page: no file or script from elsewhere, for screens light and dark and for paper.
+    Return the page: light and dark theme, printable, without external files or scripts.
 
     Args:
-        data: what `assess.report_data` returns.
-        split: the images that it speaks of.
+        data: result of `evaluation.report_data`.
+        split: the scored images.
 
     """
     import jinja2
 
-    models, labels = data['models'], data['labels']
-    shown = [name for name in models[0]['questions'] if is_main(name)]
-    rows = {path: index for index, path in enumerate(split.paths)}
+    models = data['models']
+    shown = [name for name in models[0]['questions'] if name in (FER2013_LABEL, MAJORITY)]
+    row_of = {path: row for row, path in enumerate(split.paths)}
     figures, mistakes = {}, {}
     steps = [(model, name) for model in models for name in shown]
-    for model, name in tqdm(steps, unit='question', desc='figures', disable=None):
-        row = model['questions'][name]
-        figures[model['name'], name] = _figures(row, labels)
+    for model, name in tqdm(steps, unit='reference', desc='figures', disable=None):
+        scores = model['questions'][name]
+        drawn = {
+            'confusion': report_plots.confusion(scores['confusion'], data['labels']),
+            'reliability': report_plots.reliability(scores['reliability'], scores['ece']),
+            'risk_coverage': report_plots.risk_coverage(scores['risk_coverage']),
+        }
+        figures[model['name'], name] = {kind: _theme_uris(each) for kind, each in drawn.items()}
         mistakes[model['name'], name] = [
-            mistake | {'picture': _picture(split.images[rows[mistake['path']]])}
-            for mistake in row['mistakes']
+            mistake | {'image': _image_uri(split.images[row_of[mistake['path']]])}
+            for mistake in scores['mistakes']
         ]
     compared = {}
     if len(models) > 1:
-        for score in ('accuracy', 'macro_recall'):
-            title = score.replace('_', ' ').capitalize()
-            figure = report_plots.compared(models, score, f'{title}, 95 % intervals')
-            compared[title] = _themes(figure)
+        for key, title in (('accuracy', 'Accuracy'), ('macro_recall', 'Macro recall')):
+            figure = report_plots.compared(models, key, f'{title}, 95 % intervals')
+            compared[title] = _theme_uris(figure)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -84,12 +80,12 @@ def render(data: dict[str, Any], split: Dataset) -> str:
 
 def write_report(data: dict[str, Any], split: Dataset, out: Path) -> list[Path]:
     """
-    Write ``report.html`` and ``scores.json`` into the folder `out`; return their paths.
+    Write ``report.html`` and ``scores.json`` into a folder; return their paths.
 
     Args:
-        data: what `assess.report_data` returns.
-        split: the images that it speaks of.
-        out: is made where it is missing; a report in it is replaced.
+        data: result of `evaluation.report_data`.
+        split: the scored images.
+        out: the folder; it is created, and an earlier report in it is replaced.
 
     """
     contents = {

@@ -1,4 +1,5 @@
-"""Measures of one model's answers to one question: what the tables and figures of a report show."""
+# SPDX-License-Identifier: Apache-2.0
+"""Metrics of predicted probabilities against labels: scores, reliability, risk and coverage."""
 
 from typing import Any
 
@@ -6,21 +7,65 @@ import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.tracking import TrackingSettings
-from emotion_training.evaluate.calibration import (
-    expected_calibration_error,
-    reliability,
-)
 
+ECE_BINS = 15
 SMALLEST_PROBABILITY = 1e-7
-"""Below this a probability counts as this much in the log loss, which would be infinite at 0."""
+"""Lower limit of probabilities in the log loss, which would be infinite at 0."""
 
 _COVERAGES = np.linspace(0.01, 1, 100)
 
 
-def losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return each image's log loss in nats, float [N], from float [N, 7] and int [N]."""
-    named = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return -np.log(np.clip(named, SMALLEST_PROBABILITY, 1))
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return a fraction in per cent without the sign; an empty string for None."""
+    return '' if value is None else f'{100 * value:.{digits}f}'
+
+
+def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the log loss of each image in nats, float [N], from float [N, 7] and int [N]."""
+    of_label = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return -np.log(np.clip(of_label, SMALLEST_PROBABILITY, 1))
+
+
+def macro_recall(correct: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean recall of the classes that occur in `labels`."""
+    return float(np.mean([correct[labels == label].mean() for label in np.unique(labels)]))
+
+
+def reliability(confidence: np.ndarray, correct: np.ndarray) -> dict[str, np.ndarray]:
+    """
+    Return the values of a reliability diagram with `ECE_BINS` bins of equal width.
+
+    Args:
+        confidence: float [N], 0..1.
+        correct: bool [N].
+
+    Returns:
+        ``images`` int [bins], and the mean ``confidence`` and ``accuracy`` of each bin, float
+        [bins], NaN where a bin is empty.
+
+    """
+    bins = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
+    images = np.bincount(bins, minlength=ECE_BINS)
+    with np.errstate(invalid='ignore'):
+        return {
+            'images': images,
+            'confidence': np.bincount(bins, confidence, ECE_BINS) / images,
+            'accuracy': np.bincount(bins, correct, ECE_BINS) / images,
+        }
+
+
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
+    """
+    Return the ECE of Guo et al. (2017) with `ECE_BINS` bins of equal width, 0..1.
+
+    Args:
+        confidence: float [N], 0..1.
+        correct: bool [N].
+
+    """
+    bins = reliability(confidence, correct)
+    gaps = np.abs(bins['accuracy'] - bins['confidence']) * bins['images']
+    return float(np.nansum(gaps) / len(confidence))
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -32,79 +77,75 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         labels: int [N].
 
     """
-    answers = probabilities.argmax(1)
-    correct = answers == labels
-    recalls = [
-        float(correct[labels == k].mean()) for k in range(len(EMOTIONS)) if (labels == k).any()
-    ]
+    correct = probabilities.argmax(1) == labels
     return {
         'images': len(labels),
         'accuracy': round(float(correct.mean()), 4),
-        'macro_recall': round(float(np.mean(recalls)), 4),
+        'macro_recall': round(macro_recall(correct, labels), 4),
         'ece': round(expected_calibration_error(probabilities.max(1), correct), 4),
     }
 
 
 def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> dict[str, Any]:
     """
-    Return how wrong the answers are if only the most confident ones are given (El-Yaniv et al., 2010).
+    Return the error rate of the most confident predictions at each coverage (El-Yaniv et al., 2010).
 
     Args:
         confidence: float [N], 0..1.
         correct: bool [N].
 
     Returns:
-        ``coverage``, ``risk`` (share of wrong answers among those given) and ``threshold`` (lowest
-        confidence among them), each of 100 floats; ``area``, the mean risk over all coverages;
-        ``robot``, what the robot's own threshold for `uncertain` gives.
+        ``coverage``, ``risk`` (error rate of the covered predictions) and ``threshold`` (their lowest
+        confidence), each of 100 floats; ``area``, the mean risk over all coverages; ``robot``, coverage
+        and accuracy at the node's default threshold for `uncertain`.
 
     """
     order = np.argsort(-confidence, kind='stable')
     risks = np.cumsum(~correct[order]) / np.arange(1, len(order) + 1)
     at = np.maximum(np.ceil(_COVERAGES * len(order) - 1e-9).astype(int), 1) - 1
     threshold = TrackingSettings().uncertain_below
-    given = confidence >= threshold
+    covered = confidence >= threshold
     return {
-        'coverage': _numbers((at + 1) / len(order)),
-        'risk': _numbers(risks[at]),
-        'threshold': _numbers(confidence[order][at]),
+        'coverage': _json_list((at + 1) / len(order)),
+        'risk': _json_list(risks[at]),
+        'threshold': _json_list(confidence[order][at]),
         'area': round(float(risks.mean()), 4),
         'robot': {
             'threshold': threshold,
-            'coverage': round(float(given.mean()), 4),
-            'accuracy': round(float(correct[given].mean()), 4) if given.any() else None,
+            'coverage': round(float(covered.mean()), 4),
+            'accuracy': round(float(correct[covered].mean()), 4) if covered.any() else None,
         },
     }
 
 
-def per_class(labels: np.ndarray, answers: np.ndarray) -> dict[str, dict[str, Any]]:
+def per_class(labels: np.ndarray, predicted: np.ndarray) -> dict[str, dict[str, Any]]:
     """
     Return precision, recall, F1 and support of each expression.
 
     Args:
         labels: int [N].
-        answers: int [N].
+        predicted: int [N].
 
     Returns:
-        By name; None where a value is undefined: recall without such an image, precision without
-        such an answer, F1 without either.
+        By name. Undefined values are None: recall without such an image, precision without such a
+        prediction, F1 without either.
 
     """
     from sklearn.metrics import precision_recall_fscore_support
 
-    values = precision_recall_fscore_support(
-        labels, answers, labels=range(len(EMOTIONS)), zero_division=np.nan
+    columns = precision_recall_fscore_support(
+        labels, predicted, labels=range(len(EMOTIONS)), zero_division=np.nan
     )
     names = ('precision', 'recall', 'f1', 'support')
     return {
-        emotion: {name: _number(column[k]) for name, column in zip(names, values, strict=True)}
+        emotion: {name: _json_number(column[k]) for name, column in zip(names, columns, strict=True)}
         for k, emotion in enumerate(EMOTIONS)
-    }
+    }  # fmt: skip
 
 
 def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """
-    Return everything that a report says of one model's answers to one question, as json has it.
+    Return all metrics of a report, ready for json.
 
     Args:
         probabilities: float [N, 7].
@@ -113,14 +154,14 @@ def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """
     from sklearn.metrics import confusion_matrix
 
-    answers, confidence = probabilities.argmax(1), probabilities.max(1)
-    correct = answers == labels
+    predicted, confidence = probabilities.argmax(1), probabilities.max(1)
+    correct = predicted == labels
     return score(probabilities, labels) | {
-        'log_loss': round(float(losses(probabilities, labels).mean()), 4),
-        'per_class': per_class(labels, answers),
-        'confusion': confusion_matrix(labels, answers, labels=range(len(EMOTIONS))).tolist(),
+        'log_loss': round(float(log_losses(probabilities, labels).mean()), 4),
+        'per_class': per_class(labels, predicted),
+        'confusion': confusion_matrix(labels, predicted, labels=range(len(EMOTIONS))).tolist(),
         'reliability': {
-            name: _numbers(values) for name, values in reliability(confidence, correct).items()
+            name: _json_list(values) for name, values in reliability(confidence, correct).items()
         },
         'risk_coverage': risk_coverage(confidence, correct),
     }
@@ -129,17 +170,17 @@ def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 def most_confident_mistakes(
     probabilities: np.ndarray, labels: np.ndarray, count: int
 ) -> np.ndarray:
-    """Return the rows of the wrong answers with the highest confidence, highest first, int [<= count]."""
-    answers, confidence = probabilities.argmax(1), probabilities.max(1)
-    wrong = np.flatnonzero(answers != labels)
-    return wrong[np.argsort(-confidence[wrong], kind='stable')][:count]
+    """Return the rows of the wrong predictions with the highest confidence, highest first."""
+    wrong = np.flatnonzero(probabilities.argmax(1) != labels)
+    order = np.argsort(-probabilities.max(1)[wrong], kind='stable')
+    return wrong[order][:count]
 
 
-def _number(value: Any) -> int | float | None:
+def _json_number(value: Any) -> int | float | None:
     if isinstance(value, (int, np.integer)):
         return int(value)
     return None if np.isnan(value) else round(float(value), 4)
 
 
-def _numbers(values: np.ndarray) -> list[int | float | None]:
-    return [_number(value) for value in values]
+def _json_list(values: np.ndarray) -> list[int | float | None]:
+    return [_json_number(value) for value in values]

@@ -1,35 +1,36 @@
-"""How sure a score is, and whether two models differ: paired bootstrap and McNemar's test."""
+# SPDX-License-Identifier: Apache-2.0
+"""Confidence intervals of scores, and differences between models: paired bootstrap, McNemar's test."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from tabulate import tabulate
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_training.evaluate.metrics import losses
+from emotion_training.evaluate.metrics import log_losses, macro_recall
 
 SCORES = ('accuracy', 'macro_recall', 'log_loss')
-"""What is resampled. Not the ECE: resampling makes it larger than it is."""
-
+"""The resampled scores. The ECE is not among them: resampling biases it upward."""
 RESAMPLES = 2000
 SEED = 1
-_AT_ONCE = 200
+_CHUNK = 200
 
 
 def resample(
-    answers: Sequence[np.ndarray], labels: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED
+    outputs: Sequence[np.ndarray], labels: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED
 ) -> np.ndarray:
     """
-    Score models on images drawn anew with replacement, the same draws for each model.
+    Score models on bootstrap samples of the images, the same samples for each model.
 
-    Each score is a function of sums over images, so that a draw is a vector of how often each image
-    was drawn, and all draws are one matrix product.
+    Each score is a function of sums over images, so a sample is a vector of counts, and the sums of
+    all samples are one matrix product.
 
     Args:
-        answers: probabilities of each model, float [N, 7].
+        outputs: probabilities of each model, float [N, 7].
         labels: int [N].
-        resamples: number of draws.
-        seed: of the draws.
+        resamples: number of samples.
+        seed: of the samples.
 
     Returns:
         float [models, resamples, 3], in the order of `SCORES`.
@@ -37,54 +38,45 @@ def resample(
     """
     rng, count = np.random.default_rng(seed), len(labels)
     members = (labels[:, None] == np.arange(len(EMOTIONS))).astype(np.float64)
-    correct = np.stack([p.argmax(1) == labels for p in answers], axis=1).astype(np.float64)
-    loss = np.stack([losses(p, labels) for p in answers], axis=1)
-    # one column a model, then one for each of its classes
-    found = (correct[:, :, None] * members[:, None]).reshape(count, -1)
+    correct = np.stack([p.argmax(1) == labels for p in outputs], axis=1).astype(np.float64)
+    loss = np.stack([log_losses(p, labels) for p in outputs], axis=1)
+    # one column for each class of each model
+    correct_of_class = (correct[:, :, None] * members[:, None]).reshape(count, -1)
     parts = []
-    for at in range(0, resamples, _AT_ONCE):
-        draws = min(_AT_ONCE, resamples - at)
-        rows = rng.integers(0, count, (draws, count)) + count * np.arange(draws)[:, None]
-        weights = np.bincount(rows.ravel(), minlength=draws * count).reshape(draws, count)
-        hits = (weights @ found).reshape(draws, len(answers), -1)
+    for start in range(0, resamples, _CHUNK):
+        samples = min(_CHUNK, resamples - start)
+        rows = rng.integers(0, count, (samples, count)) + count * np.arange(samples)[:, None]
+        counts = np.bincount(rows.ravel(), minlength=samples * count).reshape(samples, count)
+        hits = (counts @ correct_of_class).reshape(samples, len(outputs), -1)
         with np.errstate(invalid='ignore'):
-            recalls = hits / (weights @ members)[:, None]
-        parts.append(
-            np.stack(
-                [
-                    weights @ correct / count,
-                    np.nanmean(recalls, axis=2),
-                    weights @ loss / count,
-                ],
-                axis=2,
-            )
-        )
+            recalls = hits / (counts @ members)[:, None]
+        scores = counts @ correct / count, np.nanmean(recalls, axis=2), counts @ loss / count
+        parts.append(np.stack(scores, axis=2))
     return np.concatenate(parts).transpose(1, 0, 2)
 
 
 def scores_of(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return what is resampled as it is on all images, float [3], in the order of `SCORES`."""
-    right = probabilities.argmax(1) == labels
-    recalls = [right[labels == k].mean() for k in np.unique(labels)]
-    return np.array([right.mean(), np.mean(recalls), losses(probabilities, labels).mean()])
+    """Return the scores of all images, float [3], in the order of `SCORES`."""
+    correct = probabilities.argmax(1) == labels
+    loss = log_losses(probabilities, labels).mean()
+    return np.array([correct.mean(), macro_recall(correct, labels), loss])
 
 
 def interval(values: np.ndarray) -> list[float]:
-    """Return the middle 95 % of resampled values, float [resamples], as [low, high]."""
+    """Return the 95 % percentile interval of resampled values, float [resamples], as [low, high]."""
     return [round(float(value), 4) for value in np.percentile(values, (2.5, 97.5))]
 
 
 def mcnemar(first: np.ndarray, other: np.ndarray) -> dict[str, Any]:
     """
-    Test whether two models are right equally often (McNemar, 1947; exact binomial, two-sided).
+    Test whether two models have the same accuracy (McNemar, 1947; exact binomial, two-sided).
 
     Args:
-        first: bool [N], where the first model is right.
-        other: bool [N], where the other is, on the same images.
+        first: bool [N], images on which the first model is right.
+        other: bool [N], the same of the other model.
 
     Returns:
-        ``only_first_right`` and ``only_this_right``, numbers of images, and ``p``: how likely a
-        split at least as uneven is if both were equally good.
+        ``only_first_right`` and ``only_this_right``, numbers of images, and the p-value ``p``.
 
     """
     from scipy.stats import binomtest
@@ -94,70 +86,70 @@ def mcnemar(first: np.ndarray, other: np.ndarray) -> dict[str, Any]:
     return {'only_first_right': lost, 'only_this_right': won, 'p': float(f'{p:.4g}')}
 
 
-def intervals(answers: Sequence[np.ndarray], labels: np.ndarray) -> list[dict[str, Any]]:
+def intervals(outputs: Sequence[np.ndarray], labels: np.ndarray) -> list[dict[str, Any]]:
     """
-    Return for each model the interval of each score and, from the second on, how it differs from the first.
+    Return the interval of each score of each model, and its difference to the first model.
 
     Args:
-        answers: probabilities of each model, float [N, 7].
+        outputs: probabilities of each model, float [N, 7].
         labels: int [N].
 
     Returns:
-        For each model ``intervals``, by score [low, high]; but for the first ``against_first`` with
+        For each model ``intervals``, by score [low, high]; except for the first ``against_first`` with
         ``mcnemar`` and, by score, [difference, low, high], above 0 where this model's value is larger.
 
     """
-    drawn = resample(answers, labels)
-    whole = [scores_of(p, labels) for p in answers]
-    found: list[dict[str, Any]] = []
-    for index, p in enumerate(answers):
+    samples = resample(outputs, labels)
+    exact = [scores_of(p, labels) for p in outputs]
+    rows: list[dict[str, Any]] = []
+    for index, p in enumerate(outputs):
         row: dict[str, Any] = {
-            'intervals': {name: interval(drawn[index, :, k]) for k, name in enumerate(SCORES)}
+            'intervals': {name: interval(samples[index, :, k]) for k, name in enumerate(SCORES)}
         }
         if index:
             row['against_first'] = {
                 name: [
-                    round(float(whole[index][k] - whole[0][k]), 4),
-                    *interval(drawn[index, :, k] - drawn[0, :, k]),
+                    round(float(exact[index][k] - exact[0][k]), 4),
+                    *interval(samples[index, :, k] - samples[0, :, k]),
                 ]
                 for k, name in enumerate(SCORES)
             }
-            right = answers[0].argmax(1) == labels, p.argmax(1) == labels
-            row['against_first']['mcnemar'] = mcnemar(*right)
-        found.append(row)
-    return found
+            correct = outputs[0].argmax(1) == labels, p.argmax(1) == labels
+            row['against_first']['mcnemar'] = mcnemar(*correct)
+        rows.append(row)
+    return rows
 
 
 def comparison(models: Sequence[dict[str, Any]]) -> str:
     """
-    Return the scores of several models as lines of text, question by question.
+    Return the scores of several models as text, a table for each reference.
 
     Args:
-        models: what `assess` returns.
+        models: ``models`` of `evaluation.report_data`.
 
     """
-    width = max(len(model['name']) for model in models)
-    lines = []
-    for name, row in models[0]['questions'].items():
-        lines.append(
-            f"{name}, {row['images']} images (95 % intervals; difference and McNemar's p "
-            'against the first)'
-        )
-        lines.append(
-            f'  {"":<{width}}{"accuracy":>21}{"macro recall":>21}{"ECE":>8}{"log loss":>10}'
-            f'{"difference":>24}{"p":>9}'
-        )
+    blocks = []
+    for name, first in models[0]['questions'].items():
+        rows = []
         for model in models:
             row = model['questions'][name]
-            line = f'  {model["name"]:<{width}}'
+            cells = [model['name']]
             for score in ('accuracy', 'macro_recall'):
-                low, high = row['intervals'][score]
-                line += f'{row[score]:>9.2%} {f"{100 * low:.1f}..{100 * high:.1f}":>11}'
-            line += f'{row["ece"]:>8.2%}{row["log_loss"]:>10.4f}'
+                low, high = (100 * value for value in row['intervals'][score])
+                cells.append(f'{row[score]:.2%} ({low:.1f}..{high:.1f})')
+            cells += [f'{row["ece"]:.2%}', f'{row["log_loss"]:.4f}']
             if 'against_first' in row:
                 mean, low, high = (100 * value for value in row['against_first']['accuracy'])
-                line += f'{mean:>+9.2f} {f"{low:+.2f}..{high:+.2f}":>14}'
-                line += f'{row["against_first"]["mcnemar"]["p"]:>9.2g}'
-            lines.append(line)
-        lines.append('')
-    return '\n'.join(lines[:-1])
+                p = row['against_first']['mcnemar']['p']
+                cells += [f'{mean:+.2f} ({low:+.2f}..{high:+.2f})', f'{p:.2g}']
+            rows.append(cells)
+        headers = ('', 'accuracy', 'macro recall', 'ECE', 'log loss', 'difference', 'p')
+        align = ('left', *['right'] * 6)
+        title = (
+            f"{name}, {first['images']} images (95 % intervals; difference of accuracy and McNemar's "
+            'p against the first)'
+        )
+        blocks.append(
+            title + '\n' + tabulate(rows, headers, 'plain', colalign=align, disable_numparse=True)
+        )
+    return '\n\n'.join(blocks)

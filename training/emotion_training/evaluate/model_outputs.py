@@ -1,4 +1,5 @@
-"""What a model answers for many images: any file that the robot could load, each head that it has."""
+# SPDX-License-Identifier: Apache-2.0
+"""Probabilities of a model file for many images: .tflite, .keras or .h5, one head or all of them."""
 
 from pathlib import Path
 
@@ -9,82 +10,96 @@ from emotion_perception.classification import EmotionClassifier
 from emotion_perception.errors import ModelError
 from emotion_perception.runtime.metadata import HEADS
 
-_KINDS = {'.tflite': (4, b'TFL3'), '.keras': (0, b'PK'), '.h5': (0, b'\x89HDF')}
-"""Where in a file of each kind which bytes stand."""
+_SIGNATURES = {'.tflite': (4, b'TFL3'), '.keras': (0, b'PK'), '.h5': (0, b'\x89HDF')}
+"""By suffix, the offset in the file and the bytes that identify its format."""
 
 
-def answers(
-    path: Path, head: str, images: np.ndarray, batch: int = 64, progress: bool = False
+def probabilities(
+    path: Path, head: str, images: np.ndarray, batch_size: int = 64, progress: bool = False
 ) -> np.ndarray:
-    """Return what the robot would answer, float32 [N, 7], for uint8 [N, 48, 48]."""
-    classifier = EmotionClassifier.load(path, head)
-    starts = range(0, len(images), batch)
-    parts = [
-        classifier.classify(images[at : at + batch])
-        for at in tqdm(
-            starts, unit='batch', desc=f'{path.name} {head}', disable=None if progress else True
-        )
-    ]
-    return np.concatenate(parts)
-
-
-def check_kind(path: Path) -> None:
     """
-    Look whether a file can be what its name says, before anything heavy tries to load it.
+    Return the calibrated probabilities that the node would compute, float32 [N, 7].
+
+    Args:
+        path: of the model.
+        head: one of its heads.
+        images: uint8 [N, 48, 48].
+        batch_size: images a call.
+        progress: show a progress bar on a terminal.
 
     Raises:
-        ModelError: if it is not.
+        ModelError: if the file cannot be loaded.
 
     """
-    if path.suffix not in _KINDS:
-        raise ModelError(f'{path} is not a model: its name should end in {", ".join(_KINDS)}')
+    classifier = EmotionClassifier.load(path, head)
+    starts = tqdm(
+        range(0, len(images), batch_size),
+        unit='batch',
+        desc=f'{path.name} {head}',
+        disable=None if progress else True,
+    )
+    return np.concatenate(
+        [classifier.classify(images[start : start + batch_size]) for start in starts]
+    )
+
+
+def check_signature(path: Path) -> None:
+    """
+    Check that a file has the format of its suffix, before a library tries to load it.
+
+    Raises:
+        ModelError: if it has not.
+
+    """
+    if path.suffix not in _SIGNATURES:
+        raise ModelError(f'{path} is not a model: its name should end in {", ".join(_SIGNATURES)}')
     if not path.is_file():
         raise ModelError(f'there is no model file {path}')
-    at, mark = _KINDS[path.suffix]
+    offset, signature = _SIGNATURES[path.suffix]
     with path.open('rb') as stream:
         start = stream.read(40)
-    if not start[at:].startswith(mark):
+    if not start[offset:].startswith(signature):
         raise ModelError(
-            f'{path} is not a {path.suffix} file: it starts with {start!r}. A page or a Git LFS '
-            'pointer saved under this name looks like that: get the file anew'
+            f'{path} is not a {path.suffix} file: it starts with {start!r}. An HTML page or a Git '
+            'LFS pointer saved under this name looks like that: download the file again'
         )
 
 
-def heads_of(path: Path) -> tuple[str, ...]:
+def model_heads(path: Path) -> tuple[str, ...]:
     """
-    Return the questions that a model was trained for.
+    Return the heads of a model.
 
     Raises:
-        ModelError: if the file is not a model that the robot could load.
+        ModelError: if the file cannot be loaded.
 
     """
-    check_kind(path)
+    check_signature(path)
     return EmotionClassifier.load(path).metadata.heads
 
 
-def head_for(path: Path, head: str) -> str:
+def available_head(path: Path, head: str) -> str:
     """
-    Return `head` if a model was trained for it, else the only question that it was trained for.
+    Return `head` if the model has it, else its first head.
 
     Raises:
-        ModelError: if the file is not a model that the robot could load.
+        ModelError: if the file cannot be loaded.
 
     """
-    own = heads_of(path)
-    return head if head in own else own[0]
+    heads = model_heads(path)
+    return head if head in heads else heads[0]
 
 
-def answers_of_all_heads(path: Path, images: np.ndarray) -> dict[str, np.ndarray]:
+def head_probabilities(path: Path, images: np.ndarray) -> dict[str, np.ndarray]:
     """
-    Return the answers to each question of `HEADS`; a model of one head answers all with that.
+    Return the probabilities of each head of `HEADS`; a model with one head gives it for both.
 
     Args:
         path: of the model.
         images: uint8 [N, 48, 48].
 
     Raises:
-        ModelError: if the file is not a model that the robot could load.
+        ModelError: if the file cannot be loaded.
 
     """
-    own = {head: answers(path, head, images, progress=True) for head in heads_of(path)}
+    own = {head: probabilities(path, head, images, progress=True) for head in model_heads(path)}
     return {head: own.get(head, next(iter(own.values()))) for head in HEADS}

@@ -1,4 +1,5 @@
-"""The figures of a report, as png: each for a light and for a dark page."""
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of a report as png, each for a light and for a dark page."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from emotion_training.evaluate.calibration import ECE_BINS
+from emotion_training.evaluate.metrics import ECE_BINS
 
 THEMES = ('light', 'dark')
 _PAGE = {'light': '#ffffff', 'dark': '#171a21'}
@@ -28,11 +29,11 @@ def both_themes(
     Return a figure as png for each of `THEMES`.
 
     Args:
-        draw: puts it onto an empty figure, given the theme.
+        draw: draws on an empty figure in a theme.
         size: width and height in inches.
 
     """
-    pictures = {}
+    images = {}
     for theme in THEMES:
         ink, faint = _INK[theme], _FAINT[theme]
         style: Any = {
@@ -48,12 +49,12 @@ def both_themes(
             draw(figure, theme)
             stream = io.BytesIO()
             figure.savefig(stream, format='png')
-        pictures[theme] = stream.getvalue()
-    return pictures
+        images[theme] = stream.getvalue()
+    return images
 
 
 def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> dict[str, bytes]:
-    """Draw a confusion matrix: the color and per cent are shares of a row, below them the count."""
+    """Draw a confusion matrix: color and per cent are rates of a row, with the count below."""
     matrix = np.array(counts)
     rates = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
 
@@ -77,7 +78,7 @@ def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> dict[st
         axes.tick_params(length=0)
         axes.grid(False)
         axes.spines[:].set_visible(False)
-        axes.set(title='Confusion matrix: rates and counts', xlabel='model says', ylabel='true')
+        axes.set(title='Confusion matrix: rates and counts', xlabel='predicted', ylabel='label')
 
     return both_themes(draw, (6.2, 5.6))
 
@@ -94,16 +95,18 @@ def reliability(bins: dict[str, list], ece: float) -> dict[str, bytes]:
     def draw(figure: Figure, theme: str) -> None:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         width = 0.92 / ECE_BINS
-        above.bar(centers, accuracy, width, color=_BLUE[theme], label='right')
+        above.bar(centers, accuracy, width, color=_BLUE[theme], label='accuracy')
         above.bar(
             centers, confidence - accuracy, width, accuracy, label='gap to the confidence',
             facecolor='none', edgecolor=_RED[theme], hatch='////',
         )  # fmt: skip
-        above.plot((0, 1), (0, 1), '--', color=_INK[theme], linewidth=1, label='as it should be')
-        above.set(title=f'Reliability: ECE {ece:.2%}', ylabel='share right', xlim=(0, 1), ylim=(0, 1))  # fmt: skip
+        above.plot(
+            (0, 1), (0, 1), '--', color=_INK[theme], linewidth=1, label='perfect calibration'
+        )
+        above.set(title=f'Reliability: ECE {ece:.2%}', ylabel='accuracy', xlim=(0, 1), ylim=(0, 1))  # fmt: skip
         above.legend(loc='upper left')
         below.bar(centers, images / images.sum(), width, color=_BLUE[theme], alpha=0.6)
-        below.set(xlabel='confidence', ylabel='share of images')
+        below.set(xlabel='confidence', ylabel='images')
         for axes in (above, below):
             _per_cent(axes, 'y')
         _per_cent(below, 'x')
@@ -112,7 +115,7 @@ def reliability(bins: dict[str, list], ece: float) -> dict[str, bytes]:
 
 
 def risk_coverage(curve: dict[str, Any]) -> dict[str, bytes]:
-    """Draw how many answers are wrong if only the most confident ones are given."""
+    """Draw the error rate of the most confident predictions against their coverage."""
     robot = curve['robot']
 
     def draw(figure: Figure, theme: str) -> None:
@@ -123,12 +126,12 @@ def risk_coverage(curve: dict[str, Any]) -> dict[str, bytes]:
             at = robot['coverage'], 1 - robot['accuracy']
             axes.plot(*at, 'o', color=_RED[theme], markersize=7)
             axes.annotate(
-                f'the robot: answers {at[0]:.0%},\n{at[1]:.1%} of these wrong', at, (-12, 22),
+                f'node: coverage {at[0]:.0%},\nerror rate {at[1]:.1%}', at, (-12, 22),
                 textcoords='offset points', ha='right', color=_RED[theme],
             )  # fmt: skip
         axes.set(
             title=f'Risk and coverage: area {curve["area"]:.3f}', xlim=(0, 1.01), ylim=(0, None),
-            xlabel='share of faces answered, most confident first', ylabel='share of these wrong',
+            xlabel='coverage, most confident first', ylabel='error rate',
         )  # fmt: skip
         _per_cent(axes, 'x')
         _per_cent(axes, 'y')
@@ -138,10 +141,10 @@ def risk_coverage(curve: dict[str, Any]) -> dict[str, bytes]:
 
 def compared(models: Sequence[dict[str, Any]], score: str, title: str) -> dict[str, bytes]:
     """
-    Draw a score of several models with its 95 % intervals, question by question.
+    Draw a score of several models with its 95 % intervals, by reference.
 
     Args:
-        models: what `assess` returns.
+        models: ``models`` of `evaluation.report_data`.
         score: ``'accuracy'`` or ``'macro_recall'``.
         title: of the figure.
 

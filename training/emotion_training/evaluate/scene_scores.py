@@ -1,8 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
 """
-The path from image to answer as the robot runs it: faces pasted into scenes, found, cut out, classified.
+Scores of detector, crop and classifier together: faces pasted into scenes, as the node would process them.
 
-A 48x48 face that is shown to the network as it is has the crop that the network learned from. On the robot the
-detector decides the crop; what that costs is the difference between the two, asked of the same faces.
+A 48x48 image of the dataset already has the crop that the network was trained on. On a robot the detector
+determines the crop; the difference between the two scores of the same faces is the cost of that.
 """
 
 import hashlib
@@ -11,25 +12,24 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from tabulate import tabulate
 from tqdm import tqdm
 
 from emotion_perception.alignment import crop_face
 from emotion_perception.classification import EmotionClassifier
 from emotion_perception.detection import DETECTORS, Detector, make_detector
 from emotion_perception.types import Detection
-from emotion_training import markdown
 from emotion_training.data.dataset import Dataset
-from emotion_training.evaluate.corruption_scores import question_of_the_robot
-from emotion_training.evaluate.metrics import score
-from emotion_training.evaluate.model_outputs import answers, head_for
-from emotion_training.markdown import percent
+from emotion_training.evaluate.evaluation import deployment_reference
+from emotion_training.evaluate.metrics import percent, score
+from emotion_training.evaluate.model_outputs import available_head, probabilities
 
 SIDES_PX = (40, 64, 96, 128, 160, 200)
 SCENE = (480, 640)
 SEED = 1
 
 _MARGIN = 0.6
-"""How far a pasted face goes on around its square, in sides of it."""
+"""Width of the faded border around a pasted face, in sides of the face."""
 
 _SCENES = 32
 
@@ -43,7 +43,7 @@ class Place(NamedTuple):
 
 
 def scene(rng: np.random.Generator) -> np.ndarray:
-    """Return a drawn background without faces, uint8 [480, 640]: soft shapes of all sizes and some noise."""
+    """Return a synthetic background without faces, uint8 [480, 640]: soft shapes and noise."""
     gray = np.full(SCENE, rng.uniform(60, 190), np.float32)
     for cells in (3, 6, 12, 40):
         coarse = rng.normal(0, 60 / np.sqrt(cells), (cells, cells * 4 // 3)).astype(np.float32)
@@ -56,19 +56,19 @@ def paste(
     face: np.ndarray, side: int, scene: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, Place]:
     """
-    Put one face somewhere into a scene.
+    Paste one face into a scene at a random place.
 
-    FER2013's images end at forehead and chin; around the square its edge goes on, ever softer, until it is
-    the scene, so that the detector sees something like a head and not a cut edge.
+    FER2013's images end at forehead and chin. The edge pixels are extended beyond the square and faded
+    into the scene, so that the detector sees the shape of a head and no hard edge.
 
     Args:
         face: uint8 [48, 48].
         side: of the pasted square in pixels.
         scene: uint8 [480, 640].
-        rng: draws the place.
+        rng: for the place.
 
     Returns:
-        uint8 [480, 640, 3], and where the square is.
+        The image, uint8 [480, 640, 3], and the place of the square.
 
     """
     shrink = cv2.INTER_AREA if side < len(face) else cv2.INTER_CUBIC
@@ -87,8 +87,8 @@ def paste(
     return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), Place(x, y, side)
 
 
-def found_in(place: Place, faces: list[Detection]) -> Detection | None:
-    """Return the best of the detections whose middle lies in the square `place`; None without one."""
+def best_detection(faces: list[Detection], place: Place) -> Detection | None:
+    """Return the detection with the highest score whose center is in `place`; None without one."""
     x, y, side = place
     inside = [
         face
@@ -103,40 +103,42 @@ def measure(
     model: Path, split: Dataset, detector: str = DETECTORS[0], detector_model: str = ''
 ) -> dict[str, Any]:
     """
-    Score detector, crop and model on the split's faces in scenes, as json has it.
+    Score detector, crop and model on a split's faces in scenes, ready for json.
 
     Args:
-        model: file that the robot could load.
+        model: .tflite, .keras or .h5.
         split: whose faces are pasted.
         detector: a name in `DETECTORS`.
-        detector_model: the detector's own file, where it needs one.
+        detector_model: the detector's model file, if it needs one.
 
     Returns:
-        For each size of `SIDES_PX` how many faces were found, and of these the score of the robot's crop
-        beside that of the bare image.
+        For each side of `SIDES_PX` the rate of detected faces (``found``) and, for these, the scores of
+        the detector's crop (``crop_square``) and of the dataset's image (``bare``).
 
     Raises:
         ModelError, DetectorError: if the model or the detector cannot be used here.
 
     """
-    question = question_of_the_robot(split)
-    images, labels = split.images[question.rows], question.labels[question.rows]
-    head = head_for(model, question.head)
-    bare = answers(model, head, images)
+    reference = deployment_reference(split)
+    images, labels = split.images[reference.rows], reference.labels[reference.rows]
+    head = available_head(model, reference.head)
+    bare = probabilities(model, head, images)
     classifier = EmotionClassifier.load(model, head)
-    finder = make_detector(detector, detector_model, 0.5, 20, 1)
+    face_detector = make_detector(detector, detector_model, 0.5, 20, 1)
     sizes = []
     for side in SIDES_PX:
-        crops, rows, others = _cut_out(images, side, finder)
-        told = np.array([classifier.classify(crop[None])[0] for crop in crops])
+        crops, rows, others = _detected_crops(images, side, face_detector)
+        predicted = np.array([classifier.classify(crop[None])[0] for crop in crops])
         sizes.append(
             {
                 'side_px': side,
                 'found': round(len(rows) / len(images), 4),
                 'other_detections': others,
-                'crop_square': score(told, labels[rows]),
+                'crop_square': score(predicted, labels[rows]),
                 'bare': score(bare[rows], labels[rows]),
-                'same_answer': round(float((told.argmax(1) == bare[rows].argmax(1)).mean()), 4),
+                'same_answer': round(
+                    float((predicted.argmax(1) == bare[rows].argmax(1)).mean()), 4
+                ),
             }
             if rows
             else {'side_px': side, 'found': 0.0, 'other_detections': others}
@@ -145,7 +147,7 @@ def measure(
         'model': model.name,
         'sha256': hashlib.sha256(model.read_bytes()).hexdigest(),
         'detector': detector,
-        'question': question.name,
+        'question': reference.name,
         'images': len(images),
         'seed': SEED,
         'bare': score(bare, labels),
@@ -153,35 +155,32 @@ def measure(
     }
 
 
-def _cut_out(
+def _detected_crops(
     images: np.ndarray, side: int, detector: Detector
 ) -> tuple[list[np.ndarray], list[int], int]:
-    """Return the robot's crops of the pasted faces that were found, their rows, and how many others were."""
+    """Return the crops of the detected faces, their rows, and the number of other detections."""
     rng = np.random.default_rng((SEED, side))
     backgrounds = [scene(rng) for _ in range(_SCENES)]
     crops, rows, others = [], [], 0
     for row, image in enumerate(tqdm(images, unit='scene', desc=f'{side} px', disable=None)):
-        picture, place = paste(image, side, backgrounds[row % _SCENES], rng)
-        faces = detector.detect(picture)
-        best = found_in(place, faces)
+        frame, place = paste(image, side, backgrounds[row % _SCENES], rng)
+        faces = detector.detect(frame)
+        best = best_detection(faces, place)
         others += len(faces) - (best is not None)
         if best is not None:
-            crops.append(crop_face(picture, best))
+            crops.append(crop_face(frame, best))
             rows.append(row)
     return crops, rows, others
 
 
 def table(result: dict[str, Any]) -> str:
-    """Return what `measure` returned as a Markdown table, per cent."""
+    """Return the result of `measure` as a Markdown table, per cent."""
     rows = []
     for row in result['sizes']:
-        scores = [row.get(name, {}) for name in ('crop_square', 'bare')]
-        cells = [
-            f'{percent(found["accuracy"])} ({percent(found["macro_recall"])})' if found else ''
-            for found in scores
-        ]
+        scores = [row.get(name) for name in ('crop_square', 'bare')]
+        cells = [s and f'{percent(s["accuracy"])} ({percent(s["macro_recall"])})' for s in scores]
         rows.append(
-            (str(row['side_px']), percent(row['found']), *cells, percent(row.get('same_answer')))
+            [row['side_px'], percent(row['found']), *cells, percent(row.get('same_answer'))]
         )
-    heading = 'pasted, px', 'found', "the robot's crop", 'the same faces, bare', 'same answer'
-    return '\n'.join(markdown.table(heading, rows))
+    headers = ['pasted, px', 'detected', "the detector's crop", "the dataset's crop", 'same label']
+    return tabulate(rows, headers, 'github', disable_numparse=True)

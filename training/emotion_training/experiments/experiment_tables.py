@@ -1,102 +1,100 @@
-"""The results of the experiments as Markdown; docs/lab/experiments.md holds what these functions return."""
+# SPDX-License-Identifier: Apache-2.0
+"""The results of the experiments as the Markdown tables of docs/lab/experiments.md."""
 
 from typing import Any
 
-from emotion_training.markdown import percent, table
+from tabulate import tabulate
 
-_ASKED = 'FER2013 label', 'FER+ majority'
-_HEADS = {'fer2013': 'label', 'crowd': 'vote shares'}
+from emotion_training.evaluate.evaluation import FER2013_LABEL, MAJORITY
+from emotion_training.evaluate.metrics import percent
+
+_TARGETS = {'fer2013': 'label', 'crowd': 'vote shares'}
+
+
+def _markdown(rows: list[list[Any]], headers: list[str]) -> str:
+    return tabulate(rows, headers, 'github', disable_numparse=True)
 
 
 def filtering_table(results: dict[str, Any]) -> str:
-    """Return one table for what was learned from and one for each question that was scored."""
-    arms, scores = results['arms'], results['scores']
-    first = next(iter(arms))
-    lines = table(
-        ('arm', 'images', 'passes', 'learns', 'chosen by'),
-        [
-            (
-                name,
-                str(facts['images']),
-                str(facts['epochs']),
-                _HEADS[facts['learns']],
-                f' {"and" if facts["combine"] == "all" else "or"} '.join(
-                    f'{method} ({note})' for method, note in facts['methods'].items()
-                )
-                or 'nothing: all are kept',
-            )
-            for name, facts in arms.items()
-        ],
-    )
-    for question, found in scores.items():
-        lines += ['', f'**{question}**, {found["images"]} images of PublicTest:', '']
-        lines += table(
-            (
-                'arm',
-                'accuracy',
-                'of the runs',
-                f'against {first}',
-                'macro recall',
-                f'against {first}',
-            ),
-            [(name, *_cells(row)) for name, row in found['arms'].items()],
-        )
-    return '\n'.join(lines)
-
-
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    accuracy, recall = row['accuracy'], row['macro_recall']
-    runs = f'{100 * min(accuracy["runs"]):.1f} .. {100 * max(accuracy["runs"]):.1f}'
-    return _mean(accuracy), runs, _difference(accuracy), _mean(recall), _difference(recall)
+    """Return a table of the training sets and a table of the scores against each reference."""
+    arms = results['arms']
+    rows = []
+    for name, facts in arms.items():
+        methods = [f'{method} ({note})' for method, note in facts['methods'].items()]
+        joined = (' and ' if facts['combine'] == 'all' else ' or ').join(methods)
+        rows.append([
+            name, facts['images'], facts['epochs'], _TARGETS[facts['learns']],
+            joined or 'nothing: all are kept',
+        ])  # fmt: skip
+    blocks = [_markdown(rows, ['variant', 'images', 'epochs', 'target', 'filtered by'])]
+    against = f'against {next(iter(arms))}'
+    headers = ['variant', 'accuracy', 'of the runs', against, 'macro recall', against]
+    for reference, scores in results['scores'].items():
+        rows = []
+        for name, row in scores['arms'].items():
+            accuracy, recall = row['accuracy'], row['macro_recall']
+            runs = f'{percent(min(accuracy["runs"]))} .. {percent(max(accuracy["runs"]))}'
+            rows.append([
+                name, _mean(accuracy), runs, _difference(accuracy), _mean(recall), _difference(recall),
+            ])  # fmt: skip
+        blocks += [
+            f'**{reference}**, {scores["images"]} images of PublicTest:',
+            _markdown(rows, headers),
+        ]
+    return '\n\n'.join(blocks)
 
 
 def _mean(score: dict[str, Any]) -> str:
     low, high = score['interval']
-    return f'{100 * score["mean"]:.1f} ({100 * low:.1f} .. {100 * high:.1f})'
+    return f'{percent(score["mean"])} ({percent(low)} .. {percent(high)})'
 
 
-def _difference(score: dict[str, Any]) -> str:
+def _difference(score: dict[str, Any], digits: int = 1) -> str:
     if 'against_first' not in score:
         return ''
     mean, low, high = (100 * value for value in score['against_first'])
-    return f'{mean:+.1f} ({low:+.1f} .. {high:+.1f})'
+    return f'{mean:+.{digits}f} ({low:+.1f} .. {high:+.1f})'
 
 
 def study_table(results: dict[str, Any]) -> str:
-    """Return the study's two accuracies beside those of its models here."""
-    percent = '{:.2%}'.format
-    lines = table(
-        ('', 'passes', 'training', 'kept validation', 'whole PublicTest', 'FER+ majority'),
-        [
-            (
-                name,
-                str(row.get('epochs', '')),
-                *(
-                    percent(row[key]) if row.get(key) is not None else ''
-                    for key in ('training', 'kept_validation', 'validation', 'majority')
-                ),
-            )
-            for name, row in results['models'].items()
-        ],
-    )
-    return '\n'.join(lines)
+    """Return the study's two accuracies and those of its models here."""
+    columns = {
+        'training': 'training',
+        'kept_validation': 'kept validation',
+        'validation': 'whole PublicTest',
+        'majority': MAJORITY,
+    }
+    rows = [
+        [name, row.get('epochs', '')]
+        + ['' if row.get(key) is None else f'{row[key]:.2%}' for key in columns]
+        for name, row in results['models'].items()
+    ]
+    return _markdown(rows, ['', 'epochs', *columns.values()])
 
 
-def models_table(scores: dict[str, Any], questions: tuple[str, ...] = _ASKED) -> str:
-    """Return what several models reach on each question, and what they gain against the first."""
+def models_table(
+    scores: dict[str, Any], references: tuple[str, ...] = (FER2013_LABEL, MAJORITY)
+) -> str:
+    """
+    Return accuracy, macro recall and ECE of several models, and the gain against the first.
+
+    Args:
+        scores: record of `emotion-training evaluate`.
+        references: names of the references.
+
+    """
     rows = []
     for model in scores['models']:
         cells = [model['name'].split('/')[0]]
-        for name in questions:
+        for name in references:
             row = model['questions'][name]
-            cells.append(f'{percent(row["accuracy"], 2)} ({percent(row["macro_recall"])})')
-            mean, low, high = row.get('against_first', {}).get('accuracy', (None,) * 3)
             gain = (
-                ''
-                if mean is None
-                else f'{100 * mean:+.2f} ({100 * low:+.1f} .. {100 * high:+.1f})'
+                {'against_first': row['against_first']['accuracy']}
+                if 'against_first' in row
+                else {}
             )
-            cells += [gain, percent(row['ece'])]
+            cells.append(f'{percent(row["accuracy"], 2)} ({percent(row["macro_recall"])})')
+            cells += [_difference(gain, 2), percent(row['ece'])]
         rows.append(cells)
-    heading = ['', *(cell for name in questions for cell in (name, 'gain', 'ECE'))]
-    return '\n'.join(table(heading, rows))
+    headers = ['', *(cell for name in references for cell in (name, 'gain', 'ECE'))]
+    return _markdown(rows, headers)

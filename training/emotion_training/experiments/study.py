@@ -1,8 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
 """
-The founding study anew: its Models 1 to 3 on the images whose label DeepFace's network agrees with.
+The founding study repeated: Models 1 to 3 on the images whose label agrees with DeepFace's network.
 
-As there, validation is filtered too: its score is asked of the images on which a network that learned
-from such labels agrees with the label. The same models are scored on the untouched split beside it.
+As in the study, validation is filtered too, so that score covers only images on which DeepFace's network
+agrees with the label. The scores on the untouched split stand beside it.
 """
 
 import dataclasses
@@ -10,29 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from emotion_training.data.dataset import load
-from emotion_training.evaluate.evaluation import evaluate
-from emotion_training.evaluate.model_outputs import answers_of_all_heads
-from emotion_training.experiments.filter_comparison import LAST
+from emotion_training.evaluate.evaluation import FER2013_LABEL, MAJORITY, evaluate
+from emotion_training.evaluate.model_outputs import head_probabilities
 from emotion_training.files import whole_folder, write_json
 from emotion_training.filtering import deepface_agreement
 from emotion_training.filtering.filtered_dataset import copy_without
 from emotion_training.train.config import load_config
-from emotion_training.train.epoch_log import read_epochs
-from emotion_training.train.run_record import read_record
+from emotion_training.train.epoch_log import EPOCHS, read_epochs
+from emotion_training.train.run_record import BEST, LAST, read_record
 
 RESULTS = 'study.json'
 MODELS = ('study_model_1', 'study_model_2', 'study_model_3')
 
 REPORTED = {'training': 0.7282, 'kept_validation': 0.6982}
-"""The study's figures for its Model 3."""
+"""The study's accuracies for its Model 3."""
 
 
 def kept_dataset(dataset: Path, out: Path, weights: Path) -> Path:
     """
-    Make ``out/data/kept``: the images of both splits whose label DeepFace's network sees too.
+    Make ``out/data/kept``: the images of both splits whose label DeepFace's network predicts.
 
     Args:
-        dataset: folder that build made.
+        dataset: folder made by build.
         out: folder of the experiment.
         weights: of DeepFace's emotion network.
 
@@ -43,10 +43,10 @@ def kept_dataset(dataset: Path, out: Path, weights: Path) -> Path:
     removed: set[str] = set()
     for name in ('train', 'validation'):
         split = load(dataset, name)
-        verdicts = deepface_agreement.decide(
+        decisions = deepface_agreement.decide(
             split, lambda images: deepface_agreement.classify(images, weights)
         )
-        removed |= {p for p, stays in zip(split.paths, verdicts.keep, strict=True) if not stays}
+        removed |= {p for p, keep in zip(split.paths, decisions.keep, strict=True) if not keep}
     with whole_folder(folder) as partial:
         copy_without(dataset, partial, removed)
     return folder
@@ -60,12 +60,12 @@ def run(
     precision: str | None = None,
 ) -> Path:
     """
-    Train what is missing of the three models, score them and write ``out/study.json``.
+    Train those of the three models that are missing, score all and write ``out/study.json``.
 
     Args:
-        dataset: folder that build made.
-        out: folder of the experiment; started again, it goes on.
-        weights: of DeepFace's emotion network, or None: looked for where DeepFace keeps them.
+        dataset: folder made by build.
+        out: folder of the experiment; a repeated call resumes.
+        weights: of DeepFace's emotion network; None searches DeepFace's folder.
         epochs: at most, instead of the recipes'.
         precision: Keras' dtype policy instead of the recipes'.
 
@@ -94,27 +94,25 @@ def run(
         'train_images': len(load(kept, 'train')),
         'validation_images': len(load(kept, 'validation')),
         'models': {'the study, Model 3': REPORTED}
-        | {name: _scores(name, out, dataset, kept) for name in MODELS},
+        | {name: _scores(out / 'runs' / name, dataset, kept) for name in MODELS},
     }
     write_json(out / RESULTS, results)
     return out / RESULTS
 
 
-def _scores(name: str, out: Path, dataset: Path, kept: Path) -> dict[str, Any]:
-    """Return the accuracies of a model's best epoch, 0..1, as the study gave them and on all images."""
-    where = out / 'runs' / name
-    rows = read_epochs(where / 'epochs.csv')
+def _scores(run: Path, dataset: Path, kept: Path) -> dict[str, Any]:
+    """Return the accuracies of a run's best epoch, 0..1, on the kept and on all images."""
+    rows = read_epochs(run / EPOCHS)
     best = max(rows, key=lambda row: row['val_fer2013_accuracy'])
-    whole, train = load(dataset, 'validation'), load(dataset, 'train')
-    told = evaluate(answers_of_all_heads(where / 'best.keras', whole.images), whole, train)
-    own = load(kept, 'validation')
-    agreed = evaluate(answers_of_all_heads(where / 'best.keras', own.images), own)
-    record = read_record(where)
+    on_all, on_kept = (
+        evaluate(head_probabilities(run / BEST, split.images), split)
+        for split in (load(folder, 'validation') for folder in (dataset, kept))
+    )
     return {
         'epochs': len(rows),
-        'precision': record['config']['precision'],
+        'precision': read_record(run)['config']['precision'],
         'training': best['fer2013_accuracy'],
-        'kept_validation': agreed['FER2013 label']['accuracy'],
-        'validation': told['FER2013 label']['accuracy'],
-        'majority': told.get('FER+ majority', {}).get('accuracy'),
+        'kept_validation': on_kept[FER2013_LABEL]['accuracy'],
+        'validation': on_all[FER2013_LABEL]['accuracy'],
+        'majority': on_all.get(MAJORITY, {}).get('accuracy'),
     }

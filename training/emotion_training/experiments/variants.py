@@ -1,4 +1,5 @@
-"""What the filtering experiment compares: one way to choose training images each."""
+# SPDX-License-Identifier: Apache-2.0
+"""The variants of the filtering experiment: ways to choose the training images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,13 +15,13 @@ from emotion_training.filtering.decisions import Decisions, Method
 @dataclass(frozen=True)
 class Variant:
     """
-    A way to choose what to learn from.
+    A way to choose the training images and their targets.
 
     Attributes:
         name: in the table and in the file system.
-        methods: judges of an image, by name; none keeps all.
-        combine: ``all`` or ``any`` of them must keep an image.
-        head: what is learned, ``fer2013`` (the label) or ``crowd`` (the shares of the votes).
+        methods: names of filter methods; none keeps all images.
+        combine: ``all`` or ``any`` of the methods must keep an image.
+        head: the trained head, ``fer2013`` (labels) or ``crowd`` (vote shares).
 
     """
 
@@ -30,7 +31,7 @@ class Variant:
     head: str = 'fer2013'
 
 
-ARMS = (
+VARIANTS = (
     Variant('raw'),
     Variant('deepface', ('deepface',)),
     Variant('votes', ('votes',)),
@@ -40,24 +41,27 @@ ARMS = (
     Variant('as-many-as-votes', ('as-many-as-votes',)),
     Variant('vote-shares', head='crowd'),
 )
-"""The first is what the others are compared with; the last two are controls that filter no label."""
-
+"""The first is the baseline; the last two are controls that filter no label."""
 
 _FOLD_EPOCHS = 6
-"""Of the networks that confident learning asks; as many as the network learns that is scored."""
+"""Epochs of the confident-learning networks, as many as of the scored network."""
 
 
-def judges(weights: Path | None, work: Path) -> dict[str, Method]:
+def filter_methods(weights: Path | None, work: Path) -> dict[str, Method]:
     """
-    Return the judges that the arms name; each asks its networks once.
+    Return the filter methods of the variants by name; each runs its networks once.
 
     Args:
-        weights: of DeepFace's emotion network, or None: looked for where DeepFace keeps them.
-        work: folder for the answers of the confident-learning folds.
+        weights: of DeepFace's emotion network; None searches DeepFace's folder.
+        work: folder for the predictions of the confident-learning folds.
 
     """
-    from emotion_training.filtering import confident_learning, deepface_agreement, out_of_fold
-    from emotion_training.filtering import votes as crowd
+    from emotion_training.filtering import (
+        confident_learning,
+        deepface_agreement,
+        out_of_fold,
+        votes,
+    )
 
     def deepface(data: Dataset) -> Decisions:
         path = deepface_agreement.find_weights(weights)
@@ -72,70 +76,69 @@ def judges(weights: Path | None, work: Path) -> dict[str, Method]:
             data, lambda images: out_of_fold.predict(images, work, epochs=_FOLD_EPOCHS)
         )
 
-    votes = _once(crowd.decide)
+    by_votes = _once(votes.decide)
     return {
-        'votes': votes,
+        'votes': by_votes,
         'deepface': _once(deepface),
         'confident-learning': _once(confident),
-        'as-many-as-votes': lambda data: as_many(data, votes(data).keep),
+        'as-many-as-votes': lambda data: random_subset(data, by_votes(data).keep),
     }
 
 
-def _once(judge: Method) -> Method:
-    """Return a judge that remembers its verdicts: an experiment asks about one split only."""
-    said: list[Decisions] = []
+def _once(method: Method) -> Method:
+    """Return a method that keeps its decisions: an experiment filters one split only."""
+    decisions: list[Decisions] = []
 
-    def remembered(data: Dataset) -> Decisions:
-        if not said:
-            said.append(judge(data))
-        return said[0]
+    def once(data: Dataset) -> Decisions:
+        if not decisions:
+            decisions.append(method(data))
+        return decisions[0]
 
-    return remembered
+    return once
 
 
-def as_many(data: Dataset, keep: np.ndarray, seed: int = 1) -> Decisions:
+def random_subset(data: Dataset, keep: np.ndarray, seed: int = 1) -> Decisions:
     """
-    Keep as many images of each class as `keep` does, drawn at random: the control for their number.
+    Keep as many random images of each class as `keep` does: the control for their number.
 
     Args:
         data: a split.
         keep: bool [N].
-        seed: of the draw.
+        seed: of the random choice.
 
     """
-    rng, drawn = np.random.default_rng(seed), np.zeros(len(data), bool)
+    rng, chosen = np.random.default_rng(seed), np.zeros(len(data), bool)
     for label in range(len(EMOTIONS)):
         rows = np.flatnonzero(data.labels == label)
-        drawn[rng.choice(rows, int(keep[rows].sum()), replace=False)] = True
-    words = {True: 'drawn', False: 'not drawn'}
+        chosen[rng.choice(rows, int(keep[rows].sum()), replace=False)] = True
     return Decisions(
         'as-many-as-votes',
         f'drawn at random, as many of each class as the votes keep, seed {seed}',
-        drawn,
-        tuple(words[bool(one)] for one in drawn),
+        chosen,
+        tuple(np.where(chosen, 'drawn', 'not drawn').tolist()),
         np.full(len(data), -1),
     )
 
 
-def folder_of(
-    arm: Variant, dataset: Path, out: Path, known: Callable[[], dict[str, Method]]
+def variant_dataset(
+    variant: Variant, dataset: Path, out: Path, methods: Callable[[], dict[str, Method]]
 ) -> Path:
     """
-    Return the dataset of an arm, filtered into ``out/data`` unless it is there already.
+    Return the dataset of a variant; it is filtered into ``out/data`` unless it exists.
 
     Args:
-        arm: what to keep.
-        dataset: folder that build made.
-        out: of the experiment.
-        known: returns the judges by name.
+        variant: which images to keep.
+        dataset: folder made by build.
+        out: folder of the experiment.
+        methods: returns the filter methods by name.
 
     """
     from emotion_training.filtering.filtered_dataset import filter_dataset
 
-    if not arm.methods:
+    if not variant.methods:
         return dataset
-    folder = out / 'data' / arm.name
+    folder = out / 'data' / variant.name
     if not folder.exists():
-        methods = [known()[name] for name in arm.methods]
-        filter_dataset(dataset, folder, methods, arm.combine)
+        chosen = [methods()[name] for name in variant.methods]
+        filter_dataset(dataset, folder, chosen, variant.combine)
     return folder

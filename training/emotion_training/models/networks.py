@@ -1,4 +1,5 @@
-"""The networks that `train` can build. Input: float32 [N, 48, 48, 1] gray values 0..255; output: logits."""
+# SPDX-License-Identifier: Apache-2.0
+"""The networks of the recipes: float32 [N, 48, 48, 1] gray levels 0..255 to logits of each head."""
 
 import keras
 from keras import layers
@@ -6,14 +7,13 @@ from keras import layers
 from emotion_perception.emotions import EMOTIONS
 
 HEADS = ('crowd', 'fer2013')
-"""What each output answers: what people say they see (FER+), and FER2013's own label."""
+"""The heads: the distribution of the FER+ votes, and FER2013's own label."""
 
 
 def _convolution(x, filters: int, kernel: int = 3, strides: int = 1, relu: bool = True):
     padding = 'same'
-    if (
-        strides > 1
-    ):  # 'same' would pad the right and the bottom alone, and a mirror image would differ
+    if strides > 1:
+        # 'same' would pad only right and bottom, and the output would not be mirror symmetric
         x = layers.ZeroPadding2D(kernel // 2)(x)
         padding = 'valid'
     x = layers.Conv2D(filters, kernel, strides, padding=padding, use_bias=False)(x)
@@ -41,17 +41,17 @@ def expression_net(
     heads: tuple[str, ...] = HEADS,
 ) -> keras.Model:
     """
-    Return a small residual network with one trunk and a head for each question.
+    Return a small residual network with a shared trunk and one linear head each.
 
-    A narrow full-size stem keeps the cost where the pictures carry information: the default has
-    1.2 M parameters and 20 M multiplications a face.
+    The stem is narrow because it runs at full resolution. The defaults give 1.2 M parameters and
+    20 M multiplications a face.
 
     Args:
         stem: filters of the convolution at 48x48.
-        widths: filters of the stages; each stage halves the side first.
+        widths: filters of the stages; each stage first halves the resolution.
         depths: residual blocks of each stage.
-        dropout: share of the pooled features that is dropped in training.
-        heads: what it learns, of `HEADS`.
+        dropout: rate on the pooled features.
+        heads: a subset of `HEADS`.
 
     Returns:
         A model from float32 [N, 48, 48, 1] in 0..255 to ``{head: [N, 7]}`` logits, in the order of
@@ -90,10 +90,10 @@ def study_model(
     head: str = 'fer2013',
 ) -> keras.Model:
     """
-    Return a plain convolutional network as the founding study built them.
+    Return a plain convolutional network of the founding study.
 
-    Each 3x3 convolution is followed by 2x2 pooling, then come dense layers; the softmax over the
-    seven expressions is part of the loss.
+    3x3 convolutions, each followed by 2x2 pooling, then dense layers. The softmax over the seven
+    expressions is part of the loss.
 
     Args:
         filters: of each convolution.
@@ -101,9 +101,9 @@ def study_model(
         activation: of all hidden layers.
         pooling: ``'max'`` or ``'average'``.
         normalize: batch normalization after each hidden layer.
-        conv_dropout: share dropped after each pooling.
-        dense_dropout: share dropped after each hidden dense layer.
-        head: what it learns, one of `HEADS`.
+        conv_dropout: rate after each pooling.
+        dense_dropout: rate after each hidden dense layer.
+        head: one of `HEADS`.
 
     Returns:
         A model from float32 [N, 48, 48, 1] in 0..255 to ``{head: [N, 7]}`` logits.

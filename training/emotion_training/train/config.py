@@ -1,4 +1,5 @@
-"""What a training run is told: one frozen record, saved beside the run's results."""
+# SPDX-License-Identifier: Apache-2.0
+"""The settings of a training run: one frozen dataclass, saved beside the run's results."""
 
 import importlib
 import pkgutil
@@ -12,12 +13,12 @@ OPTIMIZERS = ('adamw', 'adam', 'sgd')
 @dataclass(frozen=True)
 class Plateau:
     """
-    What Keras' ReduceLROnPlateau does: less learning rate when the validation loss stands still.
+    Settings of Keras' ReduceLROnPlateau on the validation loss.
 
     Attributes:
-        factor: of the learning rate.
-        patience: epochs without progress.
-        min_delta: what counts as progress.
+        factor: multiplies the learning rate.
+        patience: epochs without an improvement.
+        min_delta: smallest improvement that counts.
 
     """
 
@@ -39,20 +40,20 @@ class TrainingConfig:
         batch_size: images a step.
         optimizer: one of `OPTIMIZERS`.
         learning_rate: with `warmup_epochs` the peak of a cosine schedule, else constant.
-        warmup_epochs: epochs of linear warm-up before the cosine; None is no schedule.
-        weight_decay: of AdamW, on kernels alone.
-        ema: momentum of the averaged weights that are judged and kept; 0 is none. The engine torch averages
-            over fewer steps at the start, and the statistics of the normalization too.
-        mixup: of the beta distribution that mixes each batch with itself (Zhang et al., 2018); 0 is none.
-        teaching: share of the teachers' answers in the targets; more than 0 needs teachers.
-        head_weights: share of each of the network's heads in the loss; `crowd` learns the shares of the
-            FER+ votes, `fer2013` the label.
-        label_smoothing: of the labels; vote shares are soft already.
-        plateau: reduces the learning rate; None does not.
-        early_stopping: epochs without progress of the validation loss after which training ends and
-            the best weights come back; 0 is never.
+        warmup_epochs: epochs of linear warm-up before the cosine; None for no schedule.
+        weight_decay: of AdamW, on kernels only.
+        ema: momentum of the exponential moving average of the weights, which is validated and saved; 0
+            for none.
+        mixup: parameter of the beta distribution of mixup (Zhang et al., 2018); 0 for none.
+        distillation: fraction of the teachers' probabilities in the targets; above 0 needs teachers.
+        head_weights: weight of each head in the loss. The target of `crowd` is the distribution of the
+            FER+ votes, that of `fer2013` the label.
+        label_smoothing: of the head `fer2013`; the votes are soft targets already.
+        plateau: reduces the learning rate on a plateau; None for never.
+        early_stopping: epochs without a lower validation loss after which training stops and the best
+            weights are restored; 0 for never.
         augmentation: ranges of the random changes.
-        precision: Keras' dtype policy, such as ``mixed_bfloat16``.
+        precision: Keras' dtype policy. ``mixed_bfloat16`` is faster only on hardware that has it.
         seed: of the weights, the order and the augmentation.
 
     """
@@ -68,7 +69,7 @@ class TrainingConfig:
     weight_decay: float = 0.02
     ema: float = 0.998
     mixup: float = 0.0
-    teaching: float = 0.0
+    distillation: float = 0.0
     head_weights: dict = field(default_factory=lambda: {'crowd': 1.0, 'fer2013': 0.7})
     label_smoothing: float = 0.1
     plateau: Plateau | None = None

@@ -1,19 +1,20 @@
-"""The rows that a training run leaves, one for each epoch, and their curves."""
+# SPDX-License-Identifier: Apache-2.0
+"""The epoch log of a training run, a csv with one row an epoch, and its curves."""
 
 import csv
 from pathlib import Path
 
 EPOCHS = 'epochs.csv'
-"""File of a run with a row for each epoch."""
+"""Name of the epoch log in a run's folder."""
 
 
 def training_record(model: Path) -> Path:
-    """Return where the rows of the training of an exported model lie: beside it."""
+    """Return the path of the epoch log beside an exported model."""
     return model.with_name(f'{model.stem}_{EPOCHS}')
 
 
 def read_epochs(path: Path) -> list[dict[str, float]]:
-    """Return the rows of an epochs.csv; none where there is no such file."""
+    """Return the rows of an epoch log; none if there is no such file."""
     if not path.exists():
         return []
     with path.open(newline='') as stream:
@@ -23,7 +24,7 @@ def read_epochs(path: Path) -> list[dict[str, float]]:
 
 
 def best_so_far(epochs: Path) -> float | None:
-    """Return the best validation accuracy, mean over the heads, in an epochs.csv; None without rows."""
+    """Return the best validation accuracy, mean over the heads, of an epoch log; None without rows."""
     rows = read_epochs(epochs)
     if not rows:
         return None
@@ -32,7 +33,7 @@ def best_so_far(epochs: Path) -> float | None:
 
 
 def draw_curves(epochs: Path, out: Path) -> None:
-    """Draw loss and accuracy over the epochs of an epochs.csv to a png."""
+    """Draw loss and accuracy of an epoch log to a png; nothing without rows."""
     from matplotlib.figure import Figure
 
     rows = read_epochs(epochs)

@@ -1,4 +1,5 @@
-"""What somebody needs to repeat a training run, and whether a run is gone on with as it was begun."""
+# SPDX-License-Identifier: Apache-2.0
+"""The record of a training run: what is needed to repeat it, and to resume it only unchanged."""
 
 import dataclasses
 import hashlib
@@ -6,21 +7,19 @@ import json
 import platform
 import subprocess
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import keras
 
 from emotion_training.data.dataset import Dataset
 from emotion_training.train.config import TrainingConfig
-from emotion_training.train.engines import TORCH
 
-RECORD = 'run.json'
-"""Name of the record in a run's folder."""
+RECORD, BEST, LAST = 'run.json', 'best.keras', 'last.keras'
+"""Files in a run's folder: the record, the best model by validation accuracy, the last one."""
 
 
 class RunError(RuntimeError):
-    """A run that cannot be begun or gone on with; the message says what to do."""
+    """A run that cannot be started or resumed; the message says what to do."""
 
 
 def _git_state() -> str:
@@ -42,11 +41,10 @@ def run_record(
     config: TrainingConfig,
     images: Dataset,
     validation: Dataset,
-    engine: str,
     teachers: Sequence[Path],
     initial_weights: Path | None,
 ) -> dict:
-    """Return what somebody needs to repeat the run."""
+    """Return what is needed to repeat a run, ready for json."""
     digest = hashlib.sha256('\n'.join([*images.digests, *validation.digests]).encode())
     return {
         'config': dataclasses.asdict(config),
@@ -56,8 +54,6 @@ def run_record(
         'teachers_sha256': [_sha256(path) for path in teachers],
         'initial_weights_sha256': _sha256(initial_weights) if initial_weights else None,
         'git': _git_state(),
-        'engine': engine,
-        'torch': version('torch') if engine == TORCH else None,
         'keras': keras.__version__,
         'backend': keras.backend.backend(),
         'devices': [str(device) for device in keras.distribution.list_devices()],
@@ -68,15 +64,15 @@ def run_record(
 
 def read_record(run: Path) -> dict:
     """
-    Return the record of a run that was begun.
+    Return the record in the folder of a run.
 
     Raises:
-        RunError: if the folder holds none.
+        RunError: if there is none.
 
     """
     if not (run / RECORD).is_file():
         raise RunError(
-            f'{run} is not the folder of a training, which holds a {RECORD}: name what was '
+            f'{run} is not the folder of a training: it has no {RECORD}. Give the folder that was '
             '--out of `emotion-training train`'
         )
     return json.loads((run / RECORD).read_text())
@@ -84,19 +80,17 @@ def read_record(run: Path) -> dict:
 
 def check_same(record: dict, run: Path) -> None:
     """
-    Look whether what was begun in a folder, if anything was, is what `record` says.
+    Check that a run in this folder, if there is one, was started with the same record.
 
     Raises:
-        RunError: if it was another recipe, other data, other teachers or another engine.
+        RunError: if the recipe, the data, the teachers or the initial weights differ.
 
     """
     if not (run / RECORD).exists():
         return
     before = read_record(run)
-    for key in (
-        'config', 'data_sha256', 'teachers_sha256', 'initial_weights_sha256', 'engine'
-    ):  # fmt: skip
+    for key in ('config', 'data_sha256', 'teachers_sha256', 'initial_weights_sha256'):
         if before.get(key) != json.loads(json.dumps(record[key])):
             raise RunError(
-                f'{run} was begun with another {key}; choose another folder or remove it'
+                f'{run} was started with another {key}; choose another folder or remove it'
             )

@@ -1,6 +1,6 @@
-"""Train one recipe on a built dataset; resumable, with everything needed to repeat it beside it."""
+# SPDX-License-Identifier: Apache-2.0
+"""Train one recipe on a built dataset: resumable, with a record of everything needed to repeat it."""
 
-import importlib.util
 import math
 import sys
 from collections.abc import Sequence
@@ -8,27 +8,30 @@ from pathlib import Path
 
 import keras
 
-from emotion_perception.errors import ModelError
 from emotion_training.data.batches import AugmentedBatches
 from emotion_training.data.dataset import load
 from emotion_training.files import write_json
 from emotion_training.models import networks
 from emotion_training.train.config import TrainingConfig
-from emotion_training.train.engines import (
-    BACKUP,
-    KERAS,
-    LOWER_RATE,
-    TORCH,
-    TORCH_PRECISIONS,
-    Diverged,
-)
 from emotion_training.train.epoch_log import EPOCHS, best_so_far, draw_curves
-from emotion_training.train.run_record import RECORD, RunError, check_same, run_record
-from emotion_training.train.teachers import load_teachers, trained_network
+from emotion_training.train.run_record import (
+    BEST,
+    LAST,
+    RECORD,
+    RunError,
+    check_same,
+    run_record,
+)
+from emotion_training.train.teachers import load_teachers, set_initial_weights
 from emotion_training.train.validation import ValidationCallback
 
 
+class DivergenceError(RuntimeError):
+    """The loss is not finite any more; the message says since which step."""
+
+
 def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
+    """Return the optimizer of a recipe with `steps` batches an epoch."""
     rate: float | keras.optimizers.schedules.LearningRateSchedule = config.learning_rate
     if config.warmup_epochs is not None:
         warmup_epochs = min(config.warmup_epochs, config.epochs - 1)
@@ -49,194 +52,145 @@ def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer
     return optimizer
 
 
-def _set_weights(model: keras.Model, path: Path) -> None:
-    """Give `model` the weights of a .keras file."""
-    try:
-        model.set_weights(trained_network(path).get_weights())
-    except ValueError as e:
-        raise ModelError(f'{path} is another network than the recipe trains: {e}') from e
-
-
-def _losses(smoothing: dict[str, float]) -> dict[str, keras.losses.Loss]:
-    return {
-        head: keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=amount)
-        for head, amount in smoothing.items()
-    }
-
-
-def _callbacks(
-    config: TrainingConfig, batches: AugmentedBatches, judge: ValidationCallback, run: Path
-) -> list:
-    """Return the callbacks of both engines in the order in which they must see an epoch's end."""
-    kit = keras.callbacks
-    chosen: list[keras.callbacks.Callback] = [
-        kit.LambdaCallback(on_epoch_begin=lambda epoch, _: batches.start_epoch(epoch)),
-        judge,
-        kit.ModelCheckpoint(
-            run / 'best.keras',
-            'val_accuracy',
-            mode='max',
-            save_best_only=True,
-            initial_value_threshold=best_so_far(run / EPOCHS),
-        ),
-        # after best.keras: a row says that its epoch is done with
-        kit.LambdaCallback(on_epoch_end=lambda *_: judge.write_row()),
-    ]
-    if config.plateau:
-        rule = config.plateau
-        chosen.append(
-            kit.ReduceLROnPlateau('val_loss', rule.factor, rule.patience, min_delta=rule.min_delta)
-        )
-    if config.early_stopping:
-        chosen.append(
-            kit.EarlyStopping(
-                'val_loss', patience=config.early_stopping, restore_best_weights=True
-            )
-        )
-    return chosen
-
-
-def _fit_keras(
-    model: keras.Model,
-    batches: AugmentedBatches,
-    config: TrainingConfig,
-    callbacks: list,
-    run: Path,
-) -> None:
-    kit = keras.callbacks
-    averaging = [kit.SwapEMAWeights(swap_on_epoch=True)] if config.ema else []
-    model.fit(
-        batches,
-        epochs=config.epochs,
-        verbose=1 if sys.stdout.isatty() else 2,
-        callbacks=[
-            kit.LambdaCallback(on_train_batch_end=_stop_where_nothing_is_learned),
-            *averaging, *callbacks, kit.BackupAndRestore(run / 'backup'),
-        ],
-    )  # fmt: skip
-
-
-def _stop_where_nothing_is_learned(step: int, logs: dict) -> None:
+def _check_finite(step: int, logs: dict) -> None:
     if not math.isfinite(logs['loss']):
-        raise Diverged(f'the loss of step {step + 1} is not a number any more: {LOWER_RATE}')
-
-
-def check_engine(engine: str) -> None:
-    """
-    Look whether an engine can be used here.
-
-    Raises:
-        RunError: if it needs a library that is missing.
-
-    """
-    if engine == TORCH and importlib.util.find_spec('torch') is None:
-        raise RunError(
-            'the engine "torch" needs PyTorch: install a build of torch for CPUs, or leave out --engine'
+        raise DivergenceError(
+            f'the loss is not finite since step {step + 1}: the learning rate is too high, or the '
+            'precision too low'
         )
 
 
-def _check_recipe(config: TrainingConfig, engine: str, teachers: Sequence[Path]) -> None:
-    """
-    Look whether a recipe can be followed.
-
-    Raises:
-        RunError: if it lacks its teacher, was not made for one, or the engine does not know its precision.
-
-    """
-    if config.teaching and not teachers:
+def _check_recipe(config: TrainingConfig, teachers: Sequence[Path]) -> None:
+    """Raise RunError if the recipe lacks teachers or does not use them."""
+    if config.distillation and not teachers:
         raise RunError(
-            f'the recipe {config.name} learns from a teacher: name one with --teacher '
-            '(docs/training.md says which)'
+            f'the recipe {config.name} needs a teacher: give one with --teacher '
+            '(docs/training.md has the commands)'
         )
-    if teachers and not config.teaching:
+    if teachers and not config.distillation:
         raise RunError(
-            f'the recipe {config.name} has no place for a teacher: leave out --teacher, or give it a '
-            'share with `teaching`'
-        )
-    if engine == TORCH and config.precision not in TORCH_PRECISIONS:
-        raise RunError(
-            f'the engine "torch" computes in {" or ".join(TORCH_PRECISIONS)}, not in {config.precision}'
+            f'the recipe {config.name} does not use a teacher: leave out --teacher, or set '
+            '`distillation` in the recipe'
         )
 
 
 def _use_all_devices() -> None:
-    """Share each batch among the accelerators, where there is more than one and the backend can."""
+    """Split each batch among the accelerators, if there is more than one and the backend is jax."""
     devices = keras.distribution.list_devices()
     if len(devices) > 1 and keras.backend.backend() == 'jax':
         keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+
+
+def _compile(model: keras.Model, config: TrainingConfig, steps: int) -> None:
+    smoothing = {
+        head: config.label_smoothing if head == 'fer2013' else 0.0 for head in model.output_names
+    }
+    model.compile(
+        _optimizer(config, steps),
+        loss={
+            head: keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=amount)
+            for head, amount in smoothing.items()
+        },
+        loss_weights={head: config.head_weights.get(head, 1.0) for head in smoothing},
+        metrics={head: ['accuracy'] for head in smoothing},
+    )
+
+
+def _callbacks(
+    config: TrainingConfig, batches: AugmentedBatches, validation: ValidationCallback, run: Path
+) -> list[keras.callbacks.Callback]:
+    """Return the callbacks in the order in which they must see the end of an epoch."""
+    callbacks = keras.callbacks
+    chosen: list[keras.callbacks.Callback] = [
+        callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, _: batches.start_epoch(epoch),
+            on_train_batch_end=_check_finite,
+        )
+    ]
+    if config.ema:
+        chosen.append(callbacks.SwapEMAWeights(swap_on_epoch=True))
+    chosen += [
+        validation,
+        callbacks.ModelCheckpoint(
+            run / BEST, 'val_accuracy', mode='max', save_best_only=True,
+            initial_value_threshold=best_so_far(run / EPOCHS),
+        ),
+        # after the checkpoint: a logged epoch is complete
+        callbacks.LambdaCallback(on_epoch_end=lambda *_: validation.write_row()),
+    ]  # fmt: skip
+    if config.plateau:
+        rule = config.plateau
+        chosen.append(
+            callbacks.ReduceLROnPlateau(
+                'val_loss', rule.factor, rule.patience, min_delta=rule.min_delta
+            )
+        )
+    if config.early_stopping:
+        chosen.append(
+            callbacks.EarlyStopping(
+                'val_loss', patience=config.early_stopping, restore_best_weights=True
+            )
+        )
+    return [*chosen, callbacks.BackupAndRestore(run / 'backup')]
 
 
 def train(
     config: TrainingConfig,
     dataset: Path,
     run: Path,
-    engine: str = KERAS,
     teachers: Sequence[Path] = (),
     initial_weights: Path | None = None,
 ) -> Path:
     """
-    Train `config` on ``dataset/train``, judge on ``dataset/validation``, write to the folder `run`.
+    Train on ``dataset/train``, validate on ``dataset/validation``, write to the folder `run`.
 
-    Started again on the same `run` it goes on after the last whole epoch; a finished one is left as it
-    is. The folder holds best.keras, last.keras, epochs.csv, curves.png and run.json.
+    A repeated call resumes after the last complete epoch; a finished run is left unchanged. The folder
+    has best.keras, last.keras, epochs.csv, curves.png and run.json.
 
     Args:
         config: the recipe.
-        dataset: folder that `build` made.
+        dataset: folder made by `build`.
         run: folder to write to.
-        engine: one of `ENGINES`.
-        teachers: .keras files whose answers are learned too, ``config.teaching`` of each target.
-        initial_weights: .keras file of the same network, to begin with its weights.
+        teachers: .keras files for the distillation.
+        initial_weights: .keras file of the same network.
 
     Returns:
         The path of the best model by validation accuracy.
 
     Raises:
-        DatasetError: if the dataset is not what the recipe needs.
-        Diverged: if the loss is not a number any more.
+        DatasetError: if the dataset lacks what the recipe needs.
+        DivergenceError: if the loss is not finite any more.
         ModelError: if a teacher or the initial weights cannot be loaded.
-        RunError: if `run` was begun with something else, or the engine is not installed.
-        TwinError: if the engine does not know a layer of the network.
+        RunError: if `run` was started with something else, or teachers are missing.
 
     """
-    check_engine(engine)
-    _check_recipe(config, engine, teachers)
+    _check_recipe(config, teachers)
     images, validation = load(dataset, 'train'), load(dataset, 'validation')
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision if engine == KERAS else 'float32')
+    keras.config.set_dtype_policy(config.precision)
     _use_all_devices()
     model = getattr(networks, config.network)(**config.network_args)
     if initial_weights:
-        _set_weights(model, initial_weights)
+        set_initial_weights(model, initial_weights)
     heads = tuple(model.output_names)
-    teacher = load_teachers(teachers, heads, engine, config.precision)
-    batches = AugmentedBatches(images, config, heads, teacher)
-    judge = ValidationCallback(validation, heads, run)
-    record = run_record(config, images, validation, engine, teachers, initial_weights)
+    batches = AugmentedBatches(images, config, heads, load_teachers(teachers, heads))
+    record = run_record(config, images, validation, teachers, initial_weights)
     check_same(record, run)
-    best, last = run / 'best.keras', run / 'last.keras'
-    if last.exists():
-        print(f'{run} is finished; remove it to train anew')
-        return best
+    if (run / LAST).exists():
+        print(f'{run} is finished; remove it to train again')
+        return run / BEST
     run.mkdir(parents=True, exist_ok=True)
     write_json(run / RECORD, record | {'parameters': model.count_params()})
-    smoothing = {head: config.label_smoothing if head == 'fer2013' else 0.0 for head in heads}
-    model.compile(
-        _optimizer(config, len(batches)),
-        loss=_losses(smoothing),
-        loss_weights={head: config.head_weights.get(head, 1.0) for head in heads},
-        metrics={head: ['accuracy'] for head in heads},
-    )
-    callbacks = _callbacks(config, batches, judge, run)
+    _compile(model, config, len(batches))
+    callbacks = _callbacks(config, batches, ValidationCallback(validation, heads, run), run)
     try:
-        if engine == TORCH:
-            from emotion_training.train import torch_fit
-
-            torch_fit.fit(model, batches, config, smoothing, judge, callbacks, run)
-        else:
-            _fit_keras(model, batches, config, callbacks, run)
+        model.fit(
+            batches,
+            epochs=config.epochs,
+            verbose=1 if sys.stdout.isatty() else 2,
+            callbacks=callbacks,
+        )
     finally:
         draw_curves(run / EPOCHS, run / 'curves.png')
-    model.save(last)
-    (run / BACKUP).unlink(missing_ok=True)
-    return best
+    model.save(run / LAST)
+    return run / BEST

@@ -1,4 +1,5 @@
-"""Score a model after each epoch: a row of epochs.csv, and the values others wait for."""
+# SPDX-License-Identifier: Apache-2.0
+"""Validation after each epoch: scores for the other callbacks, and the rows of the epoch log."""
 
 import csv
 import time
@@ -6,52 +7,53 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from scipy.special import log_softmax
 
 from emotion_training.data.batches import targets
 from emotion_training.data.dataset import Dataset
 from emotion_training.files import whole_file
 from emotion_training.train.epoch_log import EPOCHS, read_epochs
 
-_AT_ONCE = 512
+_BATCH = 512
 _DIGITS = 6
-"""In epochs.csv; the best epoch is chosen by what stands there, so that a restart chooses alike."""
+"""In the epoch log. The best epoch is chosen by the logged values, so a resumed run chooses alike."""
 
 
 class ValidationCallback(keras.callbacks.Callback):
     """
-    Scores the validation split with the weights as they are (SwapEMAWeights puts the averaged ones there).
+    Scores the validation split with the current weights; SwapEMAWeights before it swaps in the averaged ones.
 
     Adds ``val_loss`` (log loss) and ``val_accuracy``, means over the heads, to the logs for the
-    callbacks behind it: what FER2013's label says for that head, what most people say for the crowd's.
+    callbacks after it. The label of the head `crowd` is the FER+ majority.
     """
 
     def __init__(self, data: Dataset, heads: tuple[str, ...], run: Path):
-        """Write to the folder `run`."""
+        """Write the epoch log to the folder `run`."""
         super().__init__()
-        self._heads, self._run = heads, run
+        self._heads, self._path = heads, run / EPOCHS
         self._faces = data.images[..., None].astype(np.float32)
         self._targets = targets(data, heads)
         self._labels = {'crowd': data.majority, 'fer2013': data.labels}
         self._row: dict[str, float] = {}
-        before = read_epochs(run / EPOCHS)
-        self._started = time.monotonic() - (before[-1]['elapsed_s'] if before else 0.0)
+        rows = read_epochs(self._path)
+        self._started = time.monotonic() - (rows[-1]['elapsed_s'] if rows else 0.0)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Score; `write_row` keeps what was found."""
+        """Score; `write_row` logs the scores."""
         logs = {} if logs is None else logs
-        answers = self.ask(self._faces)
+        logits = self._predict()
         row = {'epoch': epoch, 'learning_rate': float(self.model.optimizer.learning_rate)}
         row['loss'] = float(logs.get('loss', np.nan))
         losses, accuracies = [], []
         for head in self._heads:
-            row[f'{head}_accuracy'] = float(
-                logs.get(f'{head}_accuracy', logs.get('accuracy', np.nan))
-            )
+            accuracy = logs.get(f'{head}_accuracy', logs.get('accuracy', np.nan))
+            row[f'{head}_accuracy'] = float(accuracy)
             wanted, weights = self._targets[head]
-            shares = np.asarray(keras.ops.log_softmax(answers[head]))
-            losses.append(float(np.average(-(wanted * shares).sum(1), weights=weights)))
-            asked = self._labels[head] >= 0
-            accuracies.append(float((shares.argmax(1) == self._labels[head])[asked].mean()))
+            log_probabilities = log_softmax(logits[head], axis=1)
+            losses.append(float(np.average(-(wanted * log_probabilities).sum(1), weights=weights)))
+            labeled = self._labels[head] >= 0
+            correct = log_probabilities.argmax(1) == self._labels[head]
+            accuracies.append(float(correct[labeled].mean()))
             row[f'val_{head}_loss'], row[f'val_{head}_accuracy'] = losses[-1], accuracies[-1]
         row['elapsed_s'] = round(time.monotonic() - self._started, 1)
         self._row = {key: round(value, _DIGITS) for key, value in row.items()}
@@ -60,15 +62,11 @@ class ValidationCallback(keras.callbacks.Callback):
             val_accuracy=float(np.mean([round(value, _DIGITS) for value in accuracies])),
         )
 
-    def ask(self, faces: np.ndarray) -> dict[str, np.ndarray]:
-        """
-        Return the logits of each head for float32 [N, 48, 48, 1]; an engine may put its own in this place.
-
-        Not with `predict`, whose jax version gives the buffers away.
-        """
+    def _predict(self) -> dict[str, np.ndarray]:
+        """Return the logits of each head; not with `predict`, which frees the buffers on jax."""
         parts = [
-            self.model(faces[at : at + _AT_ONCE], training=False)
-            for at in range(0, len(faces), _AT_ONCE)
+            self.model(self._faces[start : start + _BATCH], training=False)
+            for start in range(0, len(self._faces), _BATCH)
         ]
         return {
             head: np.concatenate([keras.ops.convert_to_numpy(part[head]) for part in parts])
@@ -76,10 +74,9 @@ class ValidationCallback(keras.callbacks.Callback):
         }
 
     def write_row(self) -> None:
-        """Append the row of this epoch; those of epochs that are trained again after an interruption go."""
-        path, row = self._run / EPOCHS, self._row
-        rows = [old for old in read_epochs(path) if old['epoch'] < row['epoch']]
-        with whole_file(path) as stream:
-            writer = csv.DictWriter(stream, list(row))
+        """Append the row of this epoch; rows of repeated epochs after an interruption are replaced."""
+        rows = [old for old in read_epochs(self._path) if old['epoch'] < self._row['epoch']]
+        with whole_file(self._path) as stream:
+            writer = csv.DictWriter(stream, list(self._row))
             writer.writeheader()
-            writer.writerows({**each, 'epoch': int(each['epoch'])} for each in [*rows, row])
+            writer.writerows({**row, 'epoch': int(row['epoch'])} for row in [*rows, self._row])

@@ -1,1 +1,2 @@
-"""Training recipes: each module has a docstring with its command and figures, and a `config`."""
+# SPDX-License-Identifier: Apache-2.0
+"""Training recipes: each module has a docstring with its command, and a `config`."""

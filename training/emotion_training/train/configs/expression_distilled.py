@@ -1,7 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
 """
-What expression_net begins with and is taught by: as large, taught by expression_teacher.
+The first network of expression_net's size, distilled from expression_teacher.
 
-    emotion-training train expression_distilled DATASET --out runs/expression_distilled --engine torch \
+    emotion-training train expression_distilled DATASET --out runs/expression_distilled \
         --teacher runs/expression_teacher/best.keras
 """
 
@@ -16,8 +17,7 @@ config = TrainingConfig(
     weight_decay=0.05,
     ema=0.999,
     mixup=0.3,
-    teaching=0.6,
+    distillation=0.6,
     label_smoothing=0.0,
     augmentation=Augmentation(corrupt=0.3, corruptions=tuple(RANDOM_CORRUPTIONS)),
-    precision='mixed_bfloat16',
 )

@@ -1,7 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
 """
-A second teacher for expression_net: 4.9 M parameters, more than a robot should have to run.
+A second teacher for expression_net: 4.9 M parameters, too large for the node.
 
-    emotion-training train expression_large DATASET --out runs/expression_large --engine torch \
+    emotion-training train expression_large DATASET --out runs/expression_large \
         --teacher runs/expression_loose_crop/best.keras
 """
 
@@ -15,6 +16,6 @@ config = dataclasses.replace(
     network_args={'stem': 32, 'widths': (96, 192, 320, 400), 'dropout': 0.4},
     epochs=56,
     learning_rate=2e-3,
-    teaching=0.5,
+    distillation=0.5,
     seed=2,
 )

@@ -1,7 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
 """
-What expression_net begins with: expression_distilled, trained further and shown faces in loose crops.
+The initial weights and a teacher of expression_net: expression_distilled trained further, with loose crops.
 
-    emotion-training train expression_loose_crop DATASET --out runs/expression_loose_crop --engine torch \
+    emotion-training train expression_loose_crop DATASET --out runs/expression_loose_crop \
         --teacher runs/expression_distilled/best.keras --initial-weights runs/expression_distilled/best.keras
 """
 

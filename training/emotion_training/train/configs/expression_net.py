@@ -1,11 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
 """
-The model that the package ships: expression_net, 2.7 M parameters, the last of five trainings.
+The packaged model: 2.7 M parameters, the last of five trainings.
 
-    emotion-training train expression_net DATASET --out runs/expression_net --engine torch \
+    emotion-training train expression_net DATASET --out runs/expression_net \
         --teacher runs/expression_large/best.keras --teacher runs/expression_loose_crop/best.keras \
         --initial-weights runs/expression_loose_crop/best.keras
 
-The four before it, what it reached, and what training and running it cost, stand in docs/model_card.md.
+docs/model_card.md has the four commands before it, its scores and its cost.
 """
 
 import dataclasses

@@ -1,7 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
 """
-A teacher for expression_net: as deep, 2.0 M parameters, from the labels and votes alone.
+The first teacher: 2.0 M parameters, trained on labels and votes only.
 
-    emotion-training train expression_teacher DATASET --out runs/expression_teacher --engine torch
+    emotion-training train expression_teacher DATASET --out runs/expression_teacher
 """
 
 from emotion_training.train.config import TrainingConfig
@@ -15,5 +16,4 @@ config = TrainingConfig(
     ema=0.999,
     mixup=0.3,
     label_smoothing=0.05,
-    precision='mixed_bfloat16',
 )

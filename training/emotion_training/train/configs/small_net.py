@@ -1,9 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """
-A small network that learns from the label alone: the fixed one of `emotion-training experiment filtering`.
+A small network with the label head only, for `emotion-training experiment filtering`.
 
     emotion-training train small_net DATASET --out runs/small_net
 
-0.3 M parameters, half a minute an epoch on one x86-64 core. It is no model for a robot.
+0.3 M parameters, half a minute an epoch on one x86-64 core.
 """
 
 from emotion_training.train.config import TrainingConfig

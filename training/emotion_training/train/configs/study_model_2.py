@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """
 Model 2 of the founding study: five convolutions, max pooling, batch normalization, Adam 1e-3.
 

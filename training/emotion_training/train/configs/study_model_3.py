@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """
 Model 3 of the founding study: four convolutions, average pooling, dropout, Adam 1e-4, early stopping.
 

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train, interrupt and resume on the drawn faces; the recipes."""
+
+import dataclasses
+import json
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from emotion_perception.errors import ModelError
+from emotion_training.models import networks
+from emotion_training.train.config import load_config
+from emotion_training.train.epoch_log import best_so_far
+from emotion_training.train.run_record import RunError
+from emotion_training.train.teachers import load_network, load_teachers
+from emotion_training.train.training import DivergenceError, train
+from support.small_training import SMALL, epoch_rows, power_cut
+
+HEADS = ('crowd', 'fer2013')
+LOGGED = ('learning_rate', 'loss', 'val_crowd_loss', 'val_fer2013_loss')
+
+
+@pytest.fixture(scope='module')
+def network():
+    """Return a small network with random normalization statistics."""
+    keras.utils.set_random_seed(3)
+    model = networks.expression_net(8, (16, 24), (2, 1))
+    rng = np.random.default_rng(3)
+    for variable in model.weights:
+        if variable.path.endswith(('moving_mean', 'beta', 'bias')):
+            variable.assign(rng.normal(0, 0.3, variable.shape))
+        if variable.path.endswith(('moving_variance', 'gamma')):
+            variable.assign(rng.uniform(0.5, 2, variable.shape))
+    return model
+
+
+def load_keras(path):
+    return keras.saving.load_model(path, compile=False)
+
+
+def logged(run):
+    return np.array([[float(row[key]) for key in LOGGED] for row in epoch_rows(run)])
+
+
+def test_an_interrupted_run_resumes_and_learns(small_run):
+    rows = epoch_rows(small_run)
+    assert [int(row['epoch']) for row in rows] == list(range(SMALL.epochs))
+    elapsed = [float(row['elapsed_s']) for row in rows]
+    assert elapsed == sorted(elapsed)
+    assert max(float(row['val_crowd_accuracy']) for row in rows) > 0.6  # chance is 0.14
+    means = [np.mean([float(row[f'val_{head}_accuracy']) for head in HEADS]) for row in rows]
+    assert best_so_far(small_run / 'epochs.csv') == pytest.approx(max(means))
+    assert cv2.imread(str(small_run / 'curves.png')).shape[1] > 1000
+    record = json.loads((small_run / 'run.json').read_text())
+    assert (record['config']['epochs'], record['train_images']) == (SMALL.epochs, 140)
+    assert record['keras'] == keras.__version__
+    assert record['parameters'] == load_keras(small_run / 'best.keras').count_params()
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(data, tmp_path):
+    config = dataclasses.replace(SMALL, epochs=3, mixup=0.2)
+    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+    train(config, data, whole)
+    with power_cut(at_epoch=2):
+        train(config, data, cut)
+    assert not (cut / 'last.keras').exists()
+    train(config, data, cut)
+    np.testing.assert_allclose(logged(cut), logged(whole), rtol=2e-3)
+    rows = epoch_rows(cut)
+    train(config, data, cut)  # finished: left unchanged
+    assert epoch_rows(cut) == rows
+    assert {path.name for path in cut.iterdir()} - {'backup'} == {
+        'best.keras', 'curves.png', 'epochs.csv', 'last.keras', 'run.json',
+    }  # fmt: skip
+
+
+def test_a_teacher_is_part_of_the_targets_and_of_the_record(data, tmp_path, network):
+    path = tmp_path / 'teacher.keras'
+    network.save(path)
+    config = dataclasses.replace(SMALL, epochs=1, distillation=0.7)
+    alone = dataclasses.replace(config, distillation=0.0)
+    train(config, data, tmp_path / 'distilled', teachers=[path])
+    train(alone, data, tmp_path / 'alone')
+    losses = [float(epoch_rows(tmp_path / each)[0]['loss']) for each in ('distilled', 'alone')]
+    assert abs(losses[0] - losses[1]) > 0.01
+    record = json.loads((tmp_path / 'distilled' / 'run.json').read_text())
+    assert len(record['teachers_sha256']) == 1
+
+
+def test_teachers_give_the_mean_of_their_probabilities(tmp_path, network):
+    models = network, networks.expression_net(8, (16,), (1,))
+    paths = [tmp_path / 'one.keras', tmp_path / 'two.keras']
+    for path, model in zip(paths, models, strict=True):
+        model.save(path)
+    faces = np.random.default_rng(1).integers(0, 256, (5, 48, 48, 1)).astype(np.float32)
+    each = [keras.ops.softmax(model(faces, training=False)['crowd']) for model in models]
+    found = load_teachers(paths, HEADS)(faces)
+    assert set(found) == set(HEADS)
+    np.testing.assert_allclose(found['crowd'], np.mean(each, axis=0), atol=1e-6)
+
+
+def test_initial_weights(data, tmp_path, network, small_run):
+    still = dataclasses.replace(SMALL, epochs=1, learning_rate=0.0, warmup_epochs=None, ema=0.0)
+    start, run = small_run / 'last.keras', tmp_path / 'run'
+    train(still, data, run, initial_weights=start)
+    ends = (load_keras(path).trainable_weights for path in (start, run / 'last.keras'))
+    for old, new in zip(*ends, strict=True):
+        np.testing.assert_allclose(old.numpy(), new.numpy(), atol=1e-6)
+    with pytest.raises(RunError, match='another initial_weights_sha256'):
+        train(still, data, run)
+    network.save(tmp_path / 'other.keras')
+    with pytest.raises(ModelError, match=r'other\.keras is another network than that of the'):
+        train(still, data, tmp_path / 'n', initial_weights=tmp_path / 'other.keras')
+
+
+def test_a_diverging_training_ends_with_an_error(data, tmp_path):
+    config = dataclasses.replace(
+        SMALL, optimizer='sgd', learning_rate=1e30, warmup_epochs=None, epochs=3
+    )
+    with pytest.raises(DivergenceError, match='the loss is not finite since step \\d+'):
+        train(config, data, tmp_path)
+    assert not (tmp_path / 'last.keras').exists()
+
+
+@pytest.mark.parametrize(
+    ('changes', 'teachers', 'message'),
+    [
+        ({'seed': 2}, [], 'started with another config'),
+        ({'distillation': 0.7}, [], 'drawn needs a teacher: give one with --teacher'),
+        ({}, ['t.keras'], 'drawn does not use a teacher'),
+    ],
+)
+def test_runs_that_cannot_start(small_run, data, changes, teachers, message):
+    with pytest.raises(RunError, match=message):
+        train(dataclasses.replace(SMALL, **changes), data, small_run, teachers)
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'message'),
+    [
+        ('t.keras', b'hello', r't\.keras is not a \.keras file: it starts with'),
+        ('t.tflite', b'\0\0\0\0TFL3', r't\.tflite is an exported model; give the best\.keras'),
+        ('t.keras', None, r'there is no model file .*t\.keras'),
+    ],
+)
+def test_unusable_teachers_and_initial_weights_are_named(tmp_path, name, content, message):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    for load_one in (load_network, lambda path: load_teachers([path], HEADS)):
+        with pytest.raises(ModelError, match=message):
+            load_one(path)
+
+
+def test_a_teacher_without_a_head_of_the_student_is_named(tmp_path):
+    path = tmp_path / 'study.keras'
+    networks.study_model((4,), (8,)).save(path)
+    with pytest.raises(ModelError, match=r'study\.keras cannot be a teacher: its heads are fer'):
+        load_teachers([path], HEADS)
+
+
+@pytest.mark.parametrize(
+    ('name', 'convolutions', 'dense', 'activation', 'dropout', 'settings'),
+    [
+        ('study_model_1', [32, 64, 128], [128, 7], 'sigmoid', [], (128, 'sgd', 0.01)),
+        ('study_model_2', [64, 128, 256, 512, 512], [1024, 512, 256, 7], 'relu', [], (256, 'adam', 1e-3)),
+        ('study_model_3', [64, 128, 512, 512], [512, 256, 128, 7], 'relu', [0.15] * 4 + [0.3] * 3, (128, 'adam', 1e-4)),
+    ],
+)  # fmt: skip
+def test_models_of_the_study(name, convolutions, dense, activation, dropout, settings):
+    config, kinds = load_config(name), keras.layers
+    model = getattr(networks, config.network)(**config.network_args)
+
+    def of(kind):
+        return [layer for layer in model.layers if isinstance(layer, kind)]
+
+    assert [layer.filters for layer in of(kinds.Conv2D)] == convolutions
+    assert {layer.kernel_size for layer in of(kinds.Conv2D)} == {(3, 3)}
+    assert [layer.units for layer in of(kinds.Dense)] == dense
+    assert {layer.activation.__name__ for layer in of(kinds.Activation)} == {activation}
+    assert [layer.rate for layer in of(kinds.Dropout)] == dropout
+    pooling = kinds.AveragePooling2D if name == 'study_model_3' else kinds.MaxPooling2D
+    assert len(of(pooling)) == len(convolutions)
+    assert bool(of(kinds.BatchNormalization)) == (name != 'study_model_1')
+    assert (config.batch_size, config.optimizer, config.learning_rate) == settings
+    if name == 'study_model_3':
+        plateau = config.plateau
+        assert (plateau.factor, plateau.patience, plateau.min_delta) == (0.2, 3, 0.001)
+        assert (config.early_stopping, config.epochs) == (3, 48)
+
+
+def test_the_packaged_recipe_is_within_its_budget():
+    config = load_config('expression_net')
+    assert networks.expression_net(**config.network_args).count_params() <= 3_000_000
+    with pytest.raises(ValueError, match="no recipe 'nothing'"):
+        load_config('nothing')
