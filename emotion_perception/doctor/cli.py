@@ -80,7 +80,7 @@ def _check_robot(args: argparse.Namespace) -> Iterator[CheckResult]:
     from emotion_perception.doctor.transport import check_loopback
     from emotion_perception.ros.node_main import ros_context
 
-    interrupted = False
+    finished = False
     try:
         with ros_context([]):
             node = Node('emotion_perception_doctor', enable_rosout=False)
@@ -94,17 +94,20 @@ def _check_robot(args: argparse.Namespace) -> Iterator[CheckResult]:
             ]
             for check in checks:
                 results = run_check(check)
-                interrupted = not rclpy.ok()
-                if interrupted:
+                if not rclpy.ok():
                     break
                 yield from results
+            else:
+                finished = True
             node.destroy_node()
     except Exception as error:
         # rclpy has many: no keys for a secured domain, no network, an impossible domain
         text = f'ROS cannot start here: {type(error).__name__}: {error}'
         advice = 'check RMW_IMPLEMENTATION, ROS_DOMAIN_ID and ROS_SECURITY_ENABLE in this shell'
         yield CheckResult('transport', PROBLEM, text, advice)
-    if interrupted:
+        return
+    # ros_context has handled the interrupt
+    if not finished:
         raise KeyboardInterrupt
 
 

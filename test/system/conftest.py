@@ -1,4 +1,5 @@
-"""Copies of the checkout to build in, as a person's fresh clone would be."""
+# SPDX-License-Identifier: Apache-2.0
+"""Copies of this checkout, like a fresh clone, and the environment of a fresh shell."""
 
 import os
 import shutil
@@ -12,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def clone(tmp_path):
-    """Return a folder with the project's files, without what was built in this one."""
+    """Return a folder with the project's files, without anything that was built."""
     listed = subprocess.run(
         ['git', 'ls-files', '-co', '--exclude-standard'],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -27,20 +28,11 @@ def clone(tmp_path):
 
 @pytest.fixture(scope='session')
 def clean_environment():
-    """Return this environment without what env.sh and make put there, as a fresh shell has it."""
+    """Return this environment without what env.sh and make add."""
     added = (
-        'AMENT',
-        'CMAKE',
-        'COLCON',
-        'FASTDDS',
-        'FASTRTPS',
-        'MAKE',
-        'MFLAGS',
-        'PYTHONPATH',
-        'ROS',
-        'VIRTUAL',
-    )
-    own = ('LD_LIBRARY_PATH', '_ROS_WHEELS_BOOTSTRAP_COMPLETE')
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(added) and k not in own}
-    kept['PATH'] = os.pathsep.join(p for p in kept['PATH'].split(os.pathsep) if str(ROOT) not in p)
-    return kept
+        'AMENT', 'CMAKE', 'COLCON', 'FASTDDS', 'FASTRTPS', 'LD_LIBRARY_PATH', 'MAKE', 'MFLAGS',
+        'PYTHONPATH', 'ROS', 'VIRTUAL', '_ROS_WHEELS',
+    )  # fmt: skip
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(added)}
+    folders = kept['PATH'].split(os.pathsep)
+    return kept | {'PATH': os.pathsep.join(path for path in folders if str(ROOT) not in path)}
