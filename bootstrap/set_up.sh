@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Makes .venv, installs the pinned requirements and builds emotion_msgs and emotion_perception into install/.
 # Uses the ROS 2 installation that is sourced, else installs ROS 2 from wheels. Called by make; skips what is done.
 #

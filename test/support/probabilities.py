@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random probabilities for tests of scores."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Model files and arrays that carry code, or claim gigabytes: nothing of them is run, and they are refused."""
 
 import io

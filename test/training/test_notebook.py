@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The notebook runs from its first cell to its last, as a notebook, on the drawn faces."""
 
 import json

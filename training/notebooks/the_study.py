@@ -9,6 +9,7 @@
 #     language: python
 #     name: python3
 # ---
+# SPDX-License-Identifier: Apache-2.0
 
 # %% [markdown]
 # # Expressions in FER2013: the study, step by step
