@@ -5,7 +5,7 @@ import numpy as np
 
 
 def guesses(count, seed=0):
-    """Return random probabilities, float32 [count, 7], and labels that they are right about half the time."""
+    """Return random probabilities, float32 [count, 7], and labels that half of them match."""
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.ones(7), count).astype(np.float32)
     random = rng.integers(0, 7, count)

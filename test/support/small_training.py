@@ -11,10 +11,16 @@ from emotion_training.train.config import TrainingConfig
 from emotion_training.train.validation import ValidationCallback
 
 SMALL = TrainingConfig(
-    name='drawn', network='expression_net', network_args={'stem': 8, 'widths': (16, 32), 'depths': (1, 1)},
-    epochs=20, batch_size=20, warmup_epochs=1, ema=0.8, learning_rate=5e-3,
+    name='drawn',
+    network='expression_net',
+    network_args={'stem': 8, 'widths': (16, 32), 'depths': (1, 1)},
+    epochs=20,
+    batch_size=20,
+    warmup_epochs=1,
+    ema=0.8,
+    learning_rate=5e-3,
     augmentation=Augmentation(5, 0.05, 1, 0.5, 0.1, 5, 0, 0),
-)  # fmt: skip
+)
 
 
 class PowerCut(Exception):
@@ -31,9 +37,10 @@ def power_cut(at_epoch):
         if epoch == at_epoch:
             raise PowerCut
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(PowerCut):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ValidationCallback, 'on_epoch_end', cut)
-        yield
+        with pytest.raises(PowerCut):
+            yield
 
 
 def epoch_rows(run):

@@ -31,10 +31,13 @@ def keras_models(tmp_path_factory):
     bias = {'crowd': np.eye(7)[3] * 4, 'fer2013': np.eye(7)[5] * 2}
     outputs = {
         name: keras.layers.Dense(
-            7, kernel_initializer='zeros', bias_initializer=keras.initializers.Constant(b), name=name
+            7,
+            kernel_initializer='zeros',
+            bias_initializer=keras.initializers.Constant(b),
+            name=name,
         )(features)
         for name, b in bias.items()
-    }  # fmt: skip
+    }
     keras.Model(face, outputs, name='expression_net').save(folder / 'two.keras')
     keras.Sequential(
         [keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(7, 'softmax')]
@@ -121,7 +124,13 @@ def test_the_page_is_complete_and_self_contained(report):
     # two comparisons and, for each model, three figures for two references; each in two themes
     assert page.count('<picture>') == page.count('srcset=') == 2 + 3 * 3 * 2
     assert all(f'<td>{label}</td>' in page for label in EMOTIONS)
-    for text in ('two.keras', 'macro recall', 'McNemar', 'Most confident mistakes', 'prefers-color-scheme'):  # fmt: skip
+    for text in (
+        'two.keras',
+        'macro recall',
+        'McNemar',
+        'Most confident mistakes',
+        'prefers-color-scheme',
+    ):
         assert text in page
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The experiments: training sets of the variants, intervals over images and seeds, resumed runs."""
+"""The experiments: training sets, intervals over images and seeds, resumed runs."""
 
 import json
 

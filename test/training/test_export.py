@@ -97,9 +97,14 @@ def test_balance_is_an_offset_of_the_crowd_head(small_run, splits, tmp_path):
 @pytest.mark.parametrize('optimizer', ['sgd', 'adam'])
 def test_a_study_model_stops_early_and_is_exported(data, splits, tmp_path, optimizer):
     config = dataclasses.replace(
-        load_config('study_model_3'), epochs=9, batch_size=20, optimizer=optimizer, early_stopping=1,
-        learning_rate=1e-9, network_args={'filters': (4,), 'dense': (8,), 'pooling': 'average'},
-    )  # fmt: skip
+        load_config('study_model_3'),
+        epochs=9,
+        batch_size=20,
+        optimizer=optimizer,
+        early_stopping=1,
+        learning_rate=1e-9,
+        network_args={'filters': (4,), 'dense': (8,), 'pooling': 'average'},
+    )
     train(config, data, tmp_path)
     rows = epoch_rows(tmp_path)
     # with next to no learning rate only the batch statistics move: it stops before the ninth epoch

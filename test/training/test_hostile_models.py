@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Model files and arrays that carry code, or claim gigabytes: nothing of them is run, and they are refused."""
+"""Model files and arrays with code or gigabytes inside are refused, and nothing is run."""
 
 import io
 import json
@@ -48,7 +48,7 @@ def small_model(extra=()):
 
 
 def refused(path, match='cannot be loaded|is not|may run code'):
-    """Check that neither the node nor the command line takes a model, and that nothing of it was run."""
+    """Check that node and command line refuse a model, and that nothing of it was run."""
     with pytest.raises(ModelError, match=match) as caught:
         EmotionClassifier.load(path)
     assert '\n' not in str(caught.value)
@@ -57,7 +57,7 @@ def refused(path, match='cannot be loaded|is not|may run code'):
 
 @pytest.mark.parametrize('suffix', ['.keras', '.h5'])
 def test_lambda_layers(tmp_path, suffix):
-    """Python code inside the file; Keras before 3.11.3 ran that of .h5 files even in its safe mode."""
+    """Python code in the file; Keras before 3.11.3 ran it from .h5 files even in safe mode."""
     path = tmp_path / f'model{suffix}'
     harmed = str(tmp_path / HARMED)  # a word, so that the code in the file knows it
     model = small_model(
@@ -115,11 +115,18 @@ def _call(module, name):
 @pytest.mark.parametrize(
     ('module', 'name'),
     [
-        ('os', 'system'), ('builtins', 'eval'), ('subprocess', 'run'), ('keras.src.utils.file_utils', 'get_file'),
-        ('keras.layers', 'TFSMLayer'), ('keras.layers', 'TorchModuleWrapper'), ('keras.layers', 'StringLookup'),
-        ('keras.layers', 'TextVectorization'), ('keras.layers', 'FlaxLayer'), ('nosuchmodule', 'Layer'),
+        ('os', 'system'),
+        ('builtins', 'eval'),
+        ('subprocess', 'run'),
+        ('keras.src.utils.file_utils', 'get_file'),
+        ('keras.layers', 'TFSMLayer'),
+        ('keras.layers', 'TorchModuleWrapper'),
+        ('keras.layers', 'StringLookup'),
+        ('keras.layers', 'TextVectorization'),
+        ('keras.layers', 'FlaxLayer'),
+        ('nosuchmodule', 'Layer'),
     ],
-)  # fmt: skip
+)
 def test_other_functions_in_place_of_a_layer(tmp_path, monkeypatch, suffix, module, name):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / f'model{suffix}'
@@ -219,7 +226,11 @@ def test_weights_that_lie_in_another_file(tmp_path):
         (layer,) = [name for name in file['model_weights'] if 'dense' in name]
         group = file['model_weights'][layer]
         found = []
-        group.visititems(lambda name, item: found.append(name) if 'kernel' in name and isinstance(item, h5py.Dataset) else None)  # fmt: skip
+        group.visititems(
+            lambda name, item: (
+                found.append(name) if 'kernel' in name and isinstance(item, h5py.Dataset) else None
+            )
+        )
         del group[found[0]]
         group[found[0]] = h5py.ExternalLink(str(tmp_path / 'secret.h5'), '/data')
     refused(path, 'points to another file')

@@ -37,7 +37,8 @@ def sample(probabilities, rng):
 
 
 def test_ece_and_reliability_by_hand():
-    # one bin (0.8 to 0.8667): three of four right at 0.82; another (0.4667 to 0.5333): one of two at 0.5
+    # one bin (0.8 to 0.8667): three of four right at 0.82; another (0.4667 to 0.5333): one of two
+    # at 0.5
     confidence = np.array([0.82, 0.82, 0.82, 0.82, 0.5, 0.5])
     correct = np.array([True, True, True, False, True, False])
     assert metrics.expected_calibration_error(confidence, correct) == pytest.approx(4 / 6 * 0.07)
@@ -129,9 +130,12 @@ def test_scores_of_a_model_and_their_table():
     assert scores == {
         'FER2013 label': {'images': 2, 'accuracy': 0.5, 'macro_recall': 0.5, 'ece': 0.5},
         'FER2013 label, leak-free': {
-            'images': 1, 'accuracy': 1.0, 'macro_recall': 1.0, 'ece': 0.0,
+            'images': 1,
+            'accuracy': 1.0,
+            'macro_recall': 1.0,
+            'ece': 0.0,
         },
-    }  # fmt: skip
+    }
     assert 'log loss' not in table(scores)
     lines = table({'FER2013 label': scores['FER2013 label'] | {'log_loss': 1.25}}).splitlines()
     assert lines[0].split() == ['images', 'accuracy', 'macro', 'recall', 'ECE', 'log', 'loss']

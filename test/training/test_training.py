@@ -72,8 +72,12 @@ def test_a_resumed_run_equals_an_uninterrupted_one(data, tmp_path):
     train(config, data, cut)  # finished: left unchanged
     assert epoch_rows(cut) == rows
     assert {path.name for path in cut.iterdir()} - {'backup'} == {
-        'best.keras', 'curves.png', 'epochs.csv', 'last.keras', 'run.json',
-    }  # fmt: skip
+        'best.keras',
+        'curves.png',
+        'epochs.csv',
+        'last.keras',
+        'run.json',
+    }
 
 
 def test_a_teacher_is_part_of_the_targets_and_of_the_record(data, tmp_path, network):
@@ -165,10 +169,24 @@ def test_a_teacher_without_a_head_of_the_student_is_named(tmp_path):
     ('name', 'convolutions', 'dense', 'activation', 'dropout', 'settings'),
     [
         ('study_model_1', [32, 64, 128], [128, 7], 'sigmoid', [], (128, 'sgd', 0.01)),
-        ('study_model_2', [64, 128, 256, 512, 512], [1024, 512, 256, 7], 'relu', [], (256, 'adam', 1e-3)),
-        ('study_model_3', [64, 128, 512, 512], [512, 256, 128, 7], 'relu', [0.15] * 4 + [0.3] * 3, (128, 'adam', 1e-4)),
+        (
+            'study_model_2',
+            [64, 128, 256, 512, 512],
+            [1024, 512, 256, 7],
+            'relu',
+            [],
+            (256, 'adam', 1e-3),
+        ),
+        (
+            'study_model_3',
+            [64, 128, 512, 512],
+            [512, 256, 128, 7],
+            'relu',
+            [0.15] * 4 + [0.3] * 3,
+            (128, 'adam', 1e-4),
+        ),
     ],
-)  # fmt: skip
+)
 def test_models_of_the_study(name, convolutions, dense, activation, dropout, settings):
     config, kinds = load_config(name), keras.layers
     model = getattr(networks, config.network)(**config.network_args)

@@ -84,9 +84,9 @@ def _calibrate(
     """
     Fit offset and temperature of a head on a split, against all references of this head.
 
-    The crowd head is fitted on the most frequent vote of all faces and on the majority, so faces with
-    a majority count twice: a temperature fitted on all faces alone is underconfident on clear ones,
-    and one fitted on clear faces alone is overconfident on the others.
+    The crowd head is fitted on the most frequent vote of all faces and on the majority, so faces
+    with a majority count twice: a temperature fitted on all faces alone is underconfident on
+    clear ones, and one fitted on clear faces alone is overconfident on the others.
 
     Returns:
         The offset, the temperature, and as evidence the temperatures of five folds with the
@@ -126,7 +126,8 @@ def export(
 
     Args:
         run: folder written by `train`.
-        train: training split, for leak-free scores, class frequencies and the value ranges of int8.
+        train: training split, for leak-free scores, class frequencies and the value ranges of
+            int8.
         validation: split for calibration and scores.
         out: folder for NAME.tflite, NAME.json and NAME_epochs.csv.
         quantization: one of `QUANTIZATIONS`.

@@ -17,7 +17,7 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def whole_folder(out: Path) -> Iterator[Path]:
+def atomic_folder(out: Path) -> Iterator[Path]:
     """
     Yield a temporary folder ``OUT.partial`` that is renamed to `out` when the block succeeds.
 
@@ -75,7 +75,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[TextIO]:
+def atomic_file(path: Path) -> Iterator[TextIO]:
     """Yield a text stream for `path`; see `atomic_path`."""
     with atomic_path(path) as partial, partial.open('w', newline='', encoding='utf-8') as stream:
         yield stream
@@ -83,11 +83,11 @@ def whole_file(path: Path) -> Iterator[TextIO]:
 
 def write_json(path: Path, values: Any) -> None:
     """Write `values` as indented JSON; see `atomic_path`."""
-    with whole_file(path) as stream:
+    with atomic_file(path) as stream:
         stream.write(json.dumps(values, indent=1) + '\n')
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes) -> None:
     """Write bytes; see `atomic_path`."""
     with atomic_path(path) as partial:
         partial.write_bytes(data)

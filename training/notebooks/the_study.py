@@ -14,12 +14,12 @@
 # %% [markdown]
 # # Expressions in FER2013: the study, step by step
 #
-# Look at the data, train the study's Model 3, read its curves and its confusion matrix, filter the labels,
-# train again and compare. Open this text as a notebook with `jupytext --to ipynb the_study.py` or in an
-# editor that knows jupytext.
+# Look at the data, train the study's Model 3, read its curves and its confusion matrix, filter
+# the labels, train again and compare. Open this text as a notebook with `jupytext --to ipynb
+# the_study.py` or in an editor that knows jupytext.
 #
-# `DATASET` is a folder that `emotion-training build` made, with FER+ votes. Each training of all images
-# takes hours on a CPU; `EPOCHS=2` is enough to see how everything fits together.
+# `DATASET` is a folder that `emotion-training build` made, with FER+ votes. Each training of all
+# images takes hours on a CPU; `EPOCHS=2` is enough to see how everything fits together.
 
 # %%
 import os
@@ -52,9 +52,9 @@ EPOCHS = int(os.environ.get('EPOCHS', '48'))
 
 # %% [markdown]
 # ## The data
-# 48x48 gray pixels, seven expressions, and far fewer faces of disgust than of happiness. A model that always
-# answers the largest class is right as often as that class is frequent: accuracy alone hides it, so
-# macro recall stands beside it everywhere.
+# 48x48 gray pixels, seven expressions, and far fewer faces of disgust than of happiness. A model
+# that always answers the largest class is right as often as that class is frequent: accuracy
+# alone hides it, so macro recall stands beside it everywhere.
 
 # %%
 images, validation = load(DATASET, 'train'), load(DATASET, 'validation')
@@ -83,8 +83,9 @@ for label, column in enumerate(grid.T):
         axes.imshow(images.images[row], cmap='gray', vmin=0, vmax=255)
         axes.set_title(
             f'{EMOTIONS[label]}\n{EMOTIONS[crowd.argmax()]} {crowd.max():.0%}',
-            fontsize=8, color='crimson' if wrong else 'black',
-        )  # fmt: skip
+            fontsize=8,
+            color='crimson' if wrong else 'black',
+        )
 for axes in grid.flat:
     axes.set_axis_off()
 plt.show()
@@ -94,8 +95,8 @@ print(f'where more than half of the ten agree, they name the label of {agreed:.1
 
 # %% [markdown]
 # ## Model 3 of the study
-# Four convolutions with average pooling, batch normalization and dropout; Adam at 1e-4, less when the
-# validation loss stands still, and an early end after three epochs without progress.
+# Four convolutions with average pooling, batch normalization and dropout; Adam at 1e-4, less when
+# the validation loss stands still, and an early end after three epochs without progress.
 
 # %%
 config = dataclasses.replace(load_config('study_model_3'), epochs=EPOCHS)
@@ -140,7 +141,8 @@ print(table(evaluate(told, validation, images)))
 # %% [markdown]
 # ## Filter the labels
 # Keep a training image only where no other answer of the ten people has more votes than its label.
-# Validation stays as it is: a filter that also cleans what the model is scored on makes any model look better.
+# Validation stays as it is: a filter that also cleans what the model is scored on makes any model
+# look better.
 
 # %%
 filtered = WORK / 'filtered'
@@ -149,8 +151,8 @@ if not filtered.exists():
 
 # %% [markdown]
 # ## Train on what is left, and compare
-# The same recipe on fewer images. McNemar's test asks whether the two models are right equally often: it
-# counts the images on which only one of them is.
+# The same recipe on fewer images. McNemar's test asks whether the two models are right equally
+# often: it counts the images on which only one of them is.
 
 # %%
 clean = train(config, filtered, WORK / 'clean')
@@ -179,6 +181,6 @@ for name, labels in judged.items():
 (WORK / 'results.json').write_text(json.dumps(results, indent=1))
 
 # %% [markdown]
-# Did filtering help? Look at both lines: agreement with FER2013's own label and agreement with what most
-# people see can move in opposite directions. docs/lab/experiments.md has the answer with several seeds, more
-# filters and intervals.
+# Did filtering help? Look at both lines: agreement with FER2013's own label and agreement with
+# what most people see can move in opposite directions. docs/lab/experiments.md has the answer
+# with several seeds, more filters and intervals.

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The subcommands of `emotion-training`, a module each: `add_parser` and `run`. Heavy imports wait for `run`."""
+"""The subcommands of `emotion-training`; heavy libraries are imported only by `run`."""

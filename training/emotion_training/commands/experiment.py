@@ -10,26 +10,31 @@ from emotion_training.experiments.variants import VARIANTS
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the subcommand to the parser of `emotion-training`."""
     parser = commands.add_parser(
-        'experiment', help='repeat an experiment of docs/lab/experiments.md',
+        'experiment',
+        help='repeat an experiment of docs/lab/experiments.md',
         description='filtering: does a filter of the labels help, and which? One small network on '
-        'each training set, several seeds. study: Models 1 to 3 of the founding study on the images '
+        'each training set, several seeds. study: Models 1 to 3 of the founding study on the '
+        'images '
         'that DeepFace agrees with. Both take hours and resume when the command is repeated.',
-    )  # fmt: skip
+    )
     parser.add_argument('experiment', choices=('filtering', 'study'))
     parser.add_argument('dataset', type=Path, help='folder made by build, with votes')
     parser.add_argument('--out', type=Path, required=True, help='folder of the experiment')
     parser.add_argument(
-        '--weights', type=Path,
+        '--weights',
+        type=Path,
         help="DeepFace's facial_expression_model_weights.h5; default: the one in "
         '$DEEPFACE_HOME/.deepface/weights. Nothing is downloaded',
-    )  # fmt: skip
+    )
     parser.add_argument('--epochs', type=int, help='at most, instead of the recipes')
     filtering = parser.add_argument_group('filtering')
     filtering.add_argument('--seeds', type=int, default=3, help='runs of each variant (3)')
     filtering.add_argument(
-        '--variant', action='append', choices=[variant.name for variant in VARIANTS],
+        '--variant',
+        action='append',
+        choices=[variant.name for variant in VARIANTS],
         help='train only this one now; repeat it for several. All runs must exist for the scores',
-    )  # fmt: skip
+    )
     study = parser.add_argument_group('study')
     study.add_argument('--precision', help="Keras' dtype policy, such as mixed_bfloat16")
     parser.set_defaults(run=run)

@@ -16,19 +16,25 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '--out', type=Path, required=True, help='folder for the model, its json and epoch log'
     )
     parser.add_argument(
-        '--quantization', default='int8', choices=('int8', 'float16', 'float32'),
+        '--quantization',
+        default='int8',
+        choices=('int8', 'float16', 'float32'),
         help='of the weights, and with int8 (default, the fastest) of the activations',
-    )  # fmt: skip
+    )
     parser.add_argument(
-        '--no-mirror', dest='mirror', action='store_false',
+        '--no-mirror',
+        dest='mirror',
+        action='store_false',
         help='classify the face without its mirror image, in half the time; '
         'docs/lab/experiments.md has the cost in accuracy',
-    )  # fmt: skip
+    )
     parser.add_argument(
-        '--balance', type=float, default=0.5,
-        help='of the crowd head: 0 keeps the class frequencies of the training images, 1 makes all '
+        '--balance',
+        type=float,
+        default=0.5,
+        help='of the crowd head: 0 keeps the class frequencies of the training set, 1 makes all '
         'classes equally likely (default: %(default)s); docs/lab/experiments.md compares them',
-    )  # fmt: skip
+    )
     parser.set_defaults(run=run)
 
 

@@ -18,13 +18,19 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '--precision', help="Keras' dtype policy instead of the recipe's, such as mixed_bfloat16"
     )
     parser.add_argument(
-        '--teacher', type=Path, action='append', default=[], metavar='MODEL.keras',
-        help='teacher of the distillation, for recipes that need one (docs/training.md); may be repeated',
-    )  # fmt: skip
+        '--teacher',
+        type=Path,
+        action='append',
+        default=[],
+        metavar='MODEL.keras',
+        help='teacher, for recipes with distillation (docs/training.md); may be repeated',
+    )
     parser.add_argument(
-        '--initial-weights', type=Path, metavar='MODEL.keras',
+        '--initial-weights',
+        type=Path,
+        metavar='MODEL.keras',
         help='start with the weights of this model of the same network (default: random)',
-    )  # fmt: skip
+    )
     parser.set_defaults(run=run)
 
 

@@ -23,7 +23,7 @@ from emotion_training.data.duplicates import (
 )
 from emotion_training.data.fer2013 import SPLITS, VOTE_COLUMNS, DatasetError, LeftOut, Sample
 from emotion_training.data.image_checks import SEPARATOR, blank_check
-from emotion_training.files import whole_folder
+from emotion_training.files import atomic_folder
 
 MANIFEST = 'manifest.csv'
 MANIFEST_COLUMNS = (
@@ -68,7 +68,7 @@ def build(
             own despite `validation_share`, a split lacks a class or the disk is full.
 
     """
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         table, images, left_out = _collect(samples, total, validation_share, origin)
         leaks = find_leaks(table) if leak_free else pd.Series(dtype=int)
         kept = table.drop(leaks.index)

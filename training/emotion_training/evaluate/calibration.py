@@ -30,9 +30,10 @@ def fit_balanced(
     """
     Return the offset and the temperature of calibrated logits, (logits + offset) / temperature.
 
-    A network predicts each class about as often as it occurs in the training images, so rare classes
-    have a low recall. Subtracting the logarithm of the class frequencies makes all classes equally
-    likely (post-hoc logit adjustment; Menon et al., 2021); `balance` is the subtracted fraction of it.
+    A network predicts each class about as often as it occurs in the training images, so rare
+    classes have a low recall. Subtracting the logarithm of the class frequencies makes all
+    classes equally likely (post-hoc logit adjustment; Menon et al., 2021); `balance` is the
+    subtracted fraction of it.
 
     Args:
         logits: float [N, 7].

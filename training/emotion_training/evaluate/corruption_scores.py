@@ -45,30 +45,36 @@ def _loose_crop(image: np.ndarray, share: float, rng: np.random.Generator) -> np
 
 
 CORRUPTIONS: dict[
-    str, tuple[str, tuple[float, ...], Callable[[np.ndarray, float, np.random.Generator], np.ndarray]]
+    str,
+    tuple[str, tuple[float, ...], Callable[[np.ndarray, float, np.random.Generator], np.ndarray]],
 ] = {
     'low light': (
-        'light left', (0.5, 0.3, 0.2, 0.12, 0.07),
+        'light left',
+        (0.5, 0.3, 0.2, 0.12, 0.07),
         lambda image, gain, rng: corruptions.low_light(image, gain, 1.5, rng),
     ),
     'motion blur': ('length, px', (3, 5, 7, 9, 13), _motion_blur),
     'defocus': (
-        'sigma, px', (0.5, 1, 1.5, 2, 3), lambda image, sigma, _: corruptions.defocus(image, sigma),
+        'sigma, px',
+        (0.5, 1, 1.5, 2, 3),
+        lambda image, sigma, _: corruptions.defocus(image, sigma),
     ),
     'few pixels': (
-        'face, px', (32, 24, 20, 16, 12),
+        'face, px',
+        (32, 24, 20, 16, 12),
         lambda image, side, _: corruptions.fewer_pixels(image, int(side)),
     ),
     'noise': ('sigma, gray values', (5, 10, 20, 30, 40), corruptions.noise),
     'jpeg': (
-        'quality', (60, 30, 20, 10, 5),
+        'quality',
+        (60, 30, 20, 10, 5),
         lambda image, quality, _: corruptions.jpeg(image, int(quality)),
     ),
     'side view': ('yaw, degrees', (15, 25, 35, 45, 55), _turned),
     'glasses': ('clear, then darker', (1, 2, 3, 4, 5), _glasses),
     'occlusion': ('area covered', (0.05, 0.1, 0.2, 0.3, 0.4), corruptions.covered),
     'loose crop': ('face, share of the crop', (0.9, 0.8, 0.7, 0.6, 0.5), _loose_crop),
-}  # fmt: skip
+}
 """By name: what the strength is, the strengths of severities 1 to 5, and the function."""
 
 
@@ -113,8 +119,10 @@ def measure(model: Path, split: Dataset) -> dict[str, Any]:
     predict = functools.partial(probabilities, model, available_head(model, reference.head))
     results: dict[str, Any] = {}
     steps = [
-        (name, strength) for name, (_, strengths, _) in CORRUPTIONS.items() for strength in strengths
-    ]  # fmt: skip
+        (name, strength)
+        for name, (_, strengths, _) in CORRUPTIONS.items()
+        for strength in strengths
+    ]
     for name, strength in tqdm(steps, unit='set', desc='corrupted faces', disable=None):
         row = results.setdefault(name, {'strength_is': CORRUPTIONS[name][0], 'at': []})
         predicted = predict(corrupt(images, name, strength))
@@ -140,10 +148,15 @@ def table(result: dict[str, Any]) -> str:
     for name, row in result['corruptions'].items():
         strengths = ', '.join(f'{at["strength"]:g}' for at in row['at'])
         last = row['at'][-1]
-        rows.append([
-            name, f'{row["strength_is"]}: {strengths}', *_accuracy_cells([result['clean'], *row['at']]),
-            percent(last['answered'], 0), percent(last['accuracy_of_answered']),
-        ])  # fmt: skip
+        rows.append(
+            [
+                name,
+                f'{row["strength_is"]}: {strengths}',
+                *_accuracy_cells([result['clean'], *row['at']]),
+                percent(last['answered'], 0),
+                percent(last['accuracy_of_answered']),
+            ]
+        )
     severities = ['I', 'II', 'III', 'IV', 'V'][: len(rows[0]) - 5]
     headers = ['', 'strength', 'none', *severities, 'coverage at the last', 'accuracy of these']
     return tabulate(rows, headers, 'github', disable_numparse=True)
@@ -168,7 +181,7 @@ def comparison(results: dict[str, dict[str, Any]], name: str) -> str:
 
 
 def draw(result: dict[str, Any], out: Path) -> None:
-    """Draw accuracy, macro recall and coverage against the strength of each corruption, to a png."""
+    """Plot accuracy, macro recall and coverage against the strength of each corruption."""
     from matplotlib.figure import Figure
 
     lines = {

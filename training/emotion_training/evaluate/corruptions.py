@@ -2,8 +2,8 @@
 """
 Synthetic corruptions of 48x48 grayscale faces, as functions of the image and a strength.
 
-`data.augmentation` applies them at random in training, `corruption_scores` measures each one. All take and
-return uint8 [48, 48]; `loose` also takes float32, because it follows mixup in training.
+`data.augmentation` applies them at random in training, `corruption_scores` measures each one. All
+take and return uint8 [48, 48]; `loose` also takes float32, because it follows mixup in training.
 """
 
 import cv2
@@ -12,7 +12,7 @@ import numpy as np
 from emotion_perception.alignment import FER2013_LANDMARKS
 
 _HEAD_RADIUS = 0.5
-"""Radius of the cylinder that models a turned head, in sides of the image; the eyes are 0.37 apart."""
+"""Radius of the cylinder that models a turned head, in image sides; eyes are 0.37 apart."""
 
 
 def fewer_pixels(image: np.ndarray, side_px: int) -> np.ndarray:

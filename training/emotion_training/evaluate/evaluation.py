@@ -79,7 +79,7 @@ def references(split: Dataset, train_digests: Collection[str] | None) -> list[Re
 
 
 def deployment_reference(split: Dataset) -> Reference:
-    """Return the reference of the node's default head: the majority, or the label without votes."""
+    """Return the reference of the default head: the majority, or the label without votes."""
     by_name = {reference.name: reference for reference in references(split, None)}
     return by_name.get(MAJORITY, by_name[FER2013_LABEL])
 
@@ -138,7 +138,7 @@ def train_digests(folder: Path) -> frozenset[str] | None:
 
 
 def _missing_classes(split: Dataset, where: str) -> list[str]:
-    """Return a remark for each expression without images; raise DatasetError if there is one class."""
+    """Return a remark for each missing expression; raise DatasetError for a single class."""
     present = np.unique(split.labels)
     if len(present) == 1:
         raise DatasetError(
@@ -164,7 +164,7 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 def _score_models(
     models: Sequence[Path], split: Dataset, digests: Collection[str] | None
 ) -> list[dict[str, Any]]:
-    """Return name, file, hash, heads and, in ``questions`` by reference, the scores of each model."""
+    """Return name, file, hash, heads and, in ``questions``, the scores of each model."""
     heads = [model_heads(path) for path in models]  # an unreadable file is reported first
     outputs = [head_probabilities(path, split.images) for path in models]
     results: list[dict[str, Any]] = [

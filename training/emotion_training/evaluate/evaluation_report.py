@@ -14,7 +14,7 @@ from tqdm import tqdm
 from emotion_training.data.dataset import Dataset
 from emotion_training.evaluate import report_plots
 from emotion_training.evaluate.evaluation import FER2013_LABEL, MAJORITY
-from emotion_training.files import whole_file
+from emotion_training.files import atomic_file
 
 _TEMPLATE = 'evaluation_report.html'
 
@@ -93,6 +93,6 @@ def write_report(data: dict[str, Any], split: Dataset, out: Path) -> list[Path]:
         out / 'scores.json': json.dumps(data, indent=1) + '\n',
     }
     for path, text in contents.items():
-        with whole_file(path) as stream:
+        with atomic_file(path) as stream:
             stream.write(text)
     return list(contents)

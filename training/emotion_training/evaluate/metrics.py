@@ -88,16 +88,16 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> dict[str, Any]:
     """
-    Return the error rate of the most confident predictions at each coverage (El-Yaniv et al., 2010).
+    Return the error rate of the most confident predictions by coverage (El-Yaniv, 2010).
 
     Args:
         confidence: float [N], 0..1.
         correct: bool [N].
 
     Returns:
-        ``coverage``, ``risk`` (error rate of the covered predictions) and ``threshold`` (their lowest
-        confidence), each of 100 floats; ``area``, the mean risk over all coverages; ``robot``, coverage
-        and accuracy at the node's default threshold for `uncertain`.
+        ``coverage``, ``risk`` (error rate of the covered predictions) and ``threshold`` (their
+        lowest confidence), each of 100 floats; ``area``, the mean risk over all coverages;
+        ``robot``, coverage and accuracy at the node's default threshold for `uncertain`.
 
     """
     order = np.argsort(-confidence, kind='stable')
@@ -138,9 +138,11 @@ def per_class(labels: np.ndarray, predicted: np.ndarray) -> dict[str, dict[str, 
     )
     names = ('precision', 'recall', 'f1', 'support')
     return {
-        emotion: {name: _json_number(column[k]) for name, column in zip(names, columns, strict=True)}
+        emotion: {
+            name: _json_number(column[k]) for name, column in zip(names, columns, strict=True)
+        }
         for k, emotion in enumerate(EMOTIONS)
-    }  # fmt: skip
+    }
 
 
 def measure(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:

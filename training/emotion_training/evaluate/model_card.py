@@ -10,7 +10,7 @@ from emotion_training.data.dataset import load
 from emotion_training.evaluate import corruption_scores, report_plots, scene_scores
 from emotion_training.evaluate.evaluation import FER2013_LABEL, MAJORITY, publishable, report_data
 from emotion_training.evaluate.metrics import percent
-from emotion_training.files import write_json, write_whole
+from emotion_training.files import write_bytes, write_json
 from emotion_training.train.epoch_log import draw_curves, training_record
 
 _THRESHOLDS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -47,7 +47,7 @@ def measure(model: Path, dataset: Path, records: Path, images: Path) -> list[Pat
         'model_risk_coverage.png': report_plots.risk_coverage(row['risk_coverage']),
     }
     for name, themes in figures.items():
-        write_whole(images / name, themes['light'])
+        write_bytes(images / name, themes['light'])
     corruption_scores.draw(robustness['corruptions'], images / 'model_robustness.png')
     draw_curves(training_record(model), images / 'model_training.png')
     written = [
@@ -117,7 +117,8 @@ def facts_table(metadata: dict[str, Any], size: int) -> str:
         else f'Keras {provenance["keras"]} on {provenance["backend"]}'
     )
     trained = (
-        f'{provenance["train_images"]:,} images, {recipe["epochs"]} epochs, seed {recipe["seed"]}, '
+        f'{provenance["train_images"]:,} images, {recipe["epochs"]} epochs, '
+        f'seed {recipe["seed"]}, '
         f'{framework}'
     )
     megabytes = f'a file of {size / 1e6:.1f} MB, {provenance["quantization"]}'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Confidence intervals of scores, and differences between models: paired bootstrap, McNemar's test."""
+"""Intervals of scores and differences between models: paired bootstrap, McNemar's test."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,8 +23,8 @@ def resample(
     """
     Score models on bootstrap samples of the images, the same samples for each model.
 
-    Each score is a function of sums over images, so a sample is a vector of counts, and the sums of
-    all samples are one matrix product.
+    Each score is a function of sums over images, so a sample is a vector of counts, and the sums
+    of all samples are one matrix product.
 
     Args:
         outputs: probabilities of each model, float [N, 7].
@@ -63,7 +63,7 @@ def scores_of(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def interval(values: np.ndarray) -> list[float]:
-    """Return the 95 % percentile interval of resampled values, float [resamples], as [low, high]."""
+    """Return the 95 % percentile interval of resampled values, float [N], as [low, high]."""
     return [round(float(value), 4) for value in np.percentile(values, (2.5, 97.5))]
 
 
@@ -95,8 +95,9 @@ def intervals(outputs: Sequence[np.ndarray], labels: np.ndarray) -> list[dict[st
         labels: int [N].
 
     Returns:
-        For each model ``intervals``, by score [low, high]; except for the first ``against_first`` with
-        ``mcnemar`` and, by score, [difference, low, high], above 0 where this model's value is larger.
+        For each model ``intervals``, by score [low, high]; except for the first ``against_first``
+        with ``mcnemar`` and, by score, [difference, low, high], above 0 where this model's value
+        is larger.
 
     """
     samples = resample(outputs, labels)
@@ -146,7 +147,8 @@ def comparison(models: Sequence[dict[str, Any]]) -> str:
         headers = ('', 'accuracy', 'macro recall', 'ECE', 'log loss', 'difference', 'p')
         align = ('left', *['right'] * 6)
         title = (
-            f"{name}, {first['images']} images (95 % intervals; difference of accuracy and McNemar's "
+            f'{name}, {first["images"]} images '
+            "(95 % intervals; difference of accuracy and McNemar's "
             'p against the first)'
         )
         blocks.append(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Probabilities of a model file for many images: .tflite, .keras or .h5, one head or all of them."""
+"""Probabilities of a .tflite, .keras or .h5 model for many images, of one or all heads."""
 
 from pathlib import Path
 

@@ -37,13 +37,25 @@ def both_themes(
     for theme in THEMES:
         ink, faint = _INK[theme], _FAINT[theme]
         style: Any = {
-            'text.color': ink, 'axes.labelcolor': ink, 'xtick.color': ink, 'ytick.color': ink,
-            'axes.edgecolor': faint, 'grid.color': faint, 'axes.facecolor': _PAGE[theme],
-            'axes.spines.top': False, 'axes.spines.right': False, 'axes.axisbelow': True,
-            'axes.grid': True, 'grid.linewidth': 0.7, 'font.size': 10, 'axes.titlesize': 11.5,
-            'axes.titleweight': 'bold', 'axes.titlelocation': 'left', 'axes.titlepad': 10,
+            'text.color': ink,
+            'axes.labelcolor': ink,
+            'xtick.color': ink,
+            'ytick.color': ink,
+            'axes.edgecolor': faint,
+            'grid.color': faint,
+            'axes.facecolor': _PAGE[theme],
+            'axes.spines.top': False,
+            'axes.spines.right': False,
+            'axes.axisbelow': True,
+            'axes.grid': True,
+            'grid.linewidth': 0.7,
+            'font.size': 10,
+            'axes.titlesize': 11.5,
+            'axes.titleweight': 'bold',
+            'axes.titlelocation': 'left',
+            'axes.titlepad': 10,
             'legend.frameon': False,
-        }  # fmt: skip
+        }
         with mpl.rc_context(style):
             figure = Figure(size, dpi=_DOTS_PER_INCH, facecolor=_PAGE[theme], layout='constrained')
             draw(figure, theme)
@@ -67,7 +79,14 @@ def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> dict[st
             ink = _PAGE[theme] if deep else _INK[theme]
             strong = 'bold' if row == column else 'normal'
             place: dict[str, Any] = {'ha': 'center', 'color': ink}
-            axes.text(column, row - 0.02, f'{rates[row, column]:.0%}', va='bottom', weight=strong, **place)  # fmt: skip
+            axes.text(
+                column,
+                row - 0.02,
+                f'{rates[row, column]:.0%}',
+                va='bottom',
+                weight=strong,
+                **place,
+            )
             axes.text(column, row + 0.06, f'{matrix[row, column]}', va='top', size=8, **place)
         axes.set_xticks(
             range(len(labels)), labels, rotation=35, ha='right', rotation_mode='anchor'
@@ -97,13 +116,19 @@ def reliability(bins: dict[str, list], ece: float) -> dict[str, bytes]:
         width = 0.92 / ECE_BINS
         above.bar(centers, accuracy, width, color=_BLUE[theme], label='accuracy')
         above.bar(
-            centers, confidence - accuracy, width, accuracy, label='gap to the confidence',
-            facecolor='none', edgecolor=_RED[theme], hatch='////',
-        )  # fmt: skip
+            centers,
+            confidence - accuracy,
+            width,
+            accuracy,
+            label='gap to the confidence',
+            facecolor='none',
+            edgecolor=_RED[theme],
+            hatch='////',
+        )
         above.plot(
             (0, 1), (0, 1), '--', color=_INK[theme], linewidth=1, label='perfect calibration'
         )
-        above.set(title=f'Reliability: ECE {ece:.2%}', ylabel='accuracy', xlim=(0, 1), ylim=(0, 1))  # fmt: skip
+        above.set(title=f'Reliability: ECE {ece:.2%}', ylabel='accuracy', xlim=(0, 1), ylim=(0, 1))
         above.legend(loc='upper left')
         below.bar(centers, images / images.sum(), width, color=_BLUE[theme], alpha=0.6)
         below.set(xlabel='confidence', ylabel='images')
@@ -126,13 +151,20 @@ def risk_coverage(curve: dict[str, Any]) -> dict[str, bytes]:
             at = robot['coverage'], 1 - robot['accuracy']
             axes.plot(*at, 'o', color=_RED[theme], markersize=7)
             axes.annotate(
-                f'node: coverage {at[0]:.0%},\nerror rate {at[1]:.1%}', at, (-12, 22),
-                textcoords='offset points', ha='right', color=_RED[theme],
-            )  # fmt: skip
+                f'node: coverage {at[0]:.0%},\nerror rate {at[1]:.1%}',
+                at,
+                (-12, 22),
+                textcoords='offset points',
+                ha='right',
+                color=_RED[theme],
+            )
         axes.set(
-            title=f'Risk and coverage: area {curve["area"]:.3f}', xlim=(0, 1.01), ylim=(0, None),
-            xlabel='coverage, most confident first', ylabel='error rate',
-        )  # fmt: skip
+            title=f'Risk and coverage: area {curve["area"]:.3f}',
+            xlim=(0, 1.01),
+            ylim=(0, None),
+            xlabel='coverage, most confident first',
+            ylabel='error rate',
+        )
         _per_cent(axes, 'x')
         _per_cent(axes, 'y')
 
@@ -161,9 +193,15 @@ def compared(models: Sequence[dict[str, Any]], score: str, title: str) -> dict[s
             low, high = np.array([row['intervals'][score] for row in rows]).T
             heights = np.arange(len(names)) + (index - (len(models) - 1) / 2) * step
             axes.errorbar(
-                values, heights, xerr=np.maximum((values - low, high - values), 0), fmt='o', capsize=3,
-                color=colors(index / (len(models) - 1)), label=model['name'], markersize=5,
-            )  # fmt: skip
+                values,
+                heights,
+                xerr=np.maximum((values - low, high - values), 0),
+                fmt='o',
+                capsize=3,
+                color=colors(index / (len(models) - 1)),
+                label=model['name'],
+                markersize=5,
+            )
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()
         axes.grid(False, axis='y')

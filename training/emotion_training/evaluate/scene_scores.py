@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Scores of detector, crop and classifier together: faces pasted into scenes, as the node would process them.
+Scores of detector, crop and classifier together, on faces pasted into scenes.
 
-A 48x48 image of the dataset already has the crop that the network was trained on. On a robot the detector
-determines the crop; the difference between the two scores of the same faces is the cost of that.
+A 48x48 image of the dataset already has the crop that the network was trained on. On a robot the
+detector determines the crop; the difference between the two scores of the same faces is the cost
+of that.
 """
 
 import hashlib
@@ -58,8 +59,8 @@ def paste(
     """
     Paste one face into a scene at a random place.
 
-    FER2013's images end at forehead and chin. The edge pixels are extended beyond the square and faded
-    into the scene, so that the detector sees the shape of a head and no hard edge.
+    FER2013's images end at forehead and chin. The edge pixels are extended beyond the square and
+    faded into the scene, so that the detector sees the shape of a head and no hard edge.
 
     Args:
         face: uint8 [48, 48].
@@ -112,8 +113,8 @@ def measure(
         detector_model: the detector's model file, if it needs one.
 
     Returns:
-        For each side of `SIDES_PX` the rate of detected faces (``found``) and, for these, the scores of
-        the detector's crop (``crop_square``) and of the dataset's image (``bare``).
+        For each side of `SIDES_PX` the rate of detected faces (``found``) and, for these, the
+        scores of the detector's crop (``crop_square``) and of the dataset's image (``bare``).
 
     Raises:
         ModelError, DetectorError: if the model or the detector cannot be used here.

@@ -22,10 +22,15 @@ def filtering_table(results: dict[str, Any]) -> str:
     for name, facts in arms.items():
         methods = [f'{method} ({note})' for method, note in facts['methods'].items()]
         joined = (' and ' if facts['combine'] == 'all' else ' or ').join(methods)
-        rows.append([
-            name, facts['images'], facts['epochs'], _TARGETS[facts['learns']],
-            joined or 'nothing: all are kept',
-        ])  # fmt: skip
+        rows.append(
+            [
+                name,
+                facts['images'],
+                facts['epochs'],
+                _TARGETS[facts['learns']],
+                joined or 'nothing: all are kept',
+            ]
+        )
     blocks = [_markdown(rows, ['variant', 'images', 'epochs', 'target', 'filtered by'])]
     against = f'against {next(iter(arms))}'
     headers = ['variant', 'accuracy', 'of the runs', against, 'macro recall', against]
@@ -34,9 +39,16 @@ def filtering_table(results: dict[str, Any]) -> str:
         for name, row in scores['arms'].items():
             accuracy, recall = row['accuracy'], row['macro_recall']
             runs = f'{percent(min(accuracy["runs"]))} .. {percent(max(accuracy["runs"]))}'
-            rows.append([
-                name, _mean(accuracy), runs, _difference(accuracy), _mean(recall), _difference(recall),
-            ])  # fmt: skip
+            rows.append(
+                [
+                    name,
+                    _mean(accuracy),
+                    runs,
+                    _difference(accuracy),
+                    _mean(recall),
+                    _difference(recall),
+                ]
+            )
         blocks += [
             f'**{reference}**, {scores["images"]} images of PublicTest:',
             _markdown(rows, headers),

@@ -26,9 +26,9 @@ def score_variants(
     """
     Return the scores of each variant against labels and majority, over its runs.
 
-    An interval is the middle 95 % of `RESAMPLES` bootstrap samples of both images and runs (Davison &
-    Hinkley, 1997, section 3.8); all variants share the samples of the images. With few runs it is a
-    rough one.
+    An interval is the middle 95 % of `RESAMPLES` bootstrap samples of both images and runs
+    (Davison & Hinkley, 1997, section 3.8); all variants share the samples of the images. With few
+    runs it is a rough one.
 
     Args:
         outputs: probabilities float [N, 7] of each run, by variant; the first is the baseline.
@@ -36,8 +36,8 @@ def score_variants(
         train_digests: of training images, which ``leak-free`` leaves out.
 
     Returns:
-        By reference: ``images`` and, by variant in ``arms``, ``accuracy`` and ``macro_recall`` with
-        ``mean``, ``runs``, ``interval`` and, except for the baseline, ``against_first`` as
+        By reference: ``images`` and, by variant in ``arms``, ``accuracy`` and ``macro_recall``
+        with ``mean``, ``runs``, ``interval`` and, except for the baseline, ``against_first`` as
         [difference, low, high]; 0..1.
 
     """
@@ -65,7 +65,7 @@ def score_variants(
 def _score_rows(
     scores: np.ndarray, means: np.ndarray, baseline: tuple[np.ndarray, np.ndarray] | None
 ) -> dict[str, dict[str, Any]]:
-    """Return the rows of a variant from float [runs, scores] and bootstrap means [samples, scores]."""
+    """Return a variant's rows from float [runs, scores] and means float [samples, scores]."""
     rows: dict[str, dict[str, Any]] = {}
     for k, name in enumerate(SCORES[:2]):
         rows[name] = {
@@ -75,7 +75,5 @@ def _score_rows(
         }
         if baseline:
             difference = round(float(scores[:, k].mean() - baseline[0][:, k].mean()), 4)
-            rows[name]['against_first'] = [
-                difference, *interval(means[:, k] - baseline[1][:, k])
-            ]  # fmt: skip
+            rows[name]['against_first'] = [difference, *interval(means[:, k] - baseline[1][:, k])]
     return rows

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The founding study repeated: Models 1 to 3 on the images whose label agrees with DeepFace's network.
+The founding study repeated on the images whose label agrees with DeepFace.
 
-As in the study, validation is filtered too, so that score covers only images on which DeepFace's network
-agrees with the label. The scores on the untouched split stand beside it.
+As in the study, validation is filtered too, so that score covers only images on which DeepFace's
+network agrees with the label. The scores on the untouched split stand beside it.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from typing import Any
 from emotion_training.data.dataset import load
 from emotion_training.evaluate.evaluation import FER2013_LABEL, MAJORITY, evaluate
 from emotion_training.evaluate.model_outputs import head_probabilities
-from emotion_training.files import whole_folder, write_json
+from emotion_training.files import atomic_folder, write_json
 from emotion_training.filtering import deepface_agreement
 from emotion_training.filtering.filtered_dataset import copy_without
 from emotion_training.train.config import load_config
@@ -47,7 +47,7 @@ def kept_dataset(dataset: Path, out: Path, weights: Path) -> Path:
             split, lambda images: deepface_agreement.classify(images, weights)
         )
         removed |= {p for p, keep in zip(split.paths, decisions.keep, strict=True) if not keep}
-    with whole_folder(folder) as partial:
+    with atomic_folder(folder) as partial:
         copy_without(dataset, partial, removed)
     return folder
 

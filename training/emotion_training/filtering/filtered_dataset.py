@@ -15,7 +15,7 @@ from tabulate import tabulate
 from emotion_perception.emotions import EMOTIONS
 from emotion_training.data.build import MANIFEST
 from emotion_training.data.dataset import Dataset, load
-from emotion_training.files import whole_folder, write_json
+from emotion_training.files import atomic_folder, write_json
 from emotion_training.filtering import predictions
 from emotion_training.filtering.contact_sheet import contact_sheet
 from emotion_training.filtering.decisions import (
@@ -90,7 +90,7 @@ def filter_dataset(
         FilterError: if a method cannot filter this dataset, or a class would become empty.
 
     """
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         data = load(source, 'train')
         decisions = [method(data) for method in methods]
         keep = combined(decisions, combine)

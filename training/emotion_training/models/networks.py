@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks of the recipes: float32 [N, 48, 48, 1] gray levels 0..255 to logits of each head."""
+"""The recipes' networks: float32 [N, 48, 48, 1], gray 0..255, to logits of each head."""
 
 import keras
 from keras import layers
@@ -22,7 +22,7 @@ def _convolution(x, filters: int, kernel: int = 3, strides: int = 1, relu: bool 
 
 
 def _residual_block(x, filters: int, strides: int):
-    """Two 3x3 convolutions beside a shortcut (He et al., 2016; pooled shortcut: He et al., 2019)."""
+    """Add two 3x3 convolutions to a shortcut (He et al., 2016; pooled: He et al., 2019)."""
     shortcut = x
     if strides > 1:
         shortcut = layers.AveragePooling2D(strides)(shortcut)

@@ -42,16 +42,17 @@ class TrainingConfig:
         learning_rate: with `warmup_epochs` the peak of a cosine schedule, else constant.
         warmup_epochs: epochs of linear warm-up before the cosine; None for no schedule.
         weight_decay: of AdamW, on kernels only.
-        ema: momentum of the exponential moving average of the weights, which is validated and saved; 0
-            for none.
+        ema: momentum of the exponential moving average of the weights, which is validated and
+            saved; 0 for none.
         mixup: parameter of the beta distribution of mixup (Zhang et al., 2018); 0 for none.
-        distillation: fraction of the teachers' probabilities in the targets; above 0 needs teachers.
-        head_weights: weight of each head in the loss. The target of `crowd` is the distribution of the
-            FER+ votes, that of `fer2013` the label.
+        distillation: fraction of the teachers' probabilities in the targets; above 0 needs
+            teachers.
+        head_weights: weight of each head in the loss. The target of `crowd` is the distribution
+            of the FER+ votes, that of `fer2013` the label.
         label_smoothing: of the head `fer2013`; the votes are soft targets already.
         plateau: reduces the learning rate on a plateau; None for never.
-        early_stopping: epochs without a lower validation loss after which training stops and the best
-            weights are restored; 0 for never.
+        early_stopping: epochs without a lower validation loss after which training stops and the
+            best weights are restored; 0 for never.
         augmentation: ranges of the random changes.
         precision: Keras' dtype policy. ``mixed_bfloat16`` is faster only on hardware that has it.
         seed: of the weights, the order and the augmentation.

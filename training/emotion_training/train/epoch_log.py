@@ -24,7 +24,7 @@ def read_epochs(path: Path) -> list[dict[str, float]]:
 
 
 def best_so_far(epochs: Path) -> float | None:
-    """Return the best validation accuracy, mean over the heads, of an epoch log; None without rows."""
+    """Return the best validation accuracy (mean of the heads) of an epoch log, or None."""
     rows = read_epochs(epochs)
     if not rows:
         return None

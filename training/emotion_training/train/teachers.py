@@ -24,7 +24,7 @@ def load_network(path: Path) -> keras.Model:
     check_signature(path)
     if path.suffix == '.tflite':
         raise ModelError(
-            f'{path} is an exported model; give the best.keras of the training it was exported from'
+            f'{path} is an exported model; give the best.keras of the run it was exported from'
         )
     return open_keras(path)
 
@@ -61,7 +61,8 @@ def load_teachers(paths: Sequence[Path], heads: tuple[str, ...]) -> Teacher | No
     for path, model in zip(paths, models, strict=True):
         if not {*heads} <= {*model.output_names}:
             raise ModelError(
-                f'{path} cannot be a teacher: its heads are {", ".join(model.output_names)}, those '
+                f'{path} cannot be a teacher: its heads are {", ".join(model.output_names)}, '
+                'those '
                 f'of the student {", ".join(heads)}'
             )
 

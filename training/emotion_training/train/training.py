@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train one recipe on a built dataset: resumable, with a record of everything needed to repeat it."""
+"""Train one recipe on a built dataset: resumable, with a record that repeats it."""
 
 import math
 import sys
@@ -75,7 +75,7 @@ def _check_recipe(config: TrainingConfig, teachers: Sequence[Path]) -> None:
 
 
 def _use_all_devices() -> None:
-    """Split each batch among the accelerators, if there is more than one and the backend is jax."""
+    """Split each batch among several accelerators, with the backend jax."""
     devices = keras.distribution.list_devices()
     if len(devices) > 1 and keras.backend.backend() == 'jax':
         keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
@@ -112,12 +112,15 @@ def _callbacks(
     chosen += [
         validation,
         callbacks.ModelCheckpoint(
-            run / BEST, 'val_accuracy', mode='max', save_best_only=True,
+            run / BEST,
+            'val_accuracy',
+            mode='max',
+            save_best_only=True,
             initial_value_threshold=best_so_far(run / EPOCHS),
         ),
         # after the checkpoint: a logged epoch is complete
         callbacks.LambdaCallback(on_epoch_end=lambda *_: validation.write_row()),
-    ]  # fmt: skip
+    ]
     if config.plateau:
         rule = config.plateau
         chosen.append(
@@ -144,8 +147,8 @@ def train(
     """
     Train on ``dataset/train``, validate on ``dataset/validation``, write to the folder `run`.
 
-    A repeated call resumes after the last complete epoch; a finished run is left unchanged. The folder
-    has best.keras, last.keras, epochs.csv, curves.png and run.json.
+    A repeated call resumes after the last complete epoch; a finished run is left unchanged. The
+    folder has best.keras, last.keras, epochs.csv, curves.png and run.json.
 
     Args:
         config: the recipe.

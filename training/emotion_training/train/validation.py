@@ -11,17 +11,17 @@ from scipy.special import log_softmax
 
 from emotion_training.data.batches import targets
 from emotion_training.data.dataset import Dataset
-from emotion_training.files import whole_file
+from emotion_training.files import atomic_file
 from emotion_training.train.epoch_log import EPOCHS, read_epochs
 
 _BATCH = 512
 _DIGITS = 6
-"""In the epoch log. The best epoch is chosen by the logged values, so a resumed run chooses alike."""
+"""Decimals in the epoch log, by which the best epoch is chosen, also after resuming."""
 
 
 class ValidationCallback(keras.callbacks.Callback):
     """
-    Scores the validation split with the current weights; SwapEMAWeights before it swaps in the averaged ones.
+    Scores the validation split with the (averaged) weights after each epoch.
 
     Adds ``val_loss`` (log loss) and ``val_accuracy``, means over the heads, to the logs for the
     callbacks after it. The label of the head `crowd` is the FER+ majority.
@@ -74,9 +74,9 @@ class ValidationCallback(keras.callbacks.Callback):
         }
 
     def write_row(self) -> None:
-        """Append the row of this epoch; rows of repeated epochs after an interruption are replaced."""
+        """Append the row of this epoch, and replace that of an interrupted one."""
         rows = [old for old in read_epochs(self._path) if old['epoch'] < self._row['epoch']]
-        with whole_file(self._path) as stream:
+        with atomic_file(self._path) as stream:
             writer = csv.DictWriter(stream, list(self._row))
             writer.writeheader()
             writer.writerows({**row, 'epoch': int(row['epoch'])} for row in [*rows, self._row])

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The initial weights and a teacher of expression_net: expression_distilled trained further, with loose crops.
+Initial weights and a teacher of expression_net, trained with loose crops.
 
     emotion-training train expression_loose_crop DATASET --out runs/expression_loose_crop \
-        --teacher runs/expression_distilled/best.keras --initial-weights runs/expression_distilled/best.keras
+        --teacher runs/expression_distilled/best.keras --initial-weights
+        runs/expression_distilled/best.keras
 """
 
 import dataclasses

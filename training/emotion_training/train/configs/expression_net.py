@@ -3,7 +3,8 @@
 The packaged model: 2.7 M parameters, the last of five trainings.
 
     emotion-training train expression_net DATASET --out runs/expression_net \
-        --teacher runs/expression_large/best.keras --teacher runs/expression_loose_crop/best.keras \
+        --teacher runs/expression_large/best.keras \
+        --teacher runs/expression_loose_crop/best.keras \
         --initial-weights runs/expression_loose_crop/best.keras
 
 docs/model_card.md has the four commands before it, its scores and its cost.

@@ -4,8 +4,9 @@ Model 1 of the founding study: three convolutions, sigmoid, SGD; a baseline that
 
     emotion-training train study_model_1 DATASET --out runs/study_model_1
 
-The study names batch size, number of layers, pooling, activation and optimizer; widths (32 64 128, dense
-128), learning rate and epochs are not in its table and chosen here. Its second dense layer is the output.
+The study names batch size, number of layers, pooling, activation and optimizer; widths (32 64
+128, dense 128), learning rate and epochs are not in its table and chosen here. Its second dense
+layer is the output.
 """
 
 from emotion_training.data.augmentation import IMAGE_DATA_GENERATOR

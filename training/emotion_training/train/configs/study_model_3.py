@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Model 3 of the founding study: four convolutions, average pooling, dropout, Adam 1e-4, early stopping.
+Model 3 of the founding study: average pooling, dropout, Adam 1e-4, early stopping.
 
     emotion-training train study_model_3 DATASET --out runs/study_model_3
 
-The study reports 72.82 % training and 69.82 % validation accuracy, loss 0.7481 and 0.8792, on images whose
-label DeepFace agreed with.
+The study reports 72.82 % training and 69.82 % validation accuracy, loss 0.7481 and 0.8792, on
+images whose label DeepFace agreed with.
 """
 
 from emotion_training.data.augmentation import IMAGE_DATA_GENERATOR
