@@ -60,14 +60,16 @@ def test_an_interrupted_run_resumes_and_learns(small_run):
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(data, tmp_path):
-    config = dataclasses.replace(SMALL, epochs=3, mixup=0.2)
+    # without dropout, whose masks are not repeated
+    args = SMALL.network_args | {'dropout': 0.0}
+    config = dataclasses.replace(SMALL, epochs=3, mixup=0.2, network_args=args)
     whole, cut = tmp_path / 'whole', tmp_path / 'cut'
     train(config, data, whole)
     with power_cut(at_epoch=2):
         train(config, data, cut)
     assert not (cut / 'last.keras').exists()
     train(config, data, cut)
-    np.testing.assert_allclose(logged(cut), logged(whole), rtol=2e-3)
+    np.testing.assert_allclose(logged(cut), logged(whole), rtol=1e-4)
     rows = epoch_rows(cut)
     train(config, data, cut)  # finished: left unchanged
     assert epoch_rows(cut) == rows

@@ -107,8 +107,9 @@ def _callbacks(
             on_train_batch_end=_check_finite,
         )
     ]
+    averaging = callbacks.SwapEMAWeights(swap_on_epoch=True)
     if config.ema:
-        chosen.append(callbacks.SwapEMAWeights(swap_on_epoch=True))
+        chosen.append(averaging)
     chosen += [
         validation,
         callbacks.ModelCheckpoint(
@@ -132,6 +133,13 @@ def _callbacks(
         chosen.append(
             callbacks.EarlyStopping(
                 'val_loss', patience=config.early_stopping, restore_best_weights=True
+            )
+        )
+    if config.ema:
+        # the backup must have the trained weights in the model, as the next epoch expects them
+        chosen.append(
+            callbacks.LambdaCallback(
+                on_epoch_end=lambda epoch, _: averaging.on_epoch_begin(epoch + 1)
             )
         )
     return [*chosen, callbacks.BackupAndRestore(run / 'backup')]
