@@ -54,6 +54,7 @@ def test_with_the_wrong_python(clone, clean_environment, tmp_path):
     assert done.stderr.count('\n') == 1
 
 
+@pytest.mark.slow
 def test_without_a_network_after_an_interrupted_run(clone, clean_environment):
     failing_python(clone / '.venv' / 'bin' / 'python')
     (clone / '.venv' / 'left_over').touch()
