@@ -27,7 +27,7 @@ demo: setup
 
 test:
 	@bootstrap/set_up.sh --tests
-	@source env.sh && export PYTHONPATH=.:test:$$PYTHONPATH && \
+	@source env.sh && export PYTHONPATH=.:test:training:$$PYTHONPATH && \
 	ruff check . && ruff format --check . && codespell && mypy && lint-imports --no-cache && \
 	python -m pytest -m 'not slow and not stress' $(PYTEST) $(TESTS)
 
