@@ -22,7 +22,7 @@ from emotion_perception.runtime import keras as keras_runtime
 from emotion_perception.runtime.keras import open_keras
 from emotion_perception.runtime.metadata import read_metadata
 from emotion_training.data.dataset import load
-from emotion_training.evaluate.model_outputs import answers
+from emotion_training.evaluate.model_outputs import probabilities
 from emotion_training.filtering import predictions
 from emotion_training.filtering.decisions import FilterError
 
@@ -267,7 +267,7 @@ def test_a_page_under_the_name_of_a_model_is_refused_before_keras_says_anything(
 def test_the_training_package_takes_no_code_either(tmp_path, data):
     small_model([keras.layers.Lambda(lambda x: x)]).save(tmp_path / 'best.keras')
     with pytest.raises(ModelError, match='holds a layer of the kind Lambda'):
-        answers(tmp_path / 'best.keras', 'crowd', load(data, 'validation').images)
+        probabilities(tmp_path / 'best.keras', 'crowd', load(data, 'validation').images)
 
 
 @pytest.mark.parametrize('name', ['paths', 'sha256', 'labels', 'probabilities'])

@@ -62,10 +62,10 @@ def test_an_interrupted_run_resumes_and_learns(small_run):
 def test_a_resumed_run_equals_an_uninterrupted_one(data, tmp_path):
     # without dropout, whose masks are not repeated
     args = SMALL.network_args | {'dropout': 0.0}
-    config = dataclasses.replace(SMALL, epochs=3, mixup=0.2, network_args=args)
+    config = dataclasses.replace(SMALL, epochs=2, mixup=0.2, network_args=args)
     whole, cut = tmp_path / 'whole', tmp_path / 'cut'
     train(config, data, whole)
-    with power_cut(at_epoch=2):
+    with power_cut(at_epoch=1):
         train(config, data, cut)
     assert not (cut / 'last.keras').exists()
     train(config, data, cut)

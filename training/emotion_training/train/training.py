@@ -198,6 +198,7 @@ def train(
         model.fit(
             batches,
             epochs=config.epochs,
+            shuffle=False,  # the batches are shuffled, by a seed that a resumed run repeats
             verbose=1 if sys.stdout.isatty() else 2,
             callbacks=callbacks,
         )
