@@ -11,6 +11,15 @@ from emotion_perception.classification import EmotionClassifier
 from emotion_perception.detection import make_detector
 from emotion_perception.imaging.sources import portrait_path
 
+ROOT = Path(__file__).resolve().parents[1]
+# processes that the tests start import the same code as the tests, also from test/support
+os.environ['PYTHONPATH'] = os.pathsep.join(
+    [
+        *(str(ROOT / name) for name in ('', 'test', 'training')),
+        os.environ.get('PYTHONPATH', ''),
+    ]
+)
+
 
 @pytest.fixture(scope='session')
 def shared():
