@@ -11,6 +11,7 @@ from nbclient import NotebookClient
 NOTEBOOK = Path(__file__).parents[2] / 'training' / 'notebooks' / 'the_study.py'
 
 
+@pytest.mark.slow
 def test_every_cell_runs_and_the_two_models_are_compared(data, tmp_path, monkeypatch):
     for name, value in (('DATASET', data), ('WORK', tmp_path), ('EPOCHS', 2)):
         monkeypatch.setenv(name, str(value))

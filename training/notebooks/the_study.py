@@ -39,7 +39,7 @@ from emotion_training.data.dataset import load
 from emotion_training.evaluate.evaluation import evaluate, table
 from emotion_training.evaluate.metrics import measure
 from emotion_training.evaluate.model_comparison import mcnemar
-from emotion_training.evaluate.model_outputs import answers_of_all_heads
+from emotion_training.evaluate.model_outputs import head_probabilities
 from emotion_training.filtering import votes
 from emotion_training.filtering.filtered_dataset import filter_dataset
 from emotion_training.train.config import load_config
@@ -125,7 +125,7 @@ show_curves(WORK / 'raw')
 # ## What it mistakes for what
 
 # %%
-told = answers_of_all_heads(raw, validation.images)
+told = head_probabilities(raw, validation.images)
 found = measure(told['fer2013'], validation.labels)
 rates = np.array(found['confusion']) / np.maximum(np.sum(found['confusion'], 1, keepdims=True), 1)
 figure, axes = plt.subplots(figsize=(5.4, 4.8), layout='constrained')
@@ -157,7 +157,7 @@ if not filtered.exists():
 # %%
 clean = train(config, filtered, WORK / 'clean')
 show_curves(WORK / 'clean')
-told_clean = answers_of_all_heads(clean, validation.images)
+told_clean = head_probabilities(clean, validation.images)
 print('all images:')
 print(table(evaluate(told, validation, images)))
 print('filtered images:')
