@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The notebook runs from its first cell to its last, as a notebook, on the drawn faces."""
+"""The notebook of the study runs on the drawn faces."""
 
 import json
 from pathlib import Path
@@ -20,10 +20,10 @@ def test_every_cell_runs_and_the_two_models_are_compared(data, tmp_path, monkeyp
         notebook, timeout=300, resources={'metadata': {'path': str(tmp_path)}}
     ).execute()
     outputs = [o for cell in notebook.cells for o in cell.get('outputs', ())]
-    pictures = [o for o in outputs if 'image/png' in o.get('data', {})]
-    assert len(pictures) == 5  # classes, faces, two pairs of curves, confusion
+    images = [o for o in outputs if 'image/png' in o.get('data', {})]
+    assert len(images) == 5  # classes, faces, two pairs of curves, confusion
     text = ''.join(o.get('text', '') for o in outputs)
-    assert 'they name the label of 100.0% of the images' in text
+    assert 'it agrees with the label of 100.0% of the images' in text
     results = json.loads((tmp_path / 'results.json').read_text())
     for row in results.values():
         assert 0 <= row['all images'] <= 1

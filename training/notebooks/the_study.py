@@ -15,11 +15,11 @@
 # # Expressions in FER2013: the study, step by step
 #
 # Look at the data, train the study's Model 3, read its curves and its confusion matrix, filter
-# the labels, train again and compare. Open this text as a notebook with `jupytext --to ipynb
-# the_study.py` or in an editor that knows jupytext.
+# the labels, train again and compare. `jupytext --to ipynb the_study.py` makes a notebook of this
+# file; some editors open it as one.
 #
-# `DATASET` is a folder that `emotion-training build` made, with FER+ votes. Each training of all
-# images takes hours on a CPU; `EPOCHS=2` is enough to see how everything fits together.
+# `DATASET` is a folder made by `emotion-training build`, with FER+ votes. Each training on all
+# images takes hours on a CPU; `EPOCHS=2` is enough for a first look.
 
 # %%
 import os
@@ -33,11 +33,11 @@ import json
 
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.metrics import ConfusionMatrixDisplay
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_training.data.dataset import load
 from emotion_training.evaluate.evaluation import evaluate, table
-from emotion_training.evaluate.metrics import measure
 from emotion_training.evaluate.model_comparison import mcnemar
 from emotion_training.evaluate.model_outputs import head_probabilities
 from emotion_training.filtering import votes
@@ -52,9 +52,9 @@ EPOCHS = int(os.environ.get('EPOCHS', '48'))
 
 # %% [markdown]
 # ## The data
-# 48x48 gray pixels, seven expressions, and far fewer faces of disgust than of happiness. A model
-# that always answers the largest class is right as often as that class is frequent: accuracy
-# alone hides it, so macro recall stands beside it everywhere.
+# 48x48 pixels in grayscale, seven expressions, and far fewer faces of disgust than of happiness.
+# A model that always predicts the largest class is right as often as that class is frequent, so
+# macro recall is given beside accuracy everywhere.
 
 # %%
 images, validation = load(DATASET, 'train'), load(DATASET, 'validation')
@@ -71,8 +71,8 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
-# Three images of each class, with what the ten people of FER+ say. Where the title is red, most of
-# them see something other than the label.
+# Three images of each class, with the most frequent FER+ vote. A red title marks a majority for
+# another expression than the label.
 
 # %%
 figure, grid = plt.subplots(3, 7, figsize=(11, 5.4), layout='constrained')
@@ -91,12 +91,12 @@ for axes in grid.flat:
 plt.show()
 clear = images.majority >= 0
 agreed = (images.majority == images.labels)[clear].mean()
-print(f'where more than half of the ten agree, they name the label of {agreed:.1%} of the images')
+print(f'where there is a majority, it agrees with the label of {agreed:.1%} of the images')
 
 # %% [markdown]
 # ## Model 3 of the study
-# Four convolutions with average pooling, batch normalization and dropout; Adam at 1e-4, less when
-# the validation loss stands still, and an early end after three epochs without progress.
+# Four convolutions with average pooling, batch normalization and dropout; Adam at 1e-4, a lower
+# learning rate on a plateau of the validation loss, and early stopping after three epochs.
 
 # %%
 config = dataclasses.replace(load_config('study_model_3'), epochs=EPOCHS)
@@ -122,27 +122,29 @@ def show_curves(run: Path) -> None:
 show_curves(WORK / 'raw')
 
 # %% [markdown]
-# ## What it mistakes for what
+# ## The confusion matrix
 
 # %%
-told = head_probabilities(raw, validation.images)
-found = measure(told['fer2013'], validation.labels)
-rates = np.array(found['confusion']) / np.maximum(np.sum(found['confusion'], 1, keepdims=True), 1)
+outputs = head_probabilities(raw, validation.images)
 figure, axes = plt.subplots(figsize=(5.4, 4.8), layout='constrained')
-axes.imshow(rates, cmap='Blues', vmin=0, vmax=1)
-for row, column in np.ndindex(rates.shape):
-    axes.text(column, row, f'{rates[row, column]:.0%}', ha='center', va='center', fontsize=8)
-axes.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=40, ha='right')
-axes.set_yticks(range(len(EMOTIONS)), EMOTIONS)
-axes.set(xlabel='the model says', ylabel='label')
+ConfusionMatrixDisplay.from_predictions(
+    validation.labels,
+    outputs['fer2013'].argmax(1),
+    labels=range(len(EMOTIONS)),
+    display_labels=EMOTIONS,
+    normalize='true',
+    values_format='.0%',
+    cmap='Blues',
+    xticks_rotation=40,
+    ax=axes,
+)
 plt.show()
-print(table(evaluate(told, validation, images)))
+print(table(evaluate(outputs, validation, images)))
 
 # %% [markdown]
 # ## Filter the labels
-# Keep a training image only where no other answer of the ten people has more votes than its label.
-# Validation stays as it is: a filter that also cleans what the model is scored on makes any model
-# look better.
+# Keep a training image only if no other FER+ answer has more votes than its label. Validation is
+# not filtered: on filtered images any model scores higher.
 
 # %%
 filtered = WORK / 'filtered'
@@ -150,25 +152,25 @@ if not filtered.exists():
     print(filter_dataset(DATASET, filtered, [votes.decide]).text())
 
 # %% [markdown]
-# ## Train on what is left, and compare
-# The same recipe on fewer images. McNemar's test asks whether the two models are right equally
-# often: it counts the images on which only one of them is.
+# ## Train on the kept images, and compare
+# The same recipe on fewer images. McNemar's test compares the numbers of images on which only one
+# of the two models is right.
 
 # %%
 clean = train(config, filtered, WORK / 'clean')
 show_curves(WORK / 'clean')
-told_clean = head_probabilities(clean, validation.images)
+clean_outputs = head_probabilities(clean, validation.images)
 print('all images:')
-print(table(evaluate(told, validation, images)))
+print(table(evaluate(outputs, validation, images)))
 print('filtered images:')
-print(table(evaluate(told_clean, validation, images)))
+print(table(evaluate(clean_outputs, validation, images)))
 
 # %%
-judged = {'FER2013 label': validation.labels, 'FER+ majority': validation.majority}
+references = {'FER2013 label': validation.labels, 'FER+ majority': validation.majority}
 results = {}
-for name, labels in judged.items():
-    asked = labels >= 0
-    before, after = ((t['crowd'].argmax(1) == labels)[asked] for t in (told, told_clean))
+for name, labels in references.items():
+    labeled = labels >= 0
+    before, after = ((t['crowd'].argmax(1) == labels)[labeled] for t in (outputs, clean_outputs))
     results[name] = {
         'all images': float(before.mean()),
         'filtered images': float(after.mean()),
@@ -181,6 +183,6 @@ for name, labels in judged.items():
 (WORK / 'results.json').write_text(json.dumps(results, indent=1))
 
 # %% [markdown]
-# Did filtering help? Look at both lines: agreement with FER2013's own label and agreement with
-# what most people see can move in opposite directions. docs/lab/experiments.md has the answer
-# with several seeds, more filters and intervals.
+# Did filtering help? Compare both lines: agreement with FER2013's own label and with the FER+
+# majority can change in opposite directions. docs/lab/experiments.md has the results with several
+# seeds, more filters and intervals.
