@@ -77,6 +77,7 @@ def test_every_variant_takes_as_many_steps():
     assert (config.epochs, config.network_args['heads']) == (base.epochs, ('crowd',))
 
 
+@pytest.mark.slow
 def test_filtering_trains_what_is_missing_and_scores_all(data, tmp_path, monkeypatch, capsys):
     few = tuple(v for v in variants.VARIANTS if v.name in ('raw', 'votes', 'as-many-as-votes'))
     monkeypatch.setattr(filter_comparison, 'VARIANTS', few)

@@ -80,21 +80,20 @@ def test_mirror_images_get_the_same_probabilities(small_run, splits, tmp_path, m
 def test_balance_is_an_offset_of_the_crowd_head(small_run, splits, tmp_path):
     majority = splits[0].majority
     counts = np.bincount(majority[majority >= 0], minlength=7) + 1
-    half, whole, none = (
+    whole, none = (
         export(small_run, *splits, tmp_path / f'{balance}', 'float32', balance=balance)
-        for balance in (0.5, 1.0, 0.0)
+        for balance in (1.0, 0.0)
     )
     assert none.offset == {'crowd': [0] * 7, 'fer2013': [0] * 7}
     assert whole.offset['fer2013'] == [0] * 7
     offsets = np.array(whole.offset['crowd'])
     expected = -none.temperature['crowd'] * np.log(counts / counts[0])
     assert offsets - offsets[0] == pytest.approx(expected, abs=2e-4)
-    assert half.offset['crowd'] == pytest.approx(list(offsets / 2), abs=2e-4)
     with pytest.raises(ValueError, match='the balance must be from 0 to 1, not 2'):
         export(small_run, *splits, tmp_path / 'more', balance=2)
 
 
-@pytest.mark.parametrize('optimizer', ['sgd', 'adam'])
+@pytest.mark.parametrize('optimizer', [pytest.param('sgd', marks=pytest.mark.slow), 'adam'])
 def test_a_study_model_stops_early_and_is_exported(data, splits, tmp_path, optimizer):
     config = dataclasses.replace(
         load_config('study_model_3'),

@@ -94,6 +94,8 @@ def _compile(model: keras.Model, config: TrainingConfig, steps: int) -> None:
         loss_weights={head: config.head_weights.get(head, 1.0) for head in smoothing},
         metrics={head: ['accuracy'] for head in smoothing},
     )
+    # else its variables are made while TensorFlow traces the step, which is then traced twice
+    model.optimizer.build(model.trainable_variables)
 
 
 def _callbacks(
