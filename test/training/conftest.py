@@ -33,12 +33,12 @@ def data(drawn_csv, tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def small_run(data, tmp_path_factory):
-    """Return the folder of a small training, interrupted in its sixth epoch and resumed."""
+    """Return the folder of a small training, interrupted in its third epoch and resumed."""
     from emotion_training.train.training import train
     from support.small_training import SMALL, power_cut
 
     folder = tmp_path_factory.mktemp('run')
-    with power_cut(at_epoch=5):
+    with power_cut(at_epoch=2):
         train(SMALL, data, folder)
     train(SMALL, data, folder)
     return folder

@@ -107,6 +107,7 @@ def test_teachers_give_the_mean_of_their_probabilities(tmp_path, network):
     np.testing.assert_allclose(found['crowd'], np.mean(each, axis=0), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_initial_weights(data, tmp_path, network, small_run):
     still = dataclasses.replace(SMALL, epochs=1, learning_rate=0.0, warmup_epochs=None, ema=0.0)
     start, run = small_run / 'last.keras', tmp_path / 'run'
