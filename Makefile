@@ -14,8 +14,7 @@ SHELL := /bin/bash
 CAMERA ?= portrait
 SECONDS_TO_LISTEN ?= 6
 TESTS ?= test
-# tests with processes and clocks may fail on a busy machine: each failure is repeated, and shown as a rerun
-PYTEST ?= --durations=10 --reruns 2
+PYTEST ?= --durations=10
 MEDIA ?= $(wildcard ../shared/data/media)
 YUNET ?= $(wildcard ../shared/data/yunet/face_detection_yunet_2023mar.onnx)
 

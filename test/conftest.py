@@ -2,6 +2,7 @@
 """Fixtures of several folders: the packaged networks, a portrait, and the shared data."""
 
 import os
+import signal
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,10 @@ os.environ['PYTHONPATH'] = os.pathsep.join(
         os.environ.get('PYTHONPATH', ''),
     ]
 )
+
+
+# a shell ignores SIGINT in what it runs in the background, and child processes would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope='session')

@@ -89,7 +89,7 @@ def check_log_folder(environment: Mapping[str, str] = os.environ) -> CheckResult
             return CheckResult('log files', OK, f'in {folder}')
     except OSError as error:
         text = f'{folder} is not writable ({error.strerror}), and ROS does not start without it'
-        return CheckResult('log files', PROBLEM, text, 'export ROS_LOG_DIR=/tmp/ros_log')
+        return CheckResult('log files', PROBLEM, text, 'set ROS_LOG_DIR to a writable folder')
 
 
 def check_shared_memory(folder: str = '/dev/shm') -> CheckResult:

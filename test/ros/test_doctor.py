@@ -18,8 +18,6 @@ from emotion_perception.doctor.ros_setup import own_profile, profile_variable
 from emotion_perception.ros.node_main import ros_context
 from support.ros_peer import ERROR
 
-pytestmark = pytest.mark.slow
-
 COMMAND = [sys.executable, '-m', 'emotion_perception.cli', 'doctor']
 TIMEOUT_S = 45
 """For a busy machine; each check has a limit of its own."""

@@ -2,12 +2,9 @@
 """A camera of 60 Hz and a node that takes 100 ms per image: old images are dropped, none waits."""
 
 import numpy as np
-import pytest
 
 from emotion_perception.ros.conversions import seconds
 from support.ros_peer import ERROR
-
-pytestmark = pytest.mark.slow
 
 FRAMES = 150
 

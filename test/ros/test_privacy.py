@@ -148,7 +148,6 @@ def used(peer, node_name):
         return [set()] * 3
 
 
-@pytest.mark.slow
 def test_the_security_policy_allows_what_each_node_uses(start, peer):
     start('emotion_node', autostart=True, annotated_image='none')
     start('camera_node')

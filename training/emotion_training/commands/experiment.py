@@ -14,8 +14,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help='repeat an experiment of docs/lab/experiments.md',
         description='filtering: does a filter of the labels help, and which? One small network on '
         'each training set, several seeds. study: Models 1 to 3 of the founding study on the '
-        'images '
-        'that DeepFace agrees with. Both take hours and resume when the command is repeated.',
+        'images that DeepFace agrees with. Both take hours; repeat the command to resume.',
     )
     parser.add_argument('experiment', choices=('filtering', 'study'))
     parser.add_argument('dataset', type=Path, help='folder made by build, with votes')

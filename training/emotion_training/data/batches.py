@@ -2,7 +2,6 @@
 """Shuffled, augmented batches of a training split."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -16,24 +15,6 @@ Batch = tuple[np.ndarray, Values, Values]
 """Faces, targets of each head and sample weights of each head."""
 Teacher = Callable[[np.ndarray], Values]
 """From faces, float32 [N, 48, 48, 1] in 0..255, to ``{head: probabilities, float32 [N, 7]}``."""
-
-
-class UndistilledBatch(NamedTuple):
-    """
-    A batch without the teacher's part of the targets.
-
-    Attributes:
-        faces: input of the network, float32 [N, 48, 48, 1].
-        teacher_faces: input of the teacher: the same faces, none in a loose crop.
-        targets: float32 [N, 7] for each head.
-        weights: float32 [N] for each head.
-
-    """
-
-    faces: np.ndarray
-    teacher_faces: np.ndarray
-    targets: Values
-    weights: Values
 
 
 def targets(data: Dataset, heads: tuple[str, ...]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -109,10 +90,6 @@ class AugmentedBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> Batch:
         """Return faces, targets and weights of one batch."""
-        return self.distill(self.draw(index))
-
-    def draw(self, index: int) -> UndistilledBatch:
-        """Return a batch before the teacher's prediction."""
         size = self._config.batch_size
         rows = self._order[index * size : (index + 1) * size]
         rng = np.random.default_rng((self._config.seed, self._epoch, index))
@@ -123,12 +100,10 @@ class AugmentedBatches(keras.utils.PyDataset):
         if self._config.mixup:
             share = rng.beta(self._config.mixup, self._config.mixup)
             faces, own, weights = _mixup(faces, own, weights, np.float32(max(share, 1 - share)))
-        loose = augmentation.loose_crops(faces, rng) if augmentation.loose else faces
-        return UndistilledBatch(loose, faces, own, weights)
-
-    def distill(self, batch: UndistilledBatch) -> Batch:
-        """Return a batch whose targets contain the teacher's part."""
-        faces, teacher_faces, own, weights = batch
+        # the teacher sees the faces before the loose crops
+        teacher_faces = faces
+        if augmentation.loose:
+            faces = augmentation.loose_crops(faces, rng)
         if self._teacher is None:
             return faces, own, weights
         predicted = self._teacher(teacher_faces)
