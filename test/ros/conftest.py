@@ -44,22 +44,15 @@ def node(_shared_node):
     assert _shared_node.process.running, _shared_node.process.output[-3000:]
 
 
-@pytest.fixture(scope='session')
-def _start_peer(_environment):
-    with ros_peer() as peer:
-        yield peer
-
-
 @pytest.fixture
-def peer(request):
-    """Return a peer in the domain of `node`, or of what the test starts."""
+def peer(request, _environment):
+    """Return a peer in the domain of `node`, or a new one in that of what the test starts."""
     if 'node' in request.fixturenames:
         yield request.getfixturevalue('node').peer
         return
-    peer = request.getfixturevalue('_start_peer')
-    peer.clear()
-    yield peer
-    peer.stop_publishing()
+    # a new one for each test: nobody must find publishers that an earlier test created
+    with ros_peer() as peer:
+        yield peer
 
 
 @pytest.fixture
