@@ -4,12 +4,14 @@
 import dataclasses
 import hashlib
 import json
+import shutil
 
 import cv2
 import keras
 import numpy as np
 import pytest
 
+from emotion_perception.classification import DEFAULT_MODEL, EmotionClassifier
 from emotion_perception.errors import ModelError
 from emotion_training.models import networks
 from emotion_training.train.config import load_config
@@ -148,7 +150,7 @@ def test_runs_that_cannot_start(small_run, data, changes, teachers, message):
     ('name', 'content', 'message'),
     [
         ('t.keras', b'hello', r't\.keras is not a \.keras file: it starts with'),
-        ('t.tflite', b'\0\0\0\0TFL3', r't\.tflite is an exported model; give the best\.keras'),
+        ('t.tflite', b'hello', r't\.tflite is not a \.tflite file: it starts with'),
         ('t.keras', None, r'there is no model file .*t\.keras'),
     ],
 )
@@ -159,6 +161,35 @@ def test_unusable_teachers_and_initial_weights_are_named(tmp_path, name, content
     for load_one in (load_network, lambda path: load_teachers([path], HEADS)):
         with pytest.raises(ModelError, match=message):
             load_one(path)
+
+
+def test_an_exported_model_gives_no_initial_weights():
+    with pytest.raises(ModelError, match=r'is an exported model; give the best\.keras'):
+        load_network(DEFAULT_MODEL)
+
+
+def test_an_exported_model_as_teacher():
+    """Its probabilities before the calibration, of any number of faces."""
+    teacher = load_teachers([DEFAULT_MODEL], HEADS)
+    rng = np.random.default_rng(0)
+    classifier = EmotionClassifier.load(head='crowd')
+    for count in (3, 1):
+        faces = rng.integers(0, 256, (count, 48, 48), np.uint8)
+        found = teacher(faces[..., None].astype(np.float32))
+        assert found.keys() == {*HEADS}
+        expected = classifier.classify(faces)
+        # undo the calibration: logits times the temperature, less the offset
+        metadata = classifier.metadata
+        logits = np.log(expected) * metadata.temperature['crowd'] - metadata.offset['crowd']
+        powers = np.exp(logits)
+        assert found['crowd'] == pytest.approx(powers / powers.sum(-1, keepdims=True), abs=1e-4)
+
+
+def test_a_teacher_with_other_heads_is_refused(tmp_path):
+    for suffix in ('.tflite', '.json'):
+        shutil.copy(DEFAULT_MODEL.with_suffix(suffix), tmp_path / f'expression_net{suffix}')
+    with pytest.raises(ModelError, match='its heads are crowd, fer2013, those of the student age'):
+        load_teachers([tmp_path / 'expression_net.tflite'], ('age',))
 
 
 def test_a_teacher_without_a_head_of_the_student_is_named(tmp_path):

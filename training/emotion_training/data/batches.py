@@ -76,12 +76,14 @@ class AugmentedBatches(keras.utils.PyDataset):
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=12)
         self._data, self._config, self._teacher = data, config, teacher
         self._targets = targets(data, heads)
+        self._predicted: dict[tuple[int, int], Values] = {}
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
         """Shuffle for this epoch."""
-        self._epoch = epoch
-        rng = np.random.default_rng((self._config.seed, epoch))
+        cycle = self._config.distillation_cycle or epoch + 1
+        self._epoch, self._mirrored = epoch % cycle, epoch // cycle % 2 == 1
+        rng = np.random.default_rng((self._config.seed, self._epoch))
         self._order = rng.permutation(len(self._data))
 
     def __len__(self) -> int:
@@ -101,12 +103,13 @@ class AugmentedBatches(keras.utils.PyDataset):
             share = rng.beta(self._config.mixup, self._config.mixup)
             faces, own, weights = _mixup(faces, own, weights, np.float32(max(share, 1 - share)))
         # the teacher sees the faces before the loose crops
-        teacher_faces = faces
+        predicted = self._predict(index, faces)
         if augmentation.loose:
             faces = augmentation.loose_crops(faces, rng)
-        if self._teacher is None:
+        if predicted is None:
             return faces, own, weights
-        predicted = self._teacher(teacher_faces)
+        if self._mirrored:
+            faces = faces[:, :, ::-1]
         both = {
             head: _distill(own[head], weights[head], predicted[head], self._config.distillation)
             for head in own
@@ -116,3 +119,13 @@ class AugmentedBatches(keras.utils.PyDataset):
             {head: values for head, (values, _) in both.items()},
             {head: values for head, (_, values) in both.items()},
         )
+
+    def _predict(self, index: int, faces: np.ndarray) -> Values | None:
+        """Return the teacher's probabilities of one batch, in a repeated epoch the known ones."""
+        if self._teacher is None:
+            return None
+        key = self._epoch, index
+        predicted = self._predicted.get(key) or self._teacher(faces)
+        if self._config.distillation_cycle:
+            self._predicted[key] = predicted
+        return predicted

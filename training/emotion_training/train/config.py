@@ -47,6 +47,9 @@ class TrainingConfig:
         mixup: parameter of the beta distribution of mixup (Zhang et al., 2018); 0 for none.
         distillation: fraction of the teachers' probabilities in the targets; above 0 needs
             teachers.
+        distillation_cycle: epochs after which the augmented images and the teachers' predictions
+            of them repeat, mirrored in every other cycle, because a large teacher costs more time
+            than the training itself; 0 for never.
         head_weights: weight of each head in the loss. The target of `crowd` is the distribution
             of the FER+ votes, that of `fer2013` the label.
         label_smoothing: of the head `fer2013`; the votes are soft targets already.
@@ -71,6 +74,7 @@ class TrainingConfig:
     ema: float = 0.998
     mixup: float = 0.0
     distillation: float = 0.0
+    distillation_cycle: int = 0
     head_weights: dict = field(default_factory=lambda: {'crowd': 1.0, 'fer2013': 0.7})
     label_smoothing: float = 0.1
     plateau: Plateau | None = None

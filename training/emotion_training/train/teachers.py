@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trained networks for the next training: teachers of a distillation, and initial weights."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -9,6 +9,8 @@ import numpy as np
 
 from emotion_perception.errors import ModelError
 from emotion_perception.runtime.keras import open_keras
+from emotion_perception.runtime.litert import Network, read_model
+from emotion_perception.runtime.metadata import read_metadata
 from emotion_training.data.batches import Teacher, Values
 from emotion_training.evaluate.model_outputs import check_signature
 
@@ -43,12 +45,30 @@ def set_initial_weights(model: keras.Model, path: Path) -> None:
         raise ModelError(f'{path} is another network than that of the recipe: {e}') from e
 
 
+def _load_teacher(path: Path) -> tuple[tuple[str, ...], Callable[[np.ndarray], Values]]:
+    """Return the heads of a .keras, .h5 or .tflite file and a function to its logits."""
+    if path.suffix != '.tflite':
+        model = load_network(path)
+        return tuple(model.output_names), lambda faces: model(faces, training=False)
+    check_signature(path)
+    heads = tuple(read_metadata(path.with_suffix('.json')).heads)
+    network = Network(read_model(path), str(path))
+
+    def logits(faces: np.ndarray) -> Values:
+        if network.input_shape != faces.shape:
+            network.resize(faces.shape)
+        return dict(zip(heads, network(faces)[0].transpose(1, 0, 2), strict=True))
+
+    return heads, logits
+
+
 def load_teachers(paths: Sequence[Path], heads: tuple[str, ...]) -> Teacher | None:
     """
     Return a function from faces to the mean probabilities of all teachers.
 
     Args:
-        paths: .keras files; none give None.
+        paths: .keras, .h5 or exported .tflite files; none give None. The calibration of an
+            exported file is not applied.
         heads: of the student; each teacher must have them all.
 
     Raises:
@@ -57,17 +77,18 @@ def load_teachers(paths: Sequence[Path], heads: tuple[str, ...]) -> Teacher | No
     """
     if not paths:
         return None
-    models = [load_network(path) for path in paths]
-    for path, model in zip(paths, models, strict=True):
-        if not {*heads} <= {*model.output_names}:
+    teachers = []
+    for path in paths:
+        own, logits = _load_teacher(path)
+        if not {*heads} <= {*own}:
             raise ModelError(
-                f'{path} cannot be a teacher: its heads are {", ".join(model.output_names)}, '
-                'those '
-                f'of the student {", ".join(heads)}'
+                f'{path} cannot be a teacher: its heads are {", ".join(own)}, those of the '
+                f'student {", ".join(heads)}'
             )
+        teachers.append(logits)
 
     def predict(faces: np.ndarray) -> Values:
-        outputs = [model(faces, training=False) for model in models]
+        outputs = [logits(faces) for logits in teachers]
         return {
             head: np.mean(
                 [keras.ops.convert_to_numpy(keras.ops.softmax(each[head])) for each in outputs],
