@@ -4,7 +4,7 @@
 import cv2
 import numpy as np
 
-from emotion_perception.geometry import halve, halving_count, similarity_transform
+from emotion_perception.geometry import similarity_transform, warp_square
 from emotion_perception.types import Detection
 
 FACE_SIDE_PX = 48
@@ -43,39 +43,6 @@ def crop_face(image: np.ndarray, face: Detection) -> np.ndarray:
         uint8 [48, 48].
 
     """
-    matrix = crop_matrix(face)
-    gray, matrix = _gray_surroundings(image, matrix)
-    # our coordinates count from the edge of the first pixel, OpenCV's from its center
-    matrix[:, 2] += matrix[:, :2].sum(1) / 2 - 0.5
-    size = FACE_SIDE_PX, FACE_SIDE_PX
-    return cv2.warpAffine(
-        gray, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    return warp_square(
+        image, crop_matrix(face), FACE_SIDE_PX, gray=True, border=cv2.BORDER_REPLICATE
     )
-
-
-def _gray_surroundings(image: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Return the face's region in gray, halved until the warp does not alias, and its transform.
-
-    Args:
-        image: BGR uint8 [H, W, 3].
-        matrix: float64 [2, 3], from image to crop coordinates.
-
-    """
-    times = halving_count(image, float(np.hypot(matrix[0, 0], matrix[1, 0])))
-    unit = 2**times
-    inverse = cv2.invertAffineTransform(matrix)
-    side = FACE_SIDE_PX
-    corners = np.array(((0, 0), (side, 0), (0, side), (side, side)), np.float64)
-    corners = corners @ inverse[:, :2].T + inverse[:, 2]
-    height, width = image.shape[:2]
-    # room for the interpolation, and for what halving leaves out at the right and at the bottom
-    margin = 4 * unit
-    left, top = np.floor(
-        np.clip(corners.min(0) - margin, 0, (width - unit, height - unit))
-    ).astype(int)
-    right, bottom = np.ceil(corners.max(0) + margin).astype(int)
-    right, bottom = max(min(right, width), left + unit), max(min(bottom, height), top + unit)
-    region = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2GRAY)
-    moved = matrix[:, :2] @ (left, top) + matrix[:, 2]
-    return halve(region, times), np.column_stack((matrix[:, :2] * unit, moved))

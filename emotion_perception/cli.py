@@ -202,6 +202,8 @@ def _pipeline(args: argparse.Namespace, tracking: bool) -> 'Pipeline':
         args.head,
         min_detection_score=args.min_detection_score,
         detect_every=DETECT_EVERY,
+        rotate=args.rotate,
+        search_width=args.search_width,
     )
 
 
@@ -234,6 +236,10 @@ def _parser() -> argparse.ArgumentParser:
     add('--head', default=HEADS[0], choices=HEADS, help=text)
     text = 'lowest detection score (0.5)'
     add('--min-detection-score', type=_fraction, default=0.5, help=text)
+    text = 'clockwise rotation of the images before detection, in degrees (0)'
+    add('--rotate', type=int, default=0, choices=(0, 90, 180, 270), help=text)
+    text = 'longer side to which yunet shrinks an image, in pixels (320)'
+    add('--search-width', type=_whole_number, default=320, help=text)
     common = argparse.ArgumentParser(add_help=False, parents=[pipeline])
     common.add_argument('--json', action='store_true', help='print one json object per face')
 

@@ -2,6 +2,7 @@
 """Boxes, crops, similarity transforms, and downscaling without aliasing."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -9,56 +10,153 @@ import numpy as np
 
 from emotion_perception.types import Box, Detection
 
+_MAX_WARP_PX = 32_766
+"""Longest side of an image that OpenCV's warpAffine takes."""
+
 
 @dataclass(frozen=True)
 class SquareCrop:
     """
-    A square region of an image, resized.
+    A square region of an image, rotated and resized.
 
     Attributes:
         pixels: uint8 [side, side, 3]; black outside the image.
-        corner: float [2], x and y of its upper left corner in the image; may lie outside.
-        scale: crop pixels per image pixel.
+        matrix: float64 [2, 3], from image to crop coordinates.
 
     """
 
     pixels: np.ndarray
-    corner: np.ndarray
-    scale: float
+    matrix: np.ndarray
+
+    @property
+    def scale(self) -> float:
+        """Crop pixels per image pixel."""
+        return math.hypot(*self.matrix[:, 0])
+
+    def to_image(self, points: np.ndarray) -> np.ndarray:
+        """Convert points, float [..., 2], from crop to image coordinates."""
+        inverse = cv2.invertAffineTransform(self.matrix)
+        return points @ inverse[:, :2].T + inverse[:, 2]
 
 
 def crop_square(
-    image: np.ndarray, box: tuple[float, float, float, float], factor: float, side: int
+    image: np.ndarray,
+    center: Sequence[float] | np.ndarray,
+    side_in_image: float,
+    side: int,
+    angle_deg: float = 0.0,
 ) -> SquareCrop:
     """
-    Crop a square around the center of `box`.
+    Crop a square around a point.
 
     Args:
         image: BGR uint8 [H, W, 3].
-        box: x, y, width, height in pixels.
+        center: x, y in pixels; may lie outside the image.
+        side_in_image: side of the square in pixels of the image, above 0.
+        side: of the result in pixels.
+        angle_deg: clockwise rotation of what shall stand upright in the crop.
+
+    """
+    scale = side / side_in_image
+    cos, sin = (scale * f(math.radians(angle_deg)) for f in (math.cos, math.sin))
+    linear = np.array([[cos, sin], [-sin, cos]])
+    matrix = np.column_stack((linear, side / 2 - linear @ np.asarray(center, np.float64)))
+    return SquareCrop(warp_square(image, matrix, side), matrix)
+
+
+def crop_region(image: np.ndarray, face: Detection, factor: float, side: int) -> SquareCrop:
+    """
+    Crop the square around a face, turned until its eyes are level.
+
+    Args:
+        image: BGR uint8 [H, W, 3].
+        face: its box gives place and size, its landmarks, if it has any, the rotation.
         factor: side of the square as a multiple of the box's longer side.
         side: of the result in pixels.
 
     """
-    side_in_image = max(*box[2:], 1.0) * factor
-    corner = np.array((box[0] + box[2] / 2, box[1] + box[3] / 2)) - side_in_image / 2
-    scale = side / side_in_image
+    x, y, w, h = face.box
+    side_in_image = factor * max(w, h, 1.0)
+    center = x + w / 2, y + h / 2
+    return crop_square(image, center, side_in_image, side, roll_deg(face.landmarks))
+
+
+def warp_square(
+    image: np.ndarray,
+    matrix: np.ndarray,
+    side: int,
+    gray: bool = False,
+    border: int = cv2.BORDER_CONSTANT,
+) -> np.ndarray:
+    """
+    Transform a region of an image without aliasing: halve it as often as possible, then warp it.
+
+    Args:
+        image: BGR uint8 [H, W, 3].
+        matrix: float64 [2, 3], a similarity transform from image to result coordinates, which
+            both count from the edge of the first pixel.
+        side: of the result in pixels.
+        gray: convert to grayscale.
+        border: OpenCV's mode outside the image.
+
+    Returns:
+        uint8 [side, side, 3], or [side, side] in gray.
+
+    """
+    # plain numbers: for so few of them NumPy takes as long as the warp itself
+    (m00, m01, m02), (m10, m11, m12) = matrix.tolist()
+    square = m00 * m00 + m10 * m10
+    times = halving_count(image, math.sqrt(square))
+    unit: int | np.ndarray = 2**times
+    dx, dy = side / 2 - m02, side / 2 - m12
+    center_x, center_y = (m00 * dx + m10 * dy) / square, (m01 * dx + m11 * dy) / square
+    # room for the interpolation, and for what halving leaves out at the right and at the bottom
+    reach = side / 2 * (abs(m00) + abs(m10)) / square + 4 * 2**times
+    left, right = _clip_range(center_x, reach, image.shape[1], 2**times)
+    top, bottom = _clip_range(center_y, reach, image.shape[0], 2**times)
+    region = image[top:bottom, left:right]
+    if gray:
+        region = cv2.cvtColor(region, cv2.COLOR_BGR2GRAY)
+    region = halve(region, times)
+    sides = np.array(region.shape[1::-1])
+    if sides.max() > _MAX_WARP_PX:
+        # a strip that is too narrow to be halved more often
+        fits = np.minimum(sides, _MAX_WARP_PX)
+        region = cv2.resize(region, fits.tolist(), interpolation=cv2.INTER_AREA)
+        unit = unit * sides / fits
+    moved = matrix.copy()
+    moved[:, :2] *= unit
     # our coordinates count from the edge of the first pixel, OpenCV's from its center
-    offset = (0.5 - corner) * scale - 0.5
-    matrix = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
-    pixels = cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR)
-    return SquareCrop(pixels, corner, scale)
+    moved[0, 2] += m00 * left + m01 * top + (moved[0, 0] + moved[0, 1]) / 2 - 0.5
+    moved[1, 2] += m10 * left + m11 * top + (moved[1, 0] + moved[1, 1]) / 2 - 0.5
+    return cv2.warpAffine(region, moved, (side, side), flags=cv2.INTER_LINEAR, borderMode=border)
+
+
+def _clip_range(center: float, reach: float, length: int, unit: int) -> tuple[int, int]:
+    """Return first and last (exclusive) pixel within `reach`, at least `unit` in the image."""
+    first = math.floor(min(max(center - reach, 0), length - unit))
+    return first, max(math.ceil(min(max(center + reach, 0), length)), first + unit)
 
 
 def to_image_coordinates(face: Detection, crop: SquareCrop) -> Detection:
-    """Convert a detection in a crop to the coordinates of the image."""
-    x, y, w, h = (value / crop.scale for value in face.box)
+    """Convert a detection in a crop to the coordinates of the image; boxes stay upright."""
+    x, y, w, h = face.box
+    center = crop.to_image(np.array((x + w / 2, y + h / 2)))
+    w, h = w / crop.scale, h / crop.scale
     landmarks = None
     if face.landmarks is not None:
-        landmarks = (face.landmarks / crop.scale + crop.corner).astype(np.float32)
+        landmarks = crop.to_image(face.landmarks).astype(np.float32)
     return Detection(
-        (x + float(crop.corner[0]), y + float(crop.corner[1]), w, h), face.score, landmarks
+        (float(center[0]) - w / 2, float(center[1]) - h / 2, w, h), face.score, landmarks
     )
+
+
+def roll_deg(landmarks: np.ndarray | None) -> float:
+    """Return the clockwise rotation of a face from its eyes, -180..180; 0 without landmarks."""
+    if landmarks is None:
+        return 0.0
+    (left_x, left_y), (right_x, right_y) = landmarks[:2]
+    return math.degrees(math.atan2(right_y - left_y, right_x - left_x))
 
 
 def central_face(faces: list[Detection], side: int) -> Detection | None:
@@ -70,14 +168,19 @@ def central_face(faces: list[Detection], side: int) -> Detection | None:
     return None
 
 
-def is_duplicate(face: Detection, others: list[Detection]) -> bool:
-    """Return whether the center of `face` lies in the middle half of another's box."""
+def find_duplicate(face: Detection, others: Sequence[Detection]) -> int | None:
+    """Return the index of the box in whose middle half the center of `face` lies, or None."""
     x, y, w, h = face.box
-    for other in others:
+    for index, other in enumerate(others):
         ox, oy, ow, oh = other.box
         if abs(x + w / 2 - ox - ow / 2) < ow / 4 and abs(y + h / 2 - oy - oh / 2) < oh / 4:
-            return True
-    return False
+            return index
+    return None
+
+
+def is_duplicate(face: Detection, others: Sequence[Detection]) -> bool:
+    """Return whether the center of `face` lies in the middle half of another's box."""
+    return find_duplicate(face, others) is not None
 
 
 def remove_duplicates(faces: list[Detection]) -> list[Detection]:
@@ -97,6 +200,29 @@ def clip_box(box: tuple[float, float, float, float], width: int, height: int) ->
     right = min(max(round(box[0] + box[2]), left + 1), width)
     bottom = min(max(round(box[1] + box[3]), top + 1), height)
     return Box(left, top, right - left, bottom - top)
+
+
+def unrotate_box(
+    box: tuple[float, float, float, float], rotate_deg: int, width: int, height: int
+) -> tuple[float, float, float, float]:
+    """
+    Convert a box in a rotated image to the image before the rotation.
+
+    Args:
+        box: x, y, width, height in pixels of the rotated image.
+        rotate_deg: clockwise rotation of the image: 0, 90, 180 or 270.
+        width: of the image before the rotation.
+        height: of the image before the rotation.
+
+    """
+    x, y, w, h = box
+    if rotate_deg == 90:
+        return y, height - x - w, h, w
+    if rotate_deg == 180:
+        return width - x - w, height - y - h, w, h
+    if rotate_deg == 270:
+        return width - y - h, x, h, w
+    return box
 
 
 def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -149,22 +275,3 @@ def halve(image: np.ndarray, times: int) -> np.ndarray:
         size = image.shape[1] // 2, image.shape[0] // 2
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return image
-
-
-def downscale(image: np.ndarray, scale: float) -> np.ndarray:
-    """
-    Scale an image without aliasing: halve it as often as possible, then interpolate.
-
-    Args:
-        image: uint8 [H, W, C]; up to ``1 / scale`` pixels are left out at the right and at the
-            bottom.
-        scale: of both sides, above 0; may be above 1.
-
-    Returns:
-        uint8 [h, w, C]; sides are rounded and at least one pixel.
-
-    """
-    times = halving_count(image, scale)
-    small, rest = halve(image, times), scale * 2**times
-    size = max(round(small.shape[1] * rest), 1), max(round(small.shape[0] * rest), 1)
-    return cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)

@@ -1,20 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pipeline: detect, align, classify and track the faces of one image, without ROS."""
 
+import math
 import threading
 import time
-from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from emotion_perception.alignment import FACE_SIDE_PX, crop_face
 from emotion_perception.classification import EmotionClassifier
-from emotion_perception.detection import DETECTORS, Detector, make_detector
+from emotion_perception.detection import DETECTORS, SEARCH_WIDTH_PX, Detector, make_detector
 from emotion_perception.detection.keyframes import KeyframeDetector
-from emotion_perception.geometry import clip_box
+from emotion_perception.geometry import clip_box, unrotate_box
 from emotion_perception.tracking import SmoothedExpression, Tracker, TrackingSettings
 from emotion_perception.types import Detection, FaceEmotion
+
+ROTATIONS: dict[int, int | None] = {
+    0: None,
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+"""Clockwise rotations of the images in degrees, and OpenCV's codes for them."""
 
 
 class Pipeline:
@@ -31,6 +41,7 @@ class Pipeline:
         classifier: EmotionClassifier,
         tracker: Tracker | None = None,
         detect_every: int = 1,
+        rotate: int = 0,
     ):
         """
         Join the parts.
@@ -41,8 +52,16 @@ class Pipeline:
             tracker: of faces over frames; None treats each image by itself.
             detect_every: n, to search only every n-th frame as a whole and to detect tracked faces
                 in their regions in between (see `KeyframeDetector`); needs a tracker.
+            rotate: clockwise rotation of the images before detection, in degrees: 0, 90, 180 or
+                270. Boxes are in the image as it came.
+
+        Raises:
+            ValueError: if `rotate` is something else.
 
         """
+        if rotate not in ROTATIONS:
+            raise ValueError(f'rotate must be 0, 90, 180 or 270, not {rotate}')
+        self._rotate_deg = rotate
         self.detector = detector
         self.classifier = classifier
         self.tracker = tracker
@@ -64,6 +83,8 @@ class Pipeline:
         threads: int = 1,
         settings: TrackingSettings | None = None,
         detect_every: int = 1,
+        rotate: int = 0,
+        search_width: int = SEARCH_WIDTH_PX,
     ) -> 'Pipeline':
         """
         Return a pipeline ready to use; the node runs it with ``detect_every=DETECT_EVERY``.
@@ -79,18 +100,23 @@ class Pipeline:
             threads: of each network.
             settings: smoothing and thresholds.
             detect_every: search only every n-th frame as a whole; needs `tracking`.
+            rotate: clockwise rotation of the images before detection: 0, 90, 180 or 270 degrees.
+            search_width: longer side to which yunet shrinks an image, in pixels.
 
         Raises:
             DetectorError: if the detector cannot be created on this machine.
             ModelError: if the classifier's file is missing, damaged or does not fit.
-            ValueError: if there is no such detector or head.
+            ValueError: if there is no such detector, head or rotation.
 
         """
         pipeline = cls(
-            make_detector(detector, detector_model, min_detection_score, min_face_px, threads),
+            make_detector(
+                detector, detector_model, min_detection_score, min_face_px, threads, search_width
+            ),
             EmotionClassifier.load(model, head, threads),
             Tracker() if tracking else None,
             detect_every,
+            rotate,
         )
         pipeline.settings = settings or TrackingSettings()
         return pipeline
@@ -121,12 +147,25 @@ class Pipeline:
         """Ids of all tracked faces, seen in the last image or not; empty without a tracker."""
         return self.tracker.ids if self.tracker else frozenset()
 
+    @property
+    def rotate(self) -> int:
+        """Clockwise rotation of the images before detection, in degrees."""
+        return self._rotate_deg
+
+    @property
+    def new_faces_by_turn(self) -> dict[int, int]:
+        """How many faces were found, by their clockwise rotation in degrees: 0, 90, 180, 270."""
+        counts = self._keyframes.new_faces_by_turn
+        return {90 * quarter: counts[quarter] for quarter in range(4)}
+
     def reset(self) -> None:
         """Drop all tracks, as before the first image of another camera; ids are not used again."""
         with self._lock:
             self._reset()
 
-    def process(self, image_bgr: np.ndarray, stamp: float | None = None) -> list[FaceEmotion]:
+    def process(
+        self, image_bgr: np.ndarray, stamp: float | None = None, budget_s: float = math.inf
+    ) -> list[FaceEmotion]:
         """
         Return the expression of each face in the next frame.
 
@@ -135,6 +174,10 @@ class Pipeline:
         Args:
             image_bgr: uint8 [H, W, 3].
             stamp: time of the frame in seconds, on any clock; None is now on the monotonic clock.
+            budget_s: if it is too short for all faces they are read in turn: see
+                `FaceEmotion.reading_age_s`. At least one step is done, so it may be 0. Without a
+                budget the result does not depend on the speed of the machine. Used with a tracker
+                only.
 
         Returns:
             Faces by `face_id`; without a tracker from left to right.
@@ -144,6 +187,7 @@ class Pipeline:
 
         """
         _check_image(image_bgr)
+        started_s = time.perf_counter()
         stamp = time.monotonic() if stamp is None else stamp
         with self._lock:
             if self.tracker is None:
@@ -151,18 +195,7 @@ class Pipeline:
             if image_bgr.shape != self._shape:
                 self._reset()
                 self._shape = image_bgr.shape
-            detections = self._keyframes.detect(image_bgr, stamp)
-            probabilities = self._classify(image_bgr, detections)
-            tracks = self.tracker.associate(detections, stamp)
-            for track, row in zip(tracks, probabilities, strict=True):
-                track.expression.update(row, track.elapsed_s, self._settings)
-            return _to_faces(
-                image_bgr,
-                detections,
-                probabilities,
-                [track.expression for track in tracks],
-                [(track.face_id, stamp - track.first_seen_s) for track in tracks],
-            )
+            return self._process_tracked(image_bgr, stamp, started_s + budget_s)
 
     def process_untracked(self, image_bgr: np.ndarray) -> list[FaceEmotion]:
         """
@@ -188,32 +221,80 @@ class Pipeline:
         """
         Detect faces below the detector's own thresholds too; tracks are neither used nor changed.
 
+        The whole image is searched for normal and near faces in each call, and its other views in
+        turn: call it for each frame of a stream.
+
         Args:
             image_bgr: uint8 [H, W, 3].
             min_detection_score: lowest score, if it is below the detector's own; 0..1.
             min_face_px: smallest width in pixels, if it is below the detector's own.
 
         """
+        score = min(min_detection_score, self.detector.min_detection_score)
+        width = min(min_face_px, self.detector.min_face_px)
         with self._lock:
-            return self.detector.detect(
-                image_bgr,
-                min(min_detection_score, self.detector.min_detection_score),
-                min(min_face_px, self.detector.min_face_px),
-            )
+            faces = self._keyframes.search(self._rotate(image_bgr), score, width)
+            size = image_bgr.shape[1::-1]
+            return [
+                replace(
+                    face,
+                    box=unrotate_box(face.box, self._rotate_deg, *size),
+                    landmarks=None if self._rotate_deg else face.landmarks,
+                )
+                for face in faces
+            ]
 
     def _reset(self) -> None:
         self._keyframes.reset()
         if self.tracker:
             self.tracker.reset()
 
+    def _process_tracked(
+        self, image: np.ndarray, stamp: float, ends_s: float
+    ) -> list[FaceEmotion]:
+        assert self.tracker is not None
+        image, size = self._rotate(image), image.shape[1::-1]
+        faces = self._keyframes.detect(image, stamp, ends_s - time.perf_counter())
+        tracks = self.tracker.associate([face.detection for face in faces], stamp)
+        read = [
+            (face, track)
+            for face, track in zip(faces, tracks, strict=True)
+            if face.read or track.probabilities is None
+        ]
+        started_s = time.perf_counter()
+        rows = self._classify(image, [face.detection for face, _ in read])
+        for (face, track), row in zip(read, rows, strict=True):
+            face.change = track.add_reading(row, stamp, self._settings)
+            self._keyframes.add_cost('reading', (time.perf_counter() - started_s) / len(read))
+        result = []
+        for face, track in zip(faces, tracks, strict=True):
+            assert track.probabilities is not None
+            result.append(
+                self._to_face(
+                    face.detection,
+                    track.probabilities,
+                    track.expression,
+                    size,
+                    face_id=track.face_id,
+                    tracked_for_s=stamp - track.first_seen_s,
+                    reading_age_s=stamp - track.read_s,
+                )
+            )
+        return sorted(result, key=lambda face: (face.face_id, face.box))
+
     def _process_untracked(self, image: np.ndarray) -> list[FaceEmotion]:
+        image, size = self._rotate(image), image.shape[1::-1]
         detections = self.detector.detect(image)
-        probabilities = self._classify(image, detections)
-        expressions = [SmoothedExpression() for _ in detections]
-        for expression, row in zip(expressions, probabilities, strict=True):
+        result = []
+        for face, row in zip(detections, self._classify(image, detections), strict=True):
+            expression = SmoothedExpression()
             expression.update(row, 0.0, self._settings)
-        untracked = [(0, 0.0)] * len(detections)
-        return _to_faces(image, detections, probabilities, expressions, untracked)
+            result.append(self._to_face(face, row, expression, size))
+        return sorted(result, key=lambda face: face.box)
+
+    def _rotate(self, image: np.ndarray) -> np.ndarray:
+        code = ROTATIONS[self._rotate_deg]
+        return image if code is None else cv2.rotate(image, code)
 
     def _classify(self, image: np.ndarray, detections: list[Detection]) -> np.ndarray:
         """Return the probabilities of all faces, float32 [N, 7], from one batch of crops."""
@@ -222,6 +303,32 @@ class Pipeline:
             crop[:] = crop_face(image, face)
         return self.classifier.classify(crops)
 
+    def _to_face(
+        self,
+        face: Detection,
+        probabilities: np.ndarray,
+        expression: SmoothedExpression,
+        size: tuple[int, ...],
+        face_id: int = 0,
+        tracked_for_s: float = 0.0,
+        reading_age_s: float = 0.0,
+    ) -> FaceEmotion:
+        """Return the result for one face; `size` is width and height of the image as it came."""
+        assert expression.probabilities is not None
+        box = unrotate_box(face.box, self._rotate_deg, *size)
+        return FaceEmotion(
+            face_id=face_id,
+            box=clip_box(box, *size),
+            detection_score=face.score,
+            probabilities=probabilities,
+            # the track goes on to change its own
+            smoothed_probabilities=expression.probabilities.copy(),
+            label=expression.label,
+            confidence=expression.confidence,
+            tracked_for_s=tracked_for_s,
+            reading_age_s=reading_age_s,
+        )
+
 
 def _check_image(image: np.ndarray) -> None:
     fits = image.ndim == 3 and image.shape[2] == 3 and image.size
@@ -229,33 +336,3 @@ def _check_image(image: np.ndarray) -> None:
         raise ValueError(
             f'the image must be uint8 [H, W, 3], not {image.dtype} {list(image.shape)}'
         )
-
-
-def _to_faces(
-    image: np.ndarray,
-    detections: Iterable[Detection],
-    probabilities: Iterable[np.ndarray],
-    expressions: Iterable[SmoothedExpression],
-    tracked: Iterable[tuple[int, float]],
-) -> list[FaceEmotion]:
-    """Return the faces by id and place; `tracked` holds id and time in seconds of each."""
-    height, width = image.shape[:2]
-    faces = []
-    for face, row, expression, (face_id, tracked_for_s) in zip(
-        detections, probabilities, expressions, tracked, strict=True
-    ):
-        assert expression.probabilities is not None
-        faces.append(
-            FaceEmotion(
-                face_id=face_id,
-                box=clip_box(face.box, width, height),
-                detection_score=face.score,
-                probabilities=row,
-                # the track goes on to change its own
-                smoothed_probabilities=expression.probabilities.copy(),
-                label=expression.label,
-                confidence=expression.confidence,
-                tracked_for_s=tracked_for_s,
-            )
-        )
-    return sorted(faces, key=lambda face: (face.face_id, face.box))

@@ -93,16 +93,48 @@ class SmoothedExpression:
 
 @dataclass
 class Track:
-    """One tracked face; center and side in pixels, velocity in pixels a second."""
+    """
+    One tracked face; center and side in pixels, velocity in pixels a second.
+
+    Attributes:
+        probabilities: of the last reading, float32 [7]; None before the first.
+        read_s: stamp of the frame of that reading.
+
+    """
 
     face_id: int
     first_seen_s: float
     last_seen_s: float
     center: np.ndarray
     side: float
-    elapsed_s: float = 0.0  # between the last two times the face was seen
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
     expression: SmoothedExpression = field(default_factory=SmoothedExpression)
+    probabilities: np.ndarray | None = None
+    read_s: float = -math.inf
+
+    def add_reading(
+        self, probabilities: np.ndarray, stamp_s: float, settings: TrackingSettings
+    ) -> float:
+        """
+        Add the classifier's result for one frame.
+
+        Args:
+            probabilities: float32 [7].
+            stamp_s: time of the frame in seconds, at least that of the last reading.
+            settings: of the smoothing.
+
+        Returns:
+            How much it differs from the last reading: total variation distance, 0..1.
+
+        """
+        change = 0.0
+        if self.probabilities is None:
+            self.expression.update(probabilities, 0.0, settings)
+        else:
+            change = float(np.abs(probabilities - self.probabilities).sum()) / 2
+            self.expression.update(probabilities, stamp_s - self.read_s, settings)
+        self.probabilities, self.read_s = probabilities, stamp_s
+        return change
 
 
 class Tracker:
@@ -196,11 +228,11 @@ class Tracker:
 
     def _move(self, track: Track, face: Detection, stamp_s: float) -> Track:
         center, side = _center_and_side(face)
-        track.elapsed_s = stamp_s - track.last_seen_s
-        if track.elapsed_s > 0:
+        elapsed_s = stamp_s - track.last_seen_s
+        if elapsed_s > 0:
             # weighted by time: two frames a millisecond apart say little about the velocity
-            weight = 1 - math.exp(-track.elapsed_s / self.VELOCITY_S)
-            velocity = (center - track.center) / track.elapsed_s
+            weight = 1 - math.exp(-elapsed_s / self.VELOCITY_S)
+            velocity = (center - track.center) / elapsed_s
             track.velocity += weight * (velocity - track.velocity)
         track.center, track.side, track.last_seen_s = center, side, stamp_s
         return track

@@ -48,12 +48,13 @@ class FaceEmotion:
         face_id: from 1, the same while the face is tracked; 0 without tracking.
         box: of the face.
         detection_score: of the detector, 0..1.
-        probabilities: float32 [7] in the order of EMOTIONS, of this image alone; sum 1.
+        probabilities: float32 [7] in the order of EMOTIONS, of one image alone; sum 1.
         smoothed_probabilities: the same, filtered over the track.
         label: the smoothed expression with hysteresis, or ``'uncertain'``.
         confidence: smoothed probability of the label, or of the most probable expression while
             uncertain; 0..1.
         tracked_for_s: seconds since the face was first seen.
+        reading_age_s: seconds since the image that `probabilities` are of; 0 if it is this one.
 
     """
 
@@ -65,3 +66,4 @@ class FaceEmotion:
     label: str
     confidence: float
     tracked_for_s: float
+    reading_age_s: float = 0.0

@@ -20,6 +20,7 @@ OVERRIDES = {
     'image_transport': 'raw or compressed',
     'detector': 'blazeface, yunet or haar',
     'detector_model': "path of the detector's model; yunet: face_detection_yunet_2023mar.onnx",
+    'rotate': 'clockwise rotation of the images in degrees: 0, 90, 180 or 270',
     'model': 'path of a classifier (.tflite with its json, .keras or .h5)',
 }
 ARGUMENTS = {
@@ -47,7 +48,9 @@ ARGUMENTS = {
 def make_node(context: LaunchContext) -> list[LifecycleNode]:
     """Return the node for the given launch arguments."""
     given = {name: LaunchConfiguration(name).perform(context) for name in (*OVERRIDES, *ARGUMENTS)}
-    overrides = {name: given[name] for name in OVERRIDES if given[name]}
+    overrides: dict[str, str | int] = {name: given[name] for name in OVERRIDES if given[name]}
+    if 'rotate' in overrides:
+        overrides['rotate'] = int(overrides['rotate'])
     return [
         LifecycleNode(
             package='emotion_perception',

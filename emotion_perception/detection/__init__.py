@@ -3,9 +3,21 @@
 
 from pathlib import Path
 
-from emotion_perception.detection.base import Detector, RegionDetector
+from emotion_perception.detection.base import (
+    SEARCH_WIDTH_PX,
+    Detector,
+    RegionDetector,
+    ViewDetector,
+)
 
-__all__ = ['DETECTORS', 'Detector', 'RegionDetector', 'make_detector']
+__all__ = [
+    'DETECTORS',
+    'SEARCH_WIDTH_PX',
+    'Detector',
+    'RegionDetector',
+    'ViewDetector',
+    'make_detector',
+]
 
 DETECTORS = ('blazeface', 'yunet', 'haar')
 """Names that `make_detector` accepts; the first is the default."""
@@ -17,6 +29,7 @@ def make_detector(
     min_detection_score: float = 0.5,
     min_face_px: int = 20,
     threads: int = 1,
+    search_width: int = SEARCH_WIDTH_PX,
 ) -> Detector:
     """
     Create the detector called `name`.
@@ -27,6 +40,7 @@ def make_detector(
         min_detection_score: lowest reported score, 0..1.
         min_face_px: smallest reported width in pixels.
         threads: of the network's interpreter.
+        search_width: longer side to which yunet shrinks an image, in pixels.
 
     Raises:
         ValueError: if there is no such detector.
@@ -40,7 +54,7 @@ def make_detector(
     if name == 'yunet':
         from emotion_perception.detection.yunet import YuNetDetector
 
-        return YuNetDetector(model_path, min_detection_score, min_face_px)
+        return YuNetDetector(model_path, min_detection_score, min_face_px, search_width)
     if name == 'haar':
         from emotion_perception.detection.haar import HaarDetector
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from emotion_perception.errors import DetectorError
-from emotion_perception.geometry import central_face, crop_square, to_image_coordinates
+from emotion_perception.geometry import central_face, crop_region, to_image_coordinates
 from emotion_perception.types import Detection
 
 _FILE = 'haarcascade_frontalface_default.xml'
@@ -82,13 +82,11 @@ class HaarDetector:
         """
         return self._run(image, self.min_face_px if min_face_px is None else min_face_px)
 
-    def detect_in_region(
-        self, image: np.ndarray, box: tuple[float, float, float, float]
-    ) -> Detection | None:
-        """Return the face in and around `box`, or None: see `RegionDetector`."""
-        crop = crop_square(image, box, _REGION_SCALE, _REGION_PX)
-        face = central_face(self._run(crop.pixels, _REGION_MIN_FACE_PX), _REGION_PX)
-        return None if face is None else to_image_coordinates(face, crop)
+    def detect_in_region(self, image: np.ndarray, face: Detection) -> Detection | None:
+        """Return the face in and around a detection, or None: see `RegionDetector`."""
+        crop = crop_region(image, face, _REGION_SCALE, _REGION_PX)
+        found = central_face(self._run(crop.pixels, _REGION_MIN_FACE_PX), _REGION_PX)
+        return None if found is None else to_image_coordinates(found, crop)
 
     def _run(self, image: np.ndarray, min_face_px: int) -> list[Detection]:
         gray = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))

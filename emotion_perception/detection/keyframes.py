@@ -1,89 +1,345 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Detect the faces of a stream in whole keyframes, and in regions of tracked faces in between."""
+"""Detect the faces of a stream: which view is searched when, which face is detected when."""
 
 import math
-from dataclasses import replace
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from emotion_perception.detection import Detector, RegionDetector
-from emotion_perception.geometry import is_duplicate
+from emotion_perception.detection.base import Detector, RegionDetector, ViewDetector, ViewResult
+from emotion_perception.detection.landmark_flow import LandmarkFlow
+from emotion_perception.detection.views import View, ViewCycle
+from emotion_perception.geometry import find_duplicate, is_duplicate, roll_deg
 from emotion_perception.types import Detection
 
-DETECT_EVERY = 3
+DETECT_EVERY = 6
 """In the node and the command line every n-th frame is a keyframe; see `make bench`."""
 
 MAX_STEP_S = 0.25
-"""A frame later than this after the one before is a keyframe: faces may be anywhere by then."""
+"""After a longer pause faces may be anywhere: all are dropped, and all upright views searched."""
 
-KEYFRAMES_AFTER_LOSS_S = 0.5
-"""Each frame is a keyframe for this long after a face was lost: it is often only hidden."""
+VIEWS_PER_S = 30.0
+"""While nobody is tracked: a view in each frame at this rate, more at lower rates."""
+
+KEYFRAMES_AFTER_CHANGE_S = 0.5
+"""
+Each frame is a keyframe for this long after a face was lost or found: the lost one is often only
+hidden, and where one person comes there are others.
+"""
+
+CONFIRM_EVERY_S = 1.0
+"""The view in which a face was last seen is searched again after this time, to confirm it."""
+
+READ_EVERY_S = 0.2
+"""Without time for all faces, one that was read this long ago is as urgent as a due keyframe."""
+
+_FLOW_S = 1.0
+"""For this long after a face could not be read images are kept to compare the next one with."""
+
+_CERTAIN_REGION_SCORE = 0.7
+"""A tracked face with this score needs no view to confirm it: it may be leaving the image."""
+
+
+@dataclass
+class TrackedFace:
+    """
+    A face that is followed from frame to frame.
+
+    Attributes:
+        detection: in the last frame; its score is that of the last view that showed the face.
+        view: that view.
+        seen_s: stamp of the frame in which it was searched.
+        read_s: stamp of the last frame in which the face was detected in its region or in a view,
+            not only moved along with the image.
+        read: whether that was the last frame.
+        region_score: score of the last region detection, 0..1.
+        missed: how often its view was searched since then and did not show it.
+        change: how much its last two readings differed, 0..1; set by the pipeline.
+
+    """
+
+    detection: Detection
+    view: View
+    seen_s: float
+    read_s: float
+    read: bool = True
+    region_score: float = 1.0
+    missed: int = 0
+    change: float = 0.0
+
+
+class _ImageAsView:
+    """Presents a detector that searches whole images as one with a single view."""
+
+    def __init__(self, detector: Detector):
+        self._detector = detector
+
+    def upright_views(self, width: int, height: int) -> tuple[View, ...]:
+        return (View('whole', (width / 2, height / 2), float(max(width, height))),)
+
+    def turned_views(self, width: int, height: int) -> tuple[View, ...]:
+        return ()
+
+    def detect_in_view(
+        self,
+        image: np.ndarray,
+        view: View,
+        known: Sequence[Detection] = (),
+        min_detection_score: float | None = None,
+        min_face_px: int | None = None,
+    ) -> ViewResult:
+        result = ViewResult([], {})
+        for face in self._detector.detect(image, min_detection_score, min_face_px):
+            index = find_duplicate(face, known)
+            if index is None:
+                result.faces.append(face)
+            else:
+                result.seen[index] = face.score
+        return result
 
 
 class KeyframeDetector:
     """
     Detects the faces of a stream of frames at a fraction of the cost.
 
-    A frame is a keyframe if it is the n-th after the last, if no face is tracked, or if a tracked
-    face is not found in its region. So a face that leaves is dropped, and a face that jumps is
-    found, in the same frame; a further face is found in the next keyframe.
+    In a keyframe one view of the image is searched, all views in turn. While nobody is tracked
+    each frame is a keyframe; else each n-th is, at less than 30 Hz as often as at 30 Hz, and those
+    after a face was lost or found. Tracked faces are detected in their regions. If a time budget
+    is too short for that, some are detected in turn, the near ones and those that change more
+    often, and the others are moved along with the image. Without a budget the result does not
+    depend on the time that anything takes.
+
+    Attributes:
+        every: n, for every n-th frame to be a keyframe; may be changed between two frames.
+        new_faces_by_turn: how many faces were found upright (0), turned clockwise by a quarter
+            (1), upside down (2) and turned counterclockwise by a quarter (3).
+
     """
 
-    def __init__(self, detector: Detector, every: int = 1):
+    def __init__(
+        self, detector: Detector, every: int = 1, clock: Callable[[], float] = time.perf_counter
+    ):
         """
         Start without faces.
 
         Args:
             detector: of faces; if it is no `RegionDetector`, each frame is a keyframe.
-            every: n, for every n-th frame to be a keyframe; may be changed between two frames.
+            every: n.
+            clock: in seconds, for the costs of the steps.
 
         """
-        self.detector = detector
         self.every = every
+        self.new_faces_by_turn: Counter[int] = Counter()
+        self._regions = detector if isinstance(detector, RegionDetector) else None
+        self._views = detector if isinstance(detector, ViewDetector) else _ImageAsView(detector)
+        self._detector = detector
+        self._clock = clock
+        self._searches = self._turn = 0
+        self._flow = LandmarkFlow()
+        self._costs_s = {'region': 0.003, 'view': 0.006, 'reading': 0.001}
         self.reset()
 
     def reset(self) -> None:
-        """Drop all faces: the next frame is a keyframe."""
-        self._tracked: list[Detection] = []
-        self._since_keyframe = math.inf
-        self._stamp_s = self._keyframes_until_s = -math.inf
+        """Drop all faces: nothing is known about the next frame."""
+        self._faces: list[TrackedFace] = []
+        self._size = (0, 0)
+        self._stamp_s = self._keyframe_s = self._keyframes_until_s = -math.inf
+        self._since_keyframe = 0
+        self._flow_until_s = -math.inf
+        self._lost_view: View | None = None
+        self._searched_lost_view = False
+        self._flow.reset()
 
-    def detect(self, image: np.ndarray, stamp_s: float) -> list[Detection]:
+    def add_cost(self, step: str, seconds: float) -> None:
+        """Note what a step took: ``'region'``, ``'view'`` or ``'reading'`` of one face."""
+        self._costs_s[step] += 0.2 * (seconds - self._costs_s[step])
+
+    def detect(
+        self, image: np.ndarray, stamp_s: float, budget_s: float = math.inf
+    ) -> list[TrackedFace]:
         """
         Return the faces in the next frame, best score first.
 
-        A tracked face keeps the score of its last keyframe.
-
         Args:
-            image: BGR uint8 [H, W, 3], of the size of the frame before unless `reset` was called.
+            image: BGR uint8 [H, W, 3].
             stamp_s: time of the frame in seconds.
+            budget_s: time for this call and for the readings of the faces that it marks as read.
 
         """
-        if stamp_s < self._stamp_s:
+        size = image.shape[1], image.shape[0]
+        step_s = stamp_s - self._stamp_s
+        if size != self._size or step_s < 0:
             self.reset()
+            self._size, self._cycle = (
+                size,
+                ViewCycle(self._views.upright_views(*size), self._views.turned_views(*size)),
+            )
+            step_s = math.inf
+        elif step_s > MAX_STEP_S:
+            self._faces = []
+        self._stamp_s = stamp_s
         self._since_keyframe += 1
-        recent = stamp_s - self._stamp_s <= MAX_STEP_S and stamp_s >= self._keyframes_until_s
-        between = bool(self._tracked) and recent and self._since_keyframe < self.every
-        faces = self._detect_in_regions(image) if between else None
-        if faces is None:
-            faces = self.detector.detect(image)
-            self._since_keyframe = 0
-            if len(faces) < len(self._tracked):
-                self._keyframes_until_s = stamp_s + KEYFRAMES_AFTER_LOSS_S
-        self._tracked, self._stamp_s = faces, stamp_s
+        ends_s = self._clock() + budget_s
+        views = self._choose_views(step_s)
+        views = self._choose_faces(stamp_s, budget_s, views)
+        for face in self._follow(image):
+            views.insert(0, face.view)
+            self._lost_view = face.view
+            self._keyframes_until_s = stamp_s + KEYFRAMES_AFTER_CHANGE_S
+        if self._search(image, views, ends_s) and step_s <= MAX_STEP_S:
+            self._keyframes_until_s = stamp_s + KEYFRAMES_AFTER_CHANGE_S
+        if not all(face.read for face in self._faces):
+            self._flow_until_s = stamp_s + _FLOW_S
+        if stamp_s < self._flow_until_s:
+            self._flow.remember(image)
+        else:
+            self._flow.reset()
+        self._faces.sort(key=lambda face: -face.detection.score)
+        return list(self._faces)
+
+    def search(
+        self, image: np.ndarray, min_detection_score: float, min_face_px: int
+    ) -> list[Detection]:
+        """
+        Search two views in each call and one of the others in turn; tracks nothing.
+
+        Args:
+            image: BGR uint8 [H, W, 3].
+            min_detection_score: lowest score, 0..1.
+            min_face_px: smallest width in pixels.
+
+        """
+        limits = min_detection_score, min_face_px
+        size = image.shape[1], image.shape[0]
+        first, others = 2, self._views.upright_views(*size) + self._views.turned_views(*size)
+        self._searches += 1
+        views = [*others[:first], *others[first + self._searches % max(len(others) - first, 1) :]]
+        faces: list[Detection] = []
+        for view in views[: first + 1]:
+            faces += self._views.detect_in_view(image, view, faces, *limits).faces
         return faces
 
-    def _detect_in_regions(self, image: np.ndarray) -> list[Detection] | None:
-        """Return the tracked faces at their new places, or None if the frame is a keyframe."""
-        detector = self.detector
-        if not isinstance(detector, RegionDetector):
-            return None
-        faces: list[Detection] = []
-        for tracked in self._tracked:
-            if tracked.score < detector.min_detection_score:
-                return None
-            face = detector.detect_in_region(image, tracked.box)
-            if face is None or face.box[2] < detector.min_face_px or is_duplicate(face, faces):
-                return None
-            faces.append(replace(face, score=tracked.score))
-        return faces
+    def _choose_views(self, step_s: float) -> list[View]:
+        """Return the views that are due in this frame, `step_s` after the one before."""
+        if step_s > MAX_STEP_S:
+            return list(self._cycle.upright)
+        if self._stamp_s >= self._keyframes_until_s:
+            self._lost_view = None
+        elif self._lost_view is not None and not self._searched_lost_view:
+            self._searched_lost_view = True
+            return [self._lost_view]
+        self._searched_lost_view = False
+        if not self._faces:
+            return self._cycle.next_idle(max(round(step_s * VIEWS_PER_S), 1))
+        if self._stamp_s < self._keyframes_until_s:
+            return self._cycle.next_idle(1)
+        since_s = self._stamp_s - self._keyframe_s
+        # at lower rates as often as at 30 Hz
+        early = self._since_keyframe < self.every and since_s < (self.every - 0.5) / VIEWS_PER_S
+        if early:
+            return []
+        unseen = min(self._faces, key=lambda face: face.seen_s)
+        if self._stamp_s - unseen.seen_s >= CONFIRM_EVERY_S:
+            return [unseen.view]
+        return [self._cycle.next_tracking()]
+
+    def _choose_faces(self, stamp_s: float, budget_s: float, views: list[View]) -> list[View]:
+        """Mark the faces that are read in this frame; return the views that are searched."""
+        if not self._faces or math.isinf(budget_s):
+            for face in self._faces:
+                face.read = True
+            return views
+        widest = max(face.detection.box[2] for face in self._faces)
+        jobs: list[tuple[float, TrackedFace | None]] = [
+            (
+                (stamp_s - face.read_s)
+                / READ_EVERY_S
+                * (1 + 0.5 * face.detection.box[2] / widest + face.change),
+                face,
+            )
+            for face in self._faces
+        ]
+        # equally urgent faces take turns
+        self._turn = (self._turn + 1) % len(jobs)
+        jobs = jobs[self._turn :] + jobs[: self._turn]
+        if views:
+            jobs.append((self._since_keyframe / self.every, None))
+        left_s, costs_s = budget_s, self._costs_s
+        searched = False
+        for rank, (_, job) in enumerate(sorted(jobs, key=lambda job: -job[0])):
+            cost_s = costs_s['view'] if job is None else costs_s['region'] + costs_s['reading']
+            fits = rank == 0 or cost_s <= left_s
+            left_s -= cost_s * fits
+            if job is None:
+                searched = fits
+            else:
+                job.read = fits
+        return views if searched else []
+
+    def _follow(self, image: np.ndarray) -> list[TrackedFace]:
+        """Move the faces to their places in this frame; drop and return those that are lost."""
+        if self._regions is None:
+            # the search of this frame finds the faces again
+            lost, self._faces = self._faces, []
+            return lost
+        unread = [face for face in self._faces if not face.read]
+        moved = self._flow.move(image, [face.detection for face in unread])
+        for face, detection in zip(unread, moved, strict=True):
+            face.detection = detection
+        lost = []
+        placed: list[Detection] = [face.detection for face in unread]
+        for face in [face for face in self._faces if face.read]:
+            started_s = self._clock()
+            found = self._regions.detect_in_region(image, face.detection)
+            self.add_cost('region', self._clock() - started_s)
+            below = face.detection.score < self._detector.min_detection_score
+            if found is None or found.box[2] < self._detector.min_face_px or below:
+                lost.append(face)
+                self._faces.remove(face)
+            elif is_duplicate(found, placed):
+                self._faces.remove(face)
+            else:
+                placed.append(found)
+                face.region_score, face.read_s = found.score, self._stamp_s
+                face.detection = replace(found, score=face.detection.score)
+        return lost
+
+    def _search(self, image: np.ndarray, views: list[View], ends_s: float) -> bool:
+        """Search views until the time ends, at least one; return whether a face is new."""
+        count = 0
+        for view in dict.fromkeys(views):
+            started_s = self._clock()
+            known = [replace(f.detection, score=f.region_score) for f in self._faces]
+            result = self._views.detect_in_view(image, view, known)
+            confirmed = {
+                index: score
+                for index, score in result.seen.items()
+                if score >= self._detector.min_detection_score
+            }
+            for index, score in confirmed.items():
+                face = self._faces[index]
+                face.seen_s, face.missed = self._stamp_s, 0
+                # the same face has a lower score in a view that is less fit for its size
+                if view == face.view or score > face.detection.score:
+                    face.detection, face.view = replace(face.detection, score=score), view
+            for index, face in enumerate(self._faces):
+                face.missed += face.view == view and index not in confirmed
+            self._faces = [
+                face
+                for face in self._faces
+                if face.missed < 2 or face.region_score >= _CERTAIN_REGION_SCORE
+            ]
+            for found in result.faces:
+                turn = round(roll_deg(found.landmarks) / 90) % 4
+                self.new_faces_by_turn[turn] += 1
+                count += 1
+                self._faces.append(TrackedFace(found, view, self._stamp_s, self._stamp_s))
+            self._since_keyframe, self._keyframe_s = 0, self._stamp_s
+            now_s = self._clock()
+            self.add_cost('view', now_s - started_s)
+            if now_s >= ends_s:
+                break
+        return count > 0

@@ -6,11 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from emotion_perception.detection.base import SEARCH_WIDTH_PX
 from emotion_perception.errors import DetectorError
-from emotion_perception.geometry import central_face, crop_square, to_image_coordinates
+from emotion_perception.geometry import central_face, crop_region, to_image_coordinates
 from emotion_perception.types import Detection
 
-_MAX_SIDE_PX = 640
 _MIN_SIDE_PX = 64
 """Smaller images are padded: with sides up to 32 pixels OpenCV returns uninitialized memory."""
 _REGION_SCALE = 2.5
@@ -22,7 +22,11 @@ class YuNetDetector:
     """Detects faces with OpenCV's FaceDetectorYN."""
 
     def __init__(
-        self, model_path: str | Path, min_detection_score: float = 0.5, min_face_px: int = 20
+        self,
+        model_path: str | Path,
+        min_detection_score: float = 0.5,
+        min_face_px: int = 20,
+        search_width: int = SEARCH_WIDTH_PX,
     ):
         """
         Load the network.
@@ -31,6 +35,7 @@ class YuNetDetector:
             model_path: face_detection_yunet_2023mar.onnx of opencv_zoo.
             min_detection_score: lowest reported score, 0..1.
             min_face_px: smallest reported width in pixels.
+            search_width: longer side to which an image is shrunk before the search, in pixels.
 
         Raises:
             DetectorError: if OpenCV is too old, or the file is missing or damaged.
@@ -55,6 +60,7 @@ class YuNetDetector:
             raise DetectorError(f'yunet: {model_path} cannot be loaded: {error.err}') from None
         self.min_detection_score = min_detection_score
         self.min_face_px = min_face_px
+        self._search_width = search_width
 
     def detect(
         self,
@@ -68,7 +74,7 @@ class YuNetDetector:
         )
         min_width = self.min_face_px if min_face_px is None else min_face_px
         height, width = image.shape[:2]
-        scale = min(1.0, _MAX_SIDE_PX / max(height, width))
+        scale = min(1.0, self._search_width / max(height, width))
         size = max(round(width * scale), 1), max(round(height * scale), 1)
         if scale < 1:
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
@@ -80,15 +86,13 @@ class YuNetDetector:
         faces = _to_detections(self._image_network.detect(image)[1], scale)
         return [face for face in faces if face.box[2] >= min_width]
 
-    def detect_in_region(
-        self, image: np.ndarray, box: tuple[float, float, float, float]
-    ) -> Detection | None:
-        """Return the face in and around `box`, or None: see `RegionDetector`."""
-        crop = crop_square(image, box, _REGION_SCALE, _REGION_PX)
+    def detect_in_region(self, image: np.ndarray, face: Detection) -> Detection | None:
+        """Return the face in and around a detection, or None: see `RegionDetector`."""
+        crop = crop_region(image, face, _REGION_SCALE, _REGION_PX)
         self._region_network.setScoreThreshold(self.min_detection_score)
         faces = _to_detections(self._region_network.detect(crop.pixels)[1], 1.0)
-        face = central_face(faces, _REGION_PX)
-        return None if face is None else to_image_coordinates(face, crop)
+        found = central_face(faces, _REGION_PX)
+        return None if found is None else to_image_coordinates(found, crop)
 
 
 def _to_detections(rows: np.ndarray | None, scale: float) -> list[Detection]:

@@ -104,10 +104,17 @@ def check_detector(name: str, choice: Choice) -> CheckResult:
         if needed:
             advice = 'do that, or choose another detector'
             return CheckResult(name, PROBLEM, str(error), advice, values)
-        text = f'not available, and not chosen: {error}'
+        text = f'not available, and not chosen{_worth_trying(name)}: {error}'
         return CheckResult(name, OK, text, '', {**values, 'available': False})
     text = f'loads, and finds {_count(faces, "face")} in a drawing'
     return CheckResult(name, OK, text, '', {**values, 'available': True})
+
+
+def _worth_trying(name: str) -> str:
+    """Return when a detector that is not the default is better."""
+    if name != 'yunet':
+        return ''
+    return ' (it finds more of the faces that are narrower than 28 pixels in 640)'
 
 
 def check_speed(choice: Choice) -> CheckResult:

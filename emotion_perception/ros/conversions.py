@@ -92,6 +92,7 @@ def to_emotion(face: FaceEmotion, header: Header) -> Emotion:
         probabilities=face.probabilities,
         smoothed_probabilities=face.smoothed_probabilities,
         tracked_for=duration_message(face.tracked_for_s),
+        reading_age=duration_message(face.reading_age_s),
     )
 
 

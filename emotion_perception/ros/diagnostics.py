@@ -13,6 +13,9 @@ from rclpy.node import Node
 
 from emotion_perception.ros.frame_statistics import FrameStatistics
 
+_TURNED_FACES = 5
+"""Number of turned faces from which the parameter `rotate` is suggested."""
+
 
 @dataclass(frozen=True)
 class NodeStatus:
@@ -102,7 +105,22 @@ def level_and_message(status: NodeStatus, statistics: FrameStatistics) -> tuple[
         return DiagnosticStatus.WARN, f'the last image failed: {statistics.last_failure}'
     if status.publishers > 1:
         return DiagnosticStatus.WARN, _several_publishers_text(status)
+    if advice := _rotation_advice(status.details):
+        return DiagnosticStatus.WARN, advice
     return DiagnosticStatus.OK, f'processing {statistics.rate_hz():.1f} images per second'
+
+
+def _rotation_advice(details: dict[str, Any]) -> str:
+    """Return which value of `rotate` to set if nearly all faces are found turned, else nothing."""
+    counts = {turn: details.get(f'new_faces_turned_{turn}_deg', 0) for turn in (0, 90, 180, 270)}
+    turn = max(counts, key=lambda turn: counts[turn])
+    if not turn or counts[turn] < _TURNED_FACES or counts[turn] < 0.8 * sum(counts.values()):
+        return ''
+    rotate = (details.get('rotate', 0) - turn) % 360
+    return (
+        f'{counts[turn]} of {sum(counts.values())} faces were found turned by {turn} degrees: if '
+        f'the camera hangs like that, set the parameter rotate to {rotate}'
+    )
 
 
 def _to_snake_case(kind: str) -> str:

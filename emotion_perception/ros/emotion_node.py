@@ -84,6 +84,8 @@ class EmotionNode(SafeLifecycleNode):
                 threads=values['threads'],
                 settings=parameters.tracking_settings(values),
                 detect_every=values['detect_every'],
+                rotate=values['rotate'],
+                search_width=values['search_width'],
             )
         except (DetectorError, ImportError, ModelError, ValueError) as error:
             return self._fail(f'cannot be configured: {error}')
@@ -113,6 +115,7 @@ class EmotionNode(SafeLifecycleNode):
         processor = FrameProcessor(
             self, self._pipeline, self._emotion_publishers, self._statistics
         )
+        processor.time_budget = self.get_parameter('time_budget').value
         try:
             self._subscription = self.create_subscription(kind, topic, processor.put, _IMAGE_QOS)
         except (NameValidationException, RuntimeError) as error:
@@ -195,6 +198,8 @@ class EmotionNode(SafeLifecycleNode):
         self._pipeline.detector.min_face_px = values['min_face_px']
         self._pipeline.detect_every = values['detect_every']
         self._pipeline.settings = parameters.tracking_settings(values)
+        if self._processor is not None:
+            self._processor.time_budget = values['time_budget']
 
     # diagnostics
 
@@ -206,6 +211,11 @@ class EmotionNode(SafeLifecycleNode):
                 **_model_details(self._pipeline),
                 'detector': self.get_parameter('detector').value,
                 'tracked_faces': len(self._pipeline.tracked_ids) if self._processor else 0,
+                'rotate': self._pipeline.rotate,
+                **{
+                    f'new_faces_turned_{turn}_deg': count
+                    for turn, count in self._pipeline.new_faces_by_turn.items()
+                },
             }
         if self._subscription is None:
             return NodeStatus(self._state, self._error, details=details), self._statistics

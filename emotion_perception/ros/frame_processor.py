@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Process the newest image in a thread of its own and publish its faces."""
 
+import math
 import threading
 import time
 import traceback
@@ -18,6 +19,10 @@ from emotion_perception.ros.stamps import MonotonicStamps, now_s
 _FORMAT_LENGTH = 60
 """Diagnostics repeat at most this many characters of a compressed image's `format`."""
 
+_FIRST_PERIOD_S, _LONGEST_PERIOD_S = 1 / 30, 1.0
+_PERIOD_WEIGHT = 0.1
+"""Of a new time between two images in their mean."""
+
 
 class FrameProcessor:
     """
@@ -25,6 +30,11 @@ class FrameProcessor:
 
     An image that is replaced by a newer one before it was processed is dropped. Dropped and failed
     images are counted.
+
+    Attributes:
+        time_budget: part of the time between two images that may be spent on one, 0..1; may be
+            changed at any time.
+
     """
 
     def __init__(
@@ -44,12 +54,14 @@ class FrameProcessor:
             statistics: counts received, dropped, processed and failed images.
 
         """
+        self.time_budget = 1.0
         self._node, self._pipeline = node, pipeline
         self._publishers, self._statistics = publishers, statistics
         self._stamps = MonotonicStamps()
         self._condition = threading.Condition()
         self._waiting: tuple[Image | CompressedImage, float] | None = None
         self._stopped = False
+        self._period_s = _FIRST_PERIOD_S
         pipeline.reset()
         self._thread = threading.Thread(target=self._run, name='frames', daemon=True)
         self._thread.start()
@@ -59,9 +71,16 @@ class FrameProcessor:
         arrived_s = time.monotonic()
         with self._condition:
             # counted before the thread can take it, so that the counts always add up
+            self._update_period(arrived_s - self._statistics.last_frame_at_s)
             self._statistics.add_arrival(arrived_s, dropped=self._waiting is not None)
             self._waiting = message, arrived_s
             self._condition.notify()
+
+    def _update_period(self, step_s: float) -> None:
+        """Update the mean time between two images; a pause counts as `_LONGEST_PERIOD_S`."""
+        if math.isfinite(step_s):
+            step_s = min(step_s, _LONGEST_PERIOD_S)
+            self._period_s += _PERIOD_WEIGHT * (step_s - self._period_s)
 
     def stop(self) -> None:
         """Let the current image finish, drop one that waits and end the thread."""
@@ -108,7 +127,9 @@ class FrameProcessor:
         time_s = self._stamps.to_monotonic_s(seconds(message.header.stamp), arrived_s)
         if self._stamps.jumps_back > self._statistics.jumps_back:
             self._restart_tracking()
-        faces = self._pipeline.process(image, time_s)
+        # what has passed since the arrival is spent already
+        budget_s = self.time_budget * self._period_s - (time.monotonic() - arrived_s)
+        faces = self._pipeline.process(image, time_s, max(budget_s, 0.0))
         tracked_ids = self._pipeline.tracked_ids
         result = to_emotion_array(faces, message.header, image.shape)
         result.images_received, result.images_skipped = self._statistics.arrivals()

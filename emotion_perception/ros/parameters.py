@@ -15,8 +15,9 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from emotion_perception.detection import DETECTORS
+from emotion_perception.detection import DETECTORS, SEARCH_WIDTH_PX
 from emotion_perception.detection.keyframes import DETECT_EVERY
+from emotion_perception.pipeline import ROTATIONS
 from emotion_perception.runtime.metadata import HEADS
 from emotion_perception.tracking import TrackingSettings
 
@@ -36,7 +37,7 @@ class ParameterSpec:
         default: value where none is given; also determines the type.
         description: text for `ros2 param describe` and the documentation.
         bounds: lowest and highest value of a number.
-        choices: the accepted values of a string.
+        choices: the accepted values.
         live: a change takes effect at once. Otherwise it takes effect on configure, and is refused
             while the node is configured.
 
@@ -46,14 +47,14 @@ class ParameterSpec:
     default: Any
     description: str
     bounds: tuple[float, float] | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | int, ...] = ()
     live: bool = False
 
     def descriptor(self) -> ParameterDescriptor:
         """Return the ROS descriptor."""
         text = self.description
         if self.choices:
-            text += f' One of {", ".join(self.choices)}.'
+            text += f' One of {self._choices_text()}.'
         descriptor = ParameterDescriptor(name=self.name, description=text)
         if not self.live:
             descriptor.additional_constraints = 'Takes effect on configure.'
@@ -65,10 +66,13 @@ class ParameterSpec:
             descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
         return descriptor
 
+    def _choices_text(self) -> str:
+        return ', '.join(map(str, self.choices))
+
     def refusal(self, value: Any) -> str:
         """Return why `value` is refused, empty if it is not; ROS itself checks type and range."""
         if self.choices and value not in self.choices:
-            return f'{self.name} must be one of {", ".join(self.choices)}, not {value!r}'
+            return f'{self.name} must be one of {self._choices_text()}, not {value!r}'
         if isinstance(value, float) and not math.isfinite(value):
             return f'{self.name} must be a finite number, not {value}'
         return ''
@@ -99,6 +103,20 @@ PARAMETERS = (
     ParameterSpec('detector', DETECTORS[0], 'Face detector.', choices=DETECTORS),
     ParameterSpec('detector_model', '', "Path of the detector's model file; yunet needs it."),
     ParameterSpec(
+        'search_width',
+        SEARCH_WIDTH_PX,
+        'Longer side in pixels to which the detector yunet shrinks an image: larger finds smaller '
+        'faces and takes more time.',
+        bounds=(64, 4000),
+    ),
+    ParameterSpec(
+        'rotate',
+        0,
+        'Clockwise rotation of the images before detection, in degrees, for a camera that hangs '
+        'on its side or upside down; boxes are in the image as it came.',
+        choices=tuple(ROTATIONS),
+    ),
+    ParameterSpec(
         'model', '', "Path of the classifier's model file; empty is the one in this package."
     ),
     ParameterSpec(
@@ -119,9 +137,18 @@ PARAMETERS = (
     ParameterSpec(
         'detect_every',
         DETECT_EVERY,
-        'While faces are tracked, search the whole image in every n-th frame only and detect the '
-        'tracked faces in their regions in between; needs tracking.',
+        'While faces are tracked, search for further ones in every n-th frame only and detect the '
+        'tracked faces in their regions; needs tracking.',
         bounds=(1, 30),
+        live=True,
+    ),
+    ParameterSpec(
+        'time_budget',
+        0.6,
+        'Part of the time between two images that the node may take for one. If it is too short '
+        'for all faces they are read in turn (reading_age). Above 1 the node may fall behind the '
+        'camera and drop images; needs tracking.',
+        bounds=(0.0, 100.0),
         live=True,
     ),
     ParameterSpec(

@@ -20,7 +20,7 @@ def test_every_parameter_is_described(node, peer):
     assert [descriptor.name for descriptor in found] == [spec.name for spec in PARAMETERS]
     for descriptor, spec in zip(found, PARAMETERS, strict=True):
         assert descriptor.description.startswith(spec.description)
-        assert all(choice in descriptor.description for choice in spec.choices)
+        assert all(str(choice) in descriptor.description for choice in spec.choices)
         ranges = [*descriptor.floating_point_range, *descriptor.integer_range]
         assert [(r.from_value, r.to_value) for r in ranges] == (
             [spec.bounds] if spec.bounds else []
@@ -42,6 +42,10 @@ def test_refuses_with_a_reason(node, peer):
         ('opencv_threads', 2, 'takes effect on configure'),
         ('opencv_threads', 0, 'range'),
         ('detect_every', 31, 'range'),
+        ('rotate', 45, 'one of 0, 90, 180, 270'),
+        ('rotate', 90, 'takes effect on configure'),
+        ('time_budget', -0.5, 'range'),
+        ('search_width', 640, 'takes effect on configure'),
         ('', 1.0, ''),
         ('no\nsuch parameter', math.nan, ''),
     ):

@@ -76,6 +76,7 @@ class Emotion(IdlStruct, typename='emotion_msgs::msg::dds_::Emotion_'):
     probabilities: array[float32, 7]
     smoothed_probabilities: array[float32, 7]
     tracked_for: Duration
+    reading_age: Duration
 
 
 @dataclass

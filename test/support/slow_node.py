@@ -10,10 +10,10 @@ from emotion_perception.ros import emotion_node
 class SlowPipeline(Pipeline):
     """A pipeline that takes its time."""
 
-    def process(self, image_bgr, stamp=None):
+    def process(self, image_bgr, stamp=None, *budget_s):
         """Return what the pipeline returns, 100 ms later."""
         time.sleep(0.1)
-        return super().process(image_bgr, stamp)
+        return super().process(image_bgr, stamp, *budget_s)
 
 
 if __name__ == '__main__':

@@ -290,7 +290,8 @@ def test_the_diagnostics_keys_in_the_manual_are_those_of_the_node():
     section = TEXTS['docs/node.md'].split('## Diagnostics')[1].split('\n## ')[0]
     rows = re.findall(r'^\| (`.*?) \|', section, re.M)
     described = set(re.findall(r'`([^`]+)`', ' '.join(rows)))
-    while_configured = {'model', 'model_sha256', 'head', 'detector', 'tracked_faces'}
+    while_configured = {'model', 'model_sha256', 'head', 'detector', 'tracked_faces', 'rotate'}
+    while_configured |= {f'new_faces_turned_{turn}_deg' for turn in (0, 90, 180, 270)}
     status = to_diagnostic_status('node', NodeStatus('active'), FrameStatistics())
     always = {value.key for value in status.values}
     assert described == always | while_configured | {'images_failed_<kind>'}

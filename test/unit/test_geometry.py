@@ -8,14 +8,18 @@ import pytest
 from emotion_perception.geometry import (
     central_face,
     clip_box,
+    crop_region,
     crop_square,
-    downscale,
+    find_duplicate,
     halve,
     halving_count,
     is_duplicate,
     remove_duplicates,
+    roll_deg,
     similarity_transform,
     to_image_coordinates,
+    unrotate_box,
+    warp_square,
 )
 from emotion_perception.types import Box, Detection
 
@@ -92,7 +96,9 @@ def face(x, y, side=80.0, score=0.9):
     [((100, 100), True), ((119, 81), True), ((121, 100), False), ((100, 121), False)],
 )
 def test_a_duplicate_has_its_center_in_the_middle_half(other, duplicate):
-    assert is_duplicate(face(*other, side=10), [face(500, 500), face(100, 100)]) is duplicate
+    others = [face(500, 500), face(100, 100)]
+    assert is_duplicate(face(*other, side=10), others) is duplicate
+    assert find_duplicate(face(*other, side=10), others) == (1 if duplicate else None)
 
 
 def test_remove_duplicates_keeps_the_best_first():
@@ -109,15 +115,58 @@ def test_central_face():
 def test_crop_square_and_back():
     image = np.zeros((200, 300, 3), np.uint8)
     image[80:120, 130:170] = 255
-    crop = crop_square(image, (130.0, 80.0, 40.0, 40.0), 2.0, 40)
+    crop = crop_square(image, (150.0, 100.0), 80.0, 40)
     assert crop.scale == 0.5
-    assert crop.corner.tolist() == [110, 60]
+    assert crop.to_image(np.zeros(2)).tolist() == [110, 60]
     assert (crop.pixels[11:29, 11:29] == 255).all()
     assert (crop.pixels[:9] == 0).all()
     found = Detection((10.0, 10.0, 20.0, 20.0), 0.9, np.full((3, 2), 20, np.float32))
     moved = to_image_coordinates(found, crop)
     assert moved.box == (130, 80, 40, 40)
     assert moved.landmarks.tolist() == [[150, 100]] * 3
+
+
+@pytest.mark.parametrize('angle_deg', [0.0, 30.0, 90.0, 180.0, -120.0])
+def test_a_region_shows_a_turned_face_upright(angle_deg):
+    """Eyes on a line that is turned clockwise are level in the crop, the left one at the left."""
+    angle = np.radians(angle_deg)
+    eye = 20 * np.array((np.cos(angle), np.sin(angle)))
+    center = np.array((150.0, 100.0))
+    image = np.zeros((200, 300, 3), np.uint8)
+    for point in (center - eye, center + eye):
+        cv2.circle(image, tuple(np.round(point - 0.5).astype(int)), 3, (255, 255, 255), -1)
+    landmarks = np.stack((center - eye, center + eye, center)).astype(np.float32)
+    turned = Detection((130.0, 80.0, 40.0, 40.0), 0.9, landmarks)
+    assert roll_deg(landmarks) == pytest.approx(angle_deg if angle_deg > -180 else 180, abs=1e-3)
+    crop = crop_region(image, turned, 2.0, 80)
+    assert crop.scale == pytest.approx(1)
+    assert crop.pixels[40, 20].min() > 200
+    assert crop.pixels[40, 60].min() > 200
+    assert crop.pixels.mean() < 10
+    assert crop.to_image(np.array((20.0, 40.0))) == pytest.approx(center - eye)
+    found = Detection((10.0, 30.0, 20.0, 20.0), 0.8, np.array([[20, 40]] * 3, np.float32))
+    moved = to_image_coordinates(found, crop)
+    assert np.array(moved.box[:2]) + 10 == pytest.approx(center - eye, abs=1e-4)
+    assert moved.box[2:] == pytest.approx((20, 20))
+
+
+def test_roll_without_landmarks():
+    assert roll_deg(None) == 0
+
+
+@pytest.mark.parametrize('rotate_deg', [0, 90, 180, 270])
+def test_a_box_of_a_rotated_image_is_found_in_the_original(rotate_deg):
+    image = np.zeros((48, 64), np.uint8)
+    image[10:15, 20:28] = 255
+    rotated = np.rot90(image, -rotate_deg // 90)
+    rows, columns = np.nonzero(rotated)
+    box = (
+        float(columns.min()),
+        float(rows.min()),
+        float(np.ptp(columns) + 1),
+        float(np.ptp(rows) + 1),
+    )
+    assert unrotate_box(box, rotate_deg, 64, 48) == (20, 10, 8, 5)
 
 
 @pytest.mark.parametrize(
@@ -145,20 +194,33 @@ def test_halve_averages_and_leaves_out_the_remainder():
     assert np.array_equal(halve(odd, 2), np.full((2, 2, 3), 200))
 
 
+def scaling(scale):
+    """Return the transform of an image to one that is `scale` times as large."""
+    return np.array([[scale, 0, 0], [0, scale, 0.0]])
+
+
 @pytest.mark.parametrize('size', [(640, 480), (1920, 1080), (1279, 721), (100, 1), (3, 3)])
-def test_downscale_keeps_places(size):
+def test_a_warp_keeps_places(size):
     width, height = size
     ramp = np.broadcast_to(np.linspace(0, 255, width)[None, :, None], (height, width, 3))
-    small = downscale(ramp.astype(np.uint8), 192 / max(size))
-    assert max(small.shape) in (191, 192)
-    middle = small[small.shape[0] // 2, :, 0].astype(float)
-    at = (np.arange(len(middle)) + 0.5) * max(size) / 192 - 0.5
+    scale = 192 / width
+    small = warp_square(ramp.astype(np.uint8), scaling(scale), 192, border=cv2.BORDER_REPLICATE)
+    middle = small[int(height * scale / 2), :, 0].astype(float)
+    at = (np.arange(192) + 0.5) / scale - 0.5
     wanted = np.clip(np.interp(at, np.arange(width), np.linspace(0, 255, width)), 0, 255)
     assert np.abs(middle - wanted).max() < 2.5
 
 
-def test_downscale_does_not_alias():
+def test_a_warp_does_not_alias():
     stripes = np.zeros((480, 640, 3), np.uint8)
     stripes[:, ::2] = 255
-    assert np.ptp(downscale(stripes, 0.3)) <= 2
+    small = warp_square(stripes, scaling(0.3), 192, gray=True)
+    assert small.shape == (192, 192)
+    assert np.ptp(small[:140]) <= 2
     assert cv2.resize(stripes, (192, 144), interpolation=cv2.INTER_LINEAR).std() > 50
+
+
+def test_a_warp_is_black_outside_the_image():
+    image = np.full((100, 100, 3), 200, np.uint8)
+    moved = warp_square(image, np.array([[1.0, 0, 300], [0, 1, 0]]), 64)
+    assert (moved == 0).all()

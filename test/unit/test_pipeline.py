@@ -233,26 +233,126 @@ def test_all_faces_are_new(scripted, event):
 
 
 def test_detect_every(detector, classifier, portrait, monkeypatch):
-    """Only every n-th frame is searched, and every image without tracking."""
+    """Only every n-th frame is a keyframe; without tracking all of each image is searched."""
     assert Pipeline.default(detect_every=4).detect_every == 4
     searched = []
-    detect = detector.detect
-    monkeypatch.setattr(detector, 'detect', lambda image: searched.append(1) or detect(image))
+    search = detector.detect_in_view
+    monkeypatch.setattr(
+        detector, 'detect_in_view', lambda *args: searched.append(args[1].kind) or search(*args)
+    )
     pipeline = Pipeline(detector, classifier, Tracker(), detect_every=4)
     untracked = Pipeline(detector, classifier, None, detect_every=4)
-    for index in range(9):
+    check_portrait(pipeline.process(portrait, 0))
+    assert searched == ['whole', 'near', 'far', 'far', 'far', 'far']
+    for index in range(1, 9):
         check_portrait(pipeline.process(portrait, index / 30))
-    assert len(searched) == 3
+    assert searched[6:] == ['whole', 'near']
     pipeline.detect_every = 1
     check_portrait(pipeline.process(portrait, 9 / 30))
-    assert len(searched) == 4
+    assert searched[8:] == ['whole']
     pipeline.detect_every = 4
     for index in range(3):
         check_portrait(pipeline.process_untracked(portrait))
         check_portrait(untracked.process(portrait, index / 30))
-    assert len(searched) == 10
+    assert searched[9:] == searched[:6] * 6
     check_portrait(pipeline.process(portrait[:500].copy(), 10 / 30))
-    assert len(searched) == 11
+    assert searched[45:] == searched[:6]
+
+
+@pytest.mark.parametrize('budget_s', [0.0, 0.004, 10.0])
+def test_a_budget_of_time(pipeline, portrait, budget_s):
+    """With any budget each image is answered, and each answer tells how old its reading is."""
+    pipeline.detect_every = 2
+    ages = []
+    for index in range(30):
+        face = check_portrait(pipeline.process(portrait, index / 30, budget_s))
+        assert face.face_id == 1
+        assert face.tracked_for_s == pytest.approx(index / 30)
+        ages.append(face.reading_age_s)
+    assert ages[0] == 0
+    assert max(ages) < 0.2
+    assert (max(ages) > 0) == (budget_s < 10)
+
+
+def test_a_reading_that_is_not_new_changes_nothing(scripted):
+    """Neither probabilities nor smoothed ones, label or confidence."""
+    scripted.detect_in_region = lambda image, face: face
+    scripted.classify = lambda crops: scripted.probabilities[: len(crops)]
+    pipeline = Pipeline(scripted, scripted, Tracker(), detect_every=5)
+    scripted.show((100, 'anger', 0.9))
+    (before,) = pipeline.process(IMAGE, 0.0, 0.0)
+    scripted.show((100, 'sadness', 0.9))
+    ages = []
+    for index in range(1, 20):
+        (face,) = pipeline.process(IMAGE, index / 30, 0.0)
+        ages.append(face.reading_age_s)
+        if face.reading_age_s:
+            for name in ('probabilities', 'smoothed_probabilities', 'label', 'confidence'):
+                assert np.array_equal(getattr(face, name), getattr(before, name)), name
+        else:
+            assert face.probabilities.argmax() == EMOTIONS.index('sadness')
+        before = face
+    assert 0 < sum(age > 0 for age in ages) < 10
+    assert max(ages) == pytest.approx(1 / 30)
+
+
+@pytest.mark.parametrize('rotate', [90, 180, 270])
+@pytest.mark.parametrize('tracking', [True, False])
+def test_rotate(portrait, rotate, tracking):
+    """A camera on its side: boxes are in the image as it came."""
+    image = np.ascontiguousarray(np.rot90(portrait[:, :420], rotate // 90))
+    size = image.shape[1::-1]
+    pipeline = Pipeline.default(tracking, rotate=rotate)
+    face = check_portrait(pipeline.process(image, 0.0), size)
+    upright = check_portrait(Pipeline.default().process(portrait[:, :420].copy(), 0.0))
+    x, y, w, h = upright.box
+    expected = {
+        90: (y, 420 - x - w, h, w),
+        180: (420 - x - w, 512 - y - h, w, h),
+        270: (512 - y - h, x, h, w),
+    }[rotate]
+    assert face.box == pytest.approx(expected, abs=2)
+    assert pipeline.rotate == rotate
+    (found,) = pipeline.search_faces(image, 0.3, 12)
+    assert found.box == pytest.approx(expected, abs=3)
+    if tracking:
+        assert pipeline.new_faces_by_turn == {0: 1, 90: 0, 180: 0, 270: 0}
+
+
+def test_a_turned_camera_is_counted(portrait):
+    """As diagnostics tell it."""
+    pipeline = Pipeline.default()
+    image = np.ascontiguousarray(np.rot90(portrait, 2))
+    faces = [pipeline.process(image, index / 30) for index in range(30)]
+    assert check_portrait(faces[-1]).face_id == 1
+    assert pipeline.new_faces_by_turn == {0: 0, 90: 0, 180: 1, 270: 0}
+
+
+def test_another_rotation_is_refused(detector, classifier):
+    with pytest.raises(ValueError, match='rotate must be 0, 90, 180 or 270, not 45'):
+        Pipeline(detector, classifier, rotate=45)
+
+
+@pytest.mark.parametrize('size', [(7680, 960), (96, 7680), (960, 540), (1, 1), (3, 2000)])
+def test_unusual_sizes(pipeline, portrait, size):
+    """Panoramas and the like, with the portrait's head where it fits."""
+    width, height = size
+    image = np.full((height, width, 3), 90, np.uint8)
+    fits = min(size) >= 512
+    if fits:
+        image[:512, 50:562] = portrait
+    for index in range(40):
+        faces = pipeline.process(image, index / 30, 0.01)
+    assert len(faces) == fits
+
+
+def test_a_camera_that_jumps_between_sizes(pipeline, portrait):
+    small = cv2.resize(portrait, (240, 240), interpolation=cv2.INTER_AREA)
+    ids = [
+        check_portrait(pipeline.process(image, index / 30), image.shape[1::-1]).face_id
+        for index, image in enumerate((portrait, small, portrait, small))
+    ]
+    assert ids == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize('tracking', [True, False])

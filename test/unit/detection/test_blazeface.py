@@ -17,6 +17,7 @@ from emotion_perception.detection.blazeface import (
     merge_overlapping,
 )
 from emotion_perception.errors import DetectorError, ModelError
+from emotion_perception.types import Detection
 
 # of the NASA portrait, measured by hand in an enlarged print
 FACE_BOX = (182, 80, 87, 98)
@@ -178,7 +179,7 @@ def test_extreme_scores(portrait, min_detection_score, found):
 def test_a_region_gives_the_exact_place(portrait, detector, dx, dy, factor):
     x, y, w, h = FACE_BOX
     rough = (x + dx, y + dy, w * factor, h * factor)
-    check_portrait(detector.detect_in_region(portrait, rough))
+    check_portrait(detector.detect_in_region(portrait, Detection(rough, 0.9)))
 
 
 def test_anchors():
@@ -198,23 +199,23 @@ def output(x, y, side):
 def test_overlapping_boxes_are_merged_by_score():
     scores = np.array([0.6, 0.9, 0.8], np.float32)
     points = np.stack((output(0.34, 0.3, 0.2), output(0.8, 0.8, 0.1), output(0.30, 0.3, 0.2)))
-    merged = merge_overlapping(scores, points)
+    merged = list(merge_overlapping(scores, points))
     assert [score for score, _ in merged] == pytest.approx([0.9, 0.8])
     assert merged[0][1] == pytest.approx(output(0.8, 0.8, 0.1))
     assert merged[1][1] == pytest.approx(output((0.8 * 0.30 + 0.6 * 0.34) / 1.4, 0.3, 0.2))
-    assert merge_overlapping(np.zeros(0, np.float32), np.zeros((0, 8, 2), np.float32)) == []
+    assert list(merge_overlapping(np.zeros(0, np.float32), np.zeros((0, 8, 2), np.float32))) == []
 
 
 @pytest.mark.parametrize(('shift', 'groups'), [(0.0, 1), (0.10, 1), (0.12, 2), (0.25, 2)])
 def test_boxes_of_little_overlap_are_not_merged(shift, groups):
     """Boxes of side 0.2 overlap by 0.3 if they are 0.108 apart."""
     points = np.stack((output(0.3, 0.3, 0.2), output(0.3 + shift, 0.3, 0.2)))
-    assert len(merge_overlapping(np.array([0.9, 0.8]), points)) == groups
+    assert len(list(merge_overlapping(np.array([0.9, 0.8]), points))) == groups
 
 
 def test_a_chain_of_boxes_is_merged_around_the_best():
     points = np.stack([output(0.2 + 0.08 * step, 0.5, 0.2) for step in range(3)])
-    merged = merge_overlapping(np.array([0.9, 0.5, 0.7]), points)
+    merged = list(merge_overlapping(np.array([0.9, 0.5, 0.7]), points))
     assert [score for score, _ in merged] == pytest.approx([0.9, 0.7])
     assert merged[0][1][0, 0] == pytest.approx((0.9 * 0.2 + 0.5 * 0.28) / 1.4)
 

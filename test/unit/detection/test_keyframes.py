@@ -1,20 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keyframes, and the tracked faces in between: the same faces in the same places."""
 
+import itertools
+import math
 from collections import Counter
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
 from emotion_perception.detection import RegionDetector, make_detector
+from emotion_perception.detection.base import ViewResult
 from emotion_perception.detection.blazeface import BlazeFaceDetector
 from emotion_perception.detection.haar import HaarDetector
 from emotion_perception.detection.keyframes import (
-    KEYFRAMES_AFTER_LOSS_S,
+    CONFIRM_EVERY_S,
+    KEYFRAMES_AFTER_CHANGE_S,
     MAX_STEP_S,
     KeyframeDetector,
 )
+from emotion_perception.detection.views import View
+from emotion_perception.geometry import find_duplicate
 from emotion_perception.imaging.sources import MovingImageSource
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.tracking import Tracker
@@ -24,43 +31,55 @@ from support.tracking_agreement import compare, run
 IMAGE = np.zeros((480, 640, 3), np.uint8)
 
 
+WHOLE, NEAR, FAR = (View(kind, (320.0, 240.0), 640.0) for kind in ('whole', 'near', 'far'))
+TURNED = View('turned', (320.0, 240.0), 640.0, 90.0)
+
+
 class Scripted:
     """A detector with given faces that counts its calls."""
 
-    def __init__(self, *places):
-        """Show a face of 80 pixels at each x."""
-        self.places, self.calls = list(places), Counter()
+    def __init__(self, *places, view=WHOLE):
+        """Show a face of 80 pixels at each x, in one view."""
+        self.places, self.view, self.calls = list(places), view, Counter()
+        self.searched = []
         self.min_detection_score, self.min_face_px = 0.5, 20
+        self.region_score = 0.6
 
-    def detect(self, image):
-        """Return all faces."""
-        self.calls['image'] += 1
-        return [Detection((x, 100.0, 80.0, 80.0), 0.9) for x in self.places]
+    def upright_views(self, width, height):
+        """Return three views."""
+        return WHOLE, NEAR, FAR
 
-    def detect_in_region(self, image, box):
+    def turned_views(self, width, height):
+        """Return one view."""
+        return (TURNED,)
+
+    def detect_in_view(self, image, view, known=(), *limits):
+        """Return the faces of that view."""
+        self.calls['view'] += 1
+        self.searched.append(view.kind)
+        result = ViewResult([], {})
+        for x in self.places if view == self.view else ():
+            face = Detection((x, 100.0, 80.0, 80.0), 0.9)
+            index = find_duplicate(face, known)
+            if index is None:
+                result.faces.append(face)
+            else:
+                result.seen[index] = 0.8
+        return result
+
+    def detect_in_region(self, image, face):
         """Return the face that is less than half its width away."""
         self.calls['region'] += 1
         for x in self.places:
-            if abs(x - box[0]) < 40:
-                return Detection((x, 100.0, 80.0, 80.0), 0.7)
+            if abs(x - face.box[0]) < 40:
+                return Detection((x, 100.0, 80.0, 80.0), self.region_score)
         return None
 
 
-def places(keyframes, frame, rate_hz=30.0):
+def places(keyframes, frame, rate_hz=30.0, **options):
     """Return where the faces of a frame are."""
-    return [face.box[0] for face in keyframes.detect(IMAGE, frame / rate_hz)]
-
-
-def run_script(script, every):
-    """Check the faces of each frame; return the number of keyframes up to each."""
-    detector = Scripted()
-    keyframes = KeyframeDetector(detector, every)
-    counts = []
-    for frame, (shown, expected) in enumerate(script):
-        detector.places = shown
-        assert places(keyframes, frame) == expected, frame
-        counts.append(detector.calls['image'])
-    return counts
+    faces = keyframes.detect(IMAGE, frame / rate_hz, **options)
+    return sorted(face.detection.box[0] for face in faces)
 
 
 @pytest.mark.parametrize('every', [1, 2, 3, 10])
@@ -69,71 +88,173 @@ def test_every_nth_frame_is_a_keyframe(every):
     keyframes = KeyframeDetector(detector, every)
     for frame in range(30):
         assert places(keyframes, frame) == [100, 300]
-    assert detector.calls['image'] == 30 / every
-    assert detector.calls['region'] == 2 * (30 - 30 / every)
+    # the first frame shows all three upright views
+    assert detector.calls['view'] == 3 + math.ceil(30 / every) - 1
+    assert detector.calls['region'] == 2 * 29
+
+
+def test_the_views_take_turns():
+    detector = Scripted()
+    keyframes = KeyframeDetector(detector, 3)
+    for frame in range(10):
+        assert places(keyframes, frame) == []
+    first = ['whole', 'near', 'far']
+    assert detector.searched == first + ['whole', 'near', 'far', 'turned'] * 2 + ['whole']
+    detector.places, detector.searched = [100.0], []
+    frames = itertools.count(10)
+    while not places(keyframes, next(frames)):
+        pass
+    # where one face appears there may be more: a round as if nobody was there
+    detector.searched = []
+    for _ in range(15):
+        assert places(keyframes, next(frames)) == [100.0]
+    assert detector.searched[:8] == [
+        'near',
+        'far',
+        'turned',
+        'whole',
+        'near',
+        'far',
+        'turned',
+        'whole',
+    ]
+    for _ in range(6):
+        places(keyframes, next(frames))
+    detector.searched = []
+    for _ in range(24):
+        assert places(keyframes, next(frames)) == [100.0]
+    others = detector.searched[detector.searched[0] == 'whole' :: 2]
+    assert detector.searched.count('whole') == 4
+    assert {*others} == {'near', 'far', 'turned'}
+
+
+@pytest.mark.parametrize('view', [NEAR, FAR, TURNED])
+@pytest.mark.parametrize('somebody', [True, False])
+def test_a_face_of_any_view_is_found(view, somebody):
+    """Within a round of the views, slower beside a tracked face."""
+    detector = Scripted(100.0) if somebody else Scripted()
+    keyframes = KeyframeDetector(detector, 2)
+    places(keyframes, 0)
+    seen = detector.detect_in_view
+
+    def both(image, searched, known=(), *limits):
+        result = seen(image, searched, known)
+        detector.places, detector.view = [400.0], view
+        more = seen(image, searched, known)
+        detector.places, detector.view = [100.0, 400.0] if somebody else [400.0], WHOLE
+        return ViewResult(result.faces + more.faces, result.seen | more.seen)
+
+    detector.detect_in_view = both
+    expected = [100.0, 400.0] if somebody else [400.0]
+    detector.places = expected[:1] if somebody else []
+    frames = [frame for frame in range(1, 30) if 400.0 in places(keyframes, frame)]
+    assert frames[0] <= (2 * 6 if somebody else 4)
+    assert frames == list(range(frames[0], 30))
 
 
 @pytest.mark.parametrize(
-    ('every', 'script', 'keyframes'),
+    ('every', 'script'),
     [
-        (5, [([100.0 + 20 * i], [100.0 + 20 * i]) for i in range(10)], 2),
-        (
-            4,
-            [([1.0], [1.0]), *[([1.0, 400.0], [1.0])] * 3, *[([1.0, 400.0], [1.0, 400.0])] * 4],
-            2,
-        ),
-        (10, [([100.0], [100.0]), ([500.0], [500.0])], 2),
-        (5, [*[([], [])] * 3, ([300.0], [300.0])], 4),
-        (30, [([1.0], [1.0])] * 3 + [([], [])] * 3 + [([1.0], [1.0])] * 6, 10),
-        (10, [([100.0, 170.0], [100.0, 170.0]), ([138.0], [138.0])], 2),
+        (5, [([100.0 + 20 * i], [100.0 + 20 * i]) for i in range(10)]),
+        (4, [([1.0], [1.0]), *[([1.0, 400.0], [1.0])] * 3, *[([1.0, 400.0], [1.0, 400.0])] * 4]),
+        (10, [([100.0], [100.0]), ([500.0], [500.0])]),
+        (10, [([100.0, 170.0], [100.0, 170.0]), ([138.0], [138.0])]),
     ],
-    ids=['moves', 'second face', 'jumps', 'first face', 'hidden for a moment', 'covers the other'],
+    ids=['moves', 'second face', 'jumps', 'covers the other'],
 )
-def test_faces_of_a_script(every, script, keyframes):
+def test_faces_of_a_script(every, script):
     """Each frame is (places shown, places detected)."""
-    assert run_script(script, every)[-1] == keyframes
+    detector = Scripted()
+    keyframes = KeyframeDetector(detector, every)
+    for frame, (shown, expected) in enumerate(script):
+        detector.places = shown
+        assert places(keyframes, frame) == expected, frame
 
 
 def test_a_face_that_leaves_is_dropped_at_once_and_searched_for_a_while():
-    counts = run_script([([100.0, 300.0], [100.0, 300.0])] + [([300.0], [300.0])] * 60, 10)
-    frames = round(KEYFRAMES_AFTER_LOSS_S * 30)
-    assert counts[1 : frames + 1] == list(range(2, frames + 2))
-    assert counts[-1] - counts[frames + 1] == (60 - frames) // 10
+    detector = Scripted(100.0, 300.0)
+    keyframes = KeyframeDetector(detector, 10)
+    places(keyframes, 0)
+    detector.places, detector.searched = [300.0], []
+    frames = math.ceil(KEYFRAMES_AFTER_CHANGE_S * 30)
+    for frame in range(1, frames + 1):
+        assert places(keyframes, frame) == [300.0]
+    assert detector.calls['view'] == 3 + frames
+    # its view every second time, and all others
+    assert detector.searched.count('whole') >= frames / 2
+    assert {'near', 'far', 'turned'} <= {*detector.searched}
+    before = detector.calls['view']
+    for frame in range(frames + 1, frames + 21):
+        places(keyframes, frame)
+    assert detector.calls['view'] - before == 2
 
 
 @pytest.mark.parametrize(
-    ('step_s', 'keyframes'),
-    [*((step, 2) for step in (MAX_STEP_S + 0.01, 10.0, -0.01, -10.0)), (0.0, 1), (0.2, 1)],
+    ('step_s', 'searched'),
+    [*((step, 6) for step in (MAX_STEP_S + 0.01, 10.0, -0.01, -10.0)), (0.0, 3), (0.2, 3)],
 )
-def test_a_pause_or_a_jump_of_the_stamps_makes_a_keyframe(step_s, keyframes):
+def test_a_pause_or_a_jump_of_the_stamps_starts_again(step_s, searched):
     detector = Scripted(100.0)
-    detections = KeyframeDetector(detector, 10)
-    detections.detect(IMAGE, 50.0)
-    detections.detect(IMAGE, 50.0 + step_s)
-    assert detector.calls['image'] == keyframes
+    keyframes = KeyframeDetector(detector, 10)
+    keyframes.detect(IMAGE, 50.0)
+    keyframes.detect(IMAGE, 50.0 + step_s)
+    assert detector.calls['view'] == searched
+
+
+def test_a_slow_camera_sees_more_views_in_a_frame():
+    detector = Scripted()
+    keyframes = KeyframeDetector(detector, 5)
+    for frame in range(6):
+        places(keyframes, frame, rate_hz=10.0)
+    assert detector.calls['view'] == 3 + 5 * 3
+
+
+@pytest.mark.parametrize(
+    ('rate_hz', 'every'), [(60.0, 5), (30.0, 5), (15.0, 3), (12.5, 2), (7.0, 2), (5.0, 1)]
+)
+def test_keyframes_at_other_rates(rate_hz, every):
+    """Every fifth frame, at less than 30 Hz as often as at 30 Hz."""
+    detector = Scripted(100.0)
+    keyframes = KeyframeDetector(detector, 5)
+    for frame in range(41):
+        places(keyframes, frame, rate_hz)
+    assert detector.calls['view'] == 3 + 40 // every
 
 
 @pytest.mark.parametrize(('name', 'value'), [('min_detection_score', 0.95), ('min_face_px', 90)])
 def test_raised_thresholds_count_at_once(name, value):
     detector = Scripted(100.0)
     keyframes = KeyframeDetector(detector, 10)
-    places(keyframes, 0)
+    assert places(keyframes, 0) == [100.0]
     setattr(detector, name, value)
-    places(keyframes, 1)
-    assert detector.calls['image'] == 2
+    detector.view = None  # what a detector with these thresholds would show
+    assert places(keyframes, 1) == []
 
 
-def test_the_score_is_that_of_the_keyframe():
+def test_the_score_is_that_of_the_view():
     """The score of a region is of another kind, and would jump."""
     keyframes = KeyframeDetector(Scripted(100.0), 3)
-    assert [keyframes.detect(IMAGE, i / 30)[0].score for i in range(6)] == [0.9] * 6
+    scores = [keyframes.detect(IMAGE, i / 30)[0].detection.score for i in range(6)]
+    assert scores == [0.9] * 3 + [0.8] * 3
+
+
+@pytest.mark.parametrize(('region_score', 'kept'), [(0.6, False), (0.75, True)])
+def test_a_doubtful_face_must_be_confirmed_by_its_view(region_score, kept):
+    """A face that fills its region well may stay: it is leaving the image, or turned away."""
+    detector = Scripted(100.0, view=FAR)
+    keyframes = KeyframeDetector(detector, 5)
+    assert places(keyframes, 0) == [100.0]
+    detector.view, detector.region_score = None, region_score
+    found = [places(keyframes, frame) == [100.0] for frame in range(1, 90)]
+    assert all(found[: round(30 * CONFIRM_EVERY_S) - 5])
+    assert found[-1] is kept
 
 
 def test_without_region_detection_each_frame_is_a_keyframe():
     class Plain:
         min_detection_score, min_face_px, calls = 0.5, 20, 0
 
-        def detect(self, image):
+        def detect(self, image, *limits):
             self.calls += 1
             return [Detection((10.0, 10.0, 80.0, 80.0), 0.9)]
 
@@ -150,11 +271,111 @@ def test_reset_and_a_smaller_n_count_at_once():
     places(keyframes, 0), places(keyframes, 1)
     keyframes.reset()
     places(keyframes, 2)
-    assert detector.calls['image'] == 2
+    assert detector.calls['view'] == 6
     places(keyframes, 3)
     keyframes.every = 2
     places(keyframes, 4)
-    assert detector.calls['image'] == 3
+    assert detector.calls['view'] == 7
+
+
+class Clock:
+    """A clock that a detector moves on."""
+
+    def __init__(self):
+        """Start at 0."""
+        self.now_s = 0.0
+
+    def __call__(self):
+        """Return the time in seconds."""
+        return self.now_s
+
+
+class Slow(Scripted):
+    """A detector that takes 2 ms a region and 6 ms a view on a given clock."""
+
+    def __init__(self, clock, *places):
+        """Show faces, and use up time."""
+        super().__init__(*places)
+        self.clock = clock
+
+    def detect_in_view(self, *arguments):
+        """Take 6 ms."""
+        self.clock.now_s += 0.006
+        return super().detect_in_view(*arguments)
+
+    def detect_in_region(self, *arguments):
+        """Take 2 ms."""
+        self.clock.now_s += 0.002
+        return super().detect_in_region(*arguments)
+
+
+def read_counts(faces, budget_s, frames=90, every=5, changing=None):
+    """Return how often each face is read, the views that were searched, and the longest frame."""
+    clock = Clock()
+    detector = Slow(clock, *(100.0 + 100 * number for number in range(faces)))
+    keyframes = KeyframeDetector(detector, every, clock)
+    places(keyframes, 0)
+    views, longest_s, counts = detector.calls['view'], 0.0, Counter()
+    for frame in range(1, frames + 1):
+        started_s = clock.now_s
+        tracked = keyframes.detect(IMAGE, frame / 30, budget_s)
+        assert len(tracked) == faces
+        counts.update(round(face.detection.box[0] / 100) - 1 for face in tracked if face.read)
+        longest_s = max(longest_s, clock.now_s - started_s)
+        for face in tracked:
+            keyframes.add_cost('reading', 0.001)
+            if changing is not None and face.detection.box[0] == 100.0 + 100 * changing:
+                face.change = 1.0
+    return counts, detector.calls['view'] - views, longest_s
+
+
+@pytest.mark.parametrize('budget_s', [math.inf, 0.1])
+def test_with_enough_time_all_faces_are_read_in_each_frame(budget_s):
+    counts, views, _ = read_counts(4, budget_s)
+    assert counts == dict.fromkeys(range(4), 90)
+    assert views == 18
+
+
+@pytest.mark.parametrize(('faces', 'budget_s'), [(10, 0.02), (20, 0.02), (20, 0.012)])
+def test_without_enough_time_the_faces_take_turns(faces, budget_s):
+    counts, views, longest_s = read_counts(faces, budget_s)
+    assert longest_s <= budget_s + 1e-9
+    assert views >= 9
+    assert min(counts.values()) >= 90 / 30 * 2
+    assert max(counts.values()) <= 1.25 * min(counts.values())
+
+
+def test_without_any_time_one_step_is_done_in_each_frame():
+    counts, views, longest_s = read_counts(3, 0.0, frames=120)
+    assert longest_s <= 0.006 + 1e-9
+    assert views + sum(counts.values()) == 120
+    assert views >= 10
+    assert min(counts.values()) >= 20
+
+
+def test_a_face_that_changes_is_read_more_often():
+    counts, _, _ = read_counts(10, 0.012, changing=4)
+    others = [count for number, count in counts.items() if number != 4]
+    assert counts[4] >= 1.4 * max(others)
+
+
+def test_faces_that_are_not_read_move_with_the_image():
+    rng = np.random.default_rng(0)
+    texture = cv2.resize(rng.integers(0, 255, (48, 80, 3), np.uint8), (800, 480))
+    clock = Clock()
+    detector = Slow(clock, 100.0, 300.0)
+    keyframes = KeyframeDetector(detector, 5, clock)
+    errors = []
+    for frame in range(40):
+        detector.places = [100.0 + 2 * frame, 300.0 + 2 * frame]
+        image = texture[:, 100 - 2 * frame : 740 - 2 * frame].copy()
+        faces = keyframes.detect(image, frame / 30, 0.003 if frame else math.inf)
+        lefts = sorted(face.detection.box[0] for face in faces)
+        errors.append(np.abs(np.array(lefts) - detector.places).max())
+    assert not all(face.read for face in faces)
+    # the first frame without time has nothing to compare with
+    assert max(errors) < 4.5
+    assert np.median(errors) < 1
 
 
 @pytest.fixture(scope='module', params=['blazeface', 'haar', 'yunet'])
@@ -175,16 +396,18 @@ def test_every_detector_detects_in_regions(any_detector, portrait):
     (face,) = any_detector.detect(portrait)
     x, y, w, h = face.box
     for dx, dy in ((0, 0), (0.2, 0), (-0.15, 0.15), (0, -0.2)):
-        again = any_detector.detect_in_region(portrait, (x + dx * w, y + dy * h, w, h))
+        rough = replace(face, box=(x + dx * w, y + dy * h, w, h))
+        again = any_detector.detect_in_region(portrait, rough)
         assert np.array(again.box) == pytest.approx(np.array(face.box), abs=0.17 * w)
         if face.landmarks is None:
             assert again.landmarks is None
         else:
             assert again.landmarks == pytest.approx(face.landmarks, abs=0.1 * w)
     for nothing in ((380, 20, 100, 100), (20, 400, 90, 90), (-300, -300, 50, 50), (5, 5, 0, 0)):
-        assert any_detector.detect_in_region(portrait, nothing) is None
+        assert any_detector.detect_in_region(portrait, Detection(nothing, 0.9)) is None
     # a face that is cut by the border of the image
-    cut = any_detector.detect_in_region(portrait[:, 210:].copy(), (-35.0, 75.0, 100.0, 100.0))
+    rough = Detection((-35.0, 75.0, 100.0, 100.0), 0.9)
+    cut = any_detector.detect_in_region(portrait[:, 210:].copy(), rough)
     assert cut is None or cut.box[0] < 20
 
 
@@ -247,7 +470,7 @@ def test_faces_that_come_and_go(shared, detector, classifier):
     """Few faces of walking people are missed, which are found in some frames only."""
     clip = shared / 'media' / 'face-demographics-walking.gif'
     agreement, _ = compare_clip(clip, (detector, classifier), 12.5)
-    assert agreement.missed < 0.2
+    assert agreement.missed < 0.3
 
 
 def test_a_clip_without_faces(shared, detector, classifier):

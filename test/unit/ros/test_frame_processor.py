@@ -10,6 +10,7 @@ import pytest
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from emotion_perception.ros import frame_processor
 from emotion_perception.ros.conversions import bgr_to_image, time_message
 from emotion_perception.ros.frame_processor import FrameProcessor
 from emotion_perception.ros.frame_statistics import FrameStatistics
@@ -28,6 +29,7 @@ class Stage:
     def __init__(self, process=lambda image, stamp_s: []):
         """Start it; `process` stands for the pipeline."""
         self.arrays, self.log, self.resets, self.times_s = [], [], [], []
+        self.budgets_s = []
         self.statistics = FrameStatistics()
         node = SimpleNamespace(
             context=SimpleNamespace(ok=lambda: True),
@@ -37,8 +39,9 @@ class Stage:
             get_logger=lambda: SimpleNamespace(warning=self.log.append),
         )
 
-        def process_image(image, stamp_s):
+        def process_image(image, stamp_s, budget_s):
             self.times_s.append(stamp_s)
+            self.budgets_s.append(budget_s)
             return process(image, stamp_s)
 
         pipeline = SimpleNamespace(
@@ -180,3 +183,30 @@ def test_a_jump_back_resets_the_pipeline_once():
     assert stage.statistics.jumps_back == 1
     assert np.diff(stage.times_s) == pytest.approx([0.1, 0, 0.1])
     assert len(stage.log) == 1
+
+
+@pytest.mark.parametrize('time_budget', [0.0, 0.6])
+@pytest.mark.parametrize('period_s', [0.02, 0.05])
+def test_the_budget_is_a_part_of_the_time_between_two_images(monkeypatch, time_budget, period_s):
+    """Less what has passed since the image arrived."""
+    now_s = [100.0]
+    monkeypatch.setattr(frame_processor, 'time', SimpleNamespace(monotonic=lambda: now_s[0]))
+    stage = Stage()
+    stage.processor.time_budget = time_budget
+    for number in range(60):
+        stage.processor.put(make_image(number + 1))
+        wait_until(lambda number=number: len(stage.arrays) == number + 1)
+        now_s[0] += period_s
+    assert stage.budgets_s[0] == pytest.approx(time_budget / 30)
+    assert stage.budgets_s[-1] == pytest.approx(time_budget * period_s, rel=0.01)
+    stage.processor.process(make_image(61), now_s[0] - 0.005)
+    assert stage.budgets_s[-1] == pytest.approx(max(time_budget * period_s - 0.005, 0), rel=0.02)
+    stage.processor.process(make_image(62), now_s[0] - 1)
+    assert stage.budgets_s[-1] == 0
+    now_s[0] += 1000
+    stage.processor.put(make_image(63))
+    wait_until(lambda: len(stage.arrays) == 63)
+    # a pause counts as a second
+    expected_s = time_budget * (0.9 * period_s + 0.1)
+    assert stage.budgets_s[-1] == pytest.approx(expected_s, rel=0.01)
+    stage.processor.stop()

@@ -6,6 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from emotion_perception.detection.blazeface import BlazeFaceDetector
+from emotion_perception.types import Detection
 
 _MARGIN_PX = 4
 
@@ -25,9 +26,17 @@ def find_landmarks(images: np.ndarray, min_detection_score: float = 0.7) -> np.n
     """
     detector = BlazeFaceDetector(min_detection_score=min_detection_score)
     side = images.shape[1] - 2 * _MARGIN_PX
-    region = _MARGIN_PX, _MARGIN_PX, side, side
+    whole = Detection((_MARGIN_PX, _MARGIN_PX, side, side), 1.0)
     faces = (
-        detector.detect_in_region(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), region)
+        detector.detect_in_region(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), whole)
         for image in tqdm(images, unit='image', desc='landmarks')
     )
-    return np.array([f.landmarks for f in faces if f is not None and f.landmarks is not None])
+    return np.array(
+        [
+            face.landmarks
+            for face in faces
+            if face is not None
+            and face.landmarks is not None
+            and face.score >= min_detection_score
+        ]
+    )
