@@ -62,7 +62,7 @@ def parameter_table() -> str:
         default = f'`{spec.default}`' if spec.default != '' else 'empty'
         text = spec.description
         if spec.choices:
-            text += f' One of {", ".join(spec.choices)}.'
+            text += f' One of {", ".join(map(str, spec.choices))}.'
         if spec.bounds:
             text += f' {spec.bounds[0]:g} to {spec.bounds[1]:g}.'
         rows.append(f'| `{spec.name}` | {default} | {"yes" if spec.live else ""} | {text} |')

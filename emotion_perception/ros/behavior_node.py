@@ -4,6 +4,7 @@
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 from std_msgs.msg import String
 
@@ -27,8 +28,12 @@ class BehaviorNode(Node):
         descriptor = ParameterDescriptor(
             description='A face is ignored for this many seconds after it appeared.',
             floating_point_range=[FloatingPointRange(from_value=0.0, to_value=60.0)],
+            dynamic_typing=True,  # a whole number is a number too
         )
-        self._settle_s = float(self.declare_parameter('settle_s', 0.5, descriptor).value)
+        value: Any = self.declare_parameter('settle_s', 0.5, descriptor).value
+        if type(value) not in (int, float) or not 0 <= value <= 60:
+            raise InvalidParameterValueException('settle_s', value, 'a number in 0..60 is needed')
+        self._settle_s = float(value)
         self._last_labels: dict[int, str] = {}
         self._say = self.create_publisher(String, 'say', 10)
         self.create_subscription(Emotion, 'emotion', self._on_emotion, 10)

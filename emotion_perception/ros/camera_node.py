@@ -36,7 +36,9 @@ class CameraNode(Node):
 
         """
         super().__init__('camera', **options)
-        source = str(self.declare_parameter('source', PORTRAIT).value)
+        # the number of a device is an integer on the command line
+        descriptor = ParameterDescriptor(dynamic_typing=True)
+        source = str(self.declare_parameter('source', PORTRAIT, descriptor).value)
         size = self._integer('width', 640, 1), self._integer('height', 480, 1)
         rate_hz = self._number('rate_hz', 30.0)
         if not 0 < rate_hz <= _MAX_RATE_HZ:

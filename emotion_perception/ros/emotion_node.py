@@ -115,7 +115,7 @@ class EmotionNode(SafeLifecycleNode):
         processor = FrameProcessor(
             self, self._pipeline, self._emotion_publishers, self._statistics
         )
-        processor.time_budget = self.get_parameter('time_budget').value
+        processor.time_budget = parameters.values(self)['time_budget']
         try:
             self._subscription = self.create_subscription(kind, topic, processor.put, _IMAGE_QOS)
         except (NameValidationException, RuntimeError) as error:
@@ -227,7 +227,7 @@ class EmotionNode(SafeLifecycleNode):
             topic,
             publishers=self.count_publishers(topic),
             silence_s=time.monotonic() - last_s,
-            stalled_after_s=self.get_parameter('stalled_after_s').value,
+            stalled_after_s=parameters.values(self)['stalled_after_s'],
             details=details,
         )
         return status, self._statistics

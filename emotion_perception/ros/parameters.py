@@ -12,6 +12,7 @@ from rcl_interfaces.msg import (
     ParameterDescriptor,
     SetParametersResult,
 )
+from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -59,6 +60,8 @@ class ParameterSpec:
         if not self.live:
             descriptor.additional_constraints = 'Takes effect on configure.'
         if self.bounds and isinstance(self.default, float):
+            # accept whole numbers too, which YAML and the command line read as integers
+            descriptor.dynamic_typing = True
             low, high = self.bounds
             descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
         elif self.bounds:
@@ -70,11 +73,20 @@ class ParameterSpec:
         return ', '.join(map(str, self.choices))
 
     def refusal(self, value: Any) -> str:
-        """Return why `value` is refused, empty if it is not; ROS itself checks type and range."""
+        """
+        Return why `value` is refused, empty if it is not.
+
+        ROS itself checks type and range, but for the real numbers, which may be given as integers.
+        """
         if self.choices and value not in self.choices:
             return f'{self.name} must be one of {self._choices_text()}, not {value!r}'
-        if isinstance(value, float) and not math.isfinite(value):
-            return f'{self.name} must be a finite number, not {value}'
+        if not isinstance(self.default, float):
+            return ''
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return f'{self.name} has the wrong type: it must be a number, not {value!r:.60}'
+        low, high = self.bounds or (-math.inf, math.inf)
+        if not low <= value <= high:
+            return f'{self.name} is out of range: it must be in {low:g}..{high:g}, not {value}'
         return ''
 
 
@@ -210,17 +222,24 @@ def declare(node: Node) -> None:
     Declare all parameters on `node`.
 
     Raises:
-        rclpy.exceptions.InvalidParameterValueException: if a value given at the start is refused.
+        InvalidParameterValueException: if a value given at the start is refused.
 
     """
     node.declare_parameters(
         '', [(spec.name, spec.default, spec.descriptor()) for spec in PARAMETERS]
     )
 
+    for spec in PARAMETERS:
+        value = node.get_parameter(spec.name).value
+        if reason := spec.refusal(value):
+            raise InvalidParameterValueException(spec.name, value, reason)
+
 
 def values(node: Node) -> dict[str, Any]:
-    """Return the current value of every parameter."""
-    return {spec.name: node.get_parameter(spec.name).value for spec in PARAMETERS}
+    """Return the current value of every parameter, of the type of its default."""
+    return {
+        spec.name: type(spec.default)(node.get_parameter(spec.name).value) for spec in PARAMETERS
+    }
 
 
 def check(parameters: Iterable[Parameter], configured: bool) -> SetParametersResult:

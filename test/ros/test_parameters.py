@@ -7,9 +7,10 @@ from pathlib import Path
 import cv2
 import pytest
 import yaml
+from rclpy.exceptions import InvalidParameterValueException
 from rclpy.parameter import Parameter
 
-from emotion_perception.ros.parameters import PARAMETERS
+from emotion_perception.ros.parameters import PARAMETERS, values
 from support.in_process import in_process_node
 
 CONFIG = Path(__file__).parents[2] / 'config' / 'emotion_perception.yaml'
@@ -103,3 +104,39 @@ def test_the_parameter_file_holds_every_default():
     arguments = ['--ros-args', '--params-file', str(CONFIG)]
     with in_process_node(cli_args=arguments) as node:
         assert {name: node.get_parameter(name).value for name in given} == given
+
+
+def test_whole_numbers_are_real_numbers():
+    """As YAML and `-p smoothing_s:=0` give them."""
+    arguments = ['--ros-args', '-p', 'smoothing_s:=0', '-p', 'uncertain_below:=1']
+    with in_process_node(cli_args=arguments) as node:
+        node.trigger_configure()
+        assert values(node)['smoothing_s'] == 0
+        assert isinstance(values(node)['uncertain_below'], float)
+        (result,) = node.set_parameters([Parameter('max_gap_s', value=2)])
+        assert result.successful
+        assert values(node)['max_gap_s'] == 2
+        (result,) = node.set_parameters([Parameter('max_gap_s', value=200)])
+        assert not result.successful
+        assert 'out of range' in result.reason
+
+
+@pytest.mark.parametrize(
+    ('given', 'message'),
+    [
+        ('annotated_image:=blur', 'annotated_image must be one of full, blurred, none, not .blur'),
+        ('annotated_image:=Blurred', 'must be one of full, blurred, none'),
+        ('annotated_image:=None', 'must be one of full, blurred, none'),
+        ('image_transport:=theora', 'must be one of raw, compressed'),
+        ('rotate:=45', 'must be one of 0, 90, 180, 270'),
+        ('uncertain_below:=2', 'uncertain_below is out of range'),
+        ('smoothing_s:=long', 'smoothing_s has the wrong type'),
+    ],
+)
+def test_what_is_refused_later_is_refused_at_the_start(given, message):
+    """A privacy setting that is misspelled must not show faces."""
+    with (
+        pytest.raises(InvalidParameterValueException, match=message),
+        in_process_node(cli_args=['--ros-args', '-p', given]),
+    ):
+        pass

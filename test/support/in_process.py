@@ -15,9 +15,11 @@ def in_process_node(**options: Any) -> Iterator[EmotionNode]:
     """Give an unconfigured node that is not spun; `options` are those of `rclpy.node.Node`."""
     context = rclpy.Context()
     rclpy.init(context=context)
-    node = EmotionNode(context=context, **options)
     try:
-        yield node
+        node = EmotionNode(context=context, **options)
+        try:
+            yield node
+        finally:
+            node.destroy_node()
     finally:
-        node.destroy_node()
         rclpy.shutdown(context=context)
