@@ -1,8 +1,10 @@
 # make demo      camera and node in processes of their own; CAMERA=0 or CAMERA=clip.mp4 chooses the source
 # make test      lint, types, import contracts, unit and ROS tests (minutes); TESTS=test/unit/test_tracking.py for some
 # make test-all  everything else: workspace builds, trainings, faults, soak and fuzzing in short
-# make bench     speed on this machine, beside other packages (ten minutes)
+# make test-aarch64   command line and unit tests of the runtime for aarch64, emulated on Debian (20 minutes)
+# make bench     speed on this machine, beside other packages, and which faces are found (half an hour)
 #                YUNET=face_detection_yunet_2023mar.onnx adds YuNet and DeepFace, BENCH='--part stages' runs a part
+#                BOXES='faces.xml wider.txt' (dlib, WIDER FACE) and EMPTY=folder: your own pictures with and without faces
 # make faults    kills, stalls, clock jumps and the like, counted (docs/lab/reliability.md)
 # make fuzz      damaged and forged input (MINUTES=10 for less)
 # make soak      35 minutes at 30 Hz: does memory, threads or handles grow?
@@ -10,11 +12,13 @@
 # make setup     .venv, ROS 2 from wheels where none is sourced, the built packages; then: source env.sh
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: demo test test-all bench faults fuzz soak setup docs clean
+.PHONY: demo test test-all test-aarch64 bench faults fuzz soak setup docs clean
 CAMERA ?= portrait
 SECONDS_TO_LISTEN ?= 6
 TESTS ?= test
 PYTEST ?= --durations=10
+BOXES ?= $(wildcard ../shared/data/detection/*_with_face_landmarks.xml)
+EMPTY ?=
 MEDIA ?= $(wildcard ../shared/data/media)
 YUNET ?= $(wildcard ../shared/data/yunet/face_detection_yunet_2023mar.onnx)
 
@@ -35,10 +39,14 @@ test-all:
 	@bootstrap/set_up.sh --tests
 	@source env.sh && python -m pytest -m 'slow or stress' $(PYTEST) $(TESTS)
 
+test-aarch64:
+	@bootstrap/test_aarch64.sh
+
 bench: setup
 	@benchmarks/set_up.sh
 	@source env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST && \
-	python -m benchmarks $(if $(YUNET),--yunet '$(YUNET)') $(if $(MEDIA),--media '$(MEDIA)') $(BENCH)
+	python -m benchmarks $(if $(YUNET),--yunet '$(YUNET)') $(if $(MEDIA),--media '$(MEDIA)') \
+	$(foreach file,$(BOXES),--boxes '$(file)') $(foreach folder,$(EMPTY),--empty '$(folder)') $(BENCH)
 
 faults:
 	@bootstrap/set_up.sh --tests

@@ -12,12 +12,14 @@ from typing import Any
 from benchmarks import dds_transports, node_load, peers, stages
 from benchmarks.detect_every import measure_detect_every
 from benchmarks.networks import network_sizes
+from benchmarks.reach import load_faces, measure_reach
+from benchmarks.reach_plot import draw_reach
 from benchmarks.result_tables import tables_of
 from emotion_perception.doctor.machine import describe_machine
 
 PARTS = (
-    'networks', 'peers', 'stages', 'detect_every', 'streams', 'start', 'states', 'overload',
-    'transport', 'cameras',
+    'networks', 'reach', 'peers', 'stages', 'detect_every', 'streams', 'slow_machine', 'start',
+    'states', 'overload', 'transport', 'cameras',
 )  # fmt: skip
 
 
@@ -28,6 +30,15 @@ def _parse_arguments() -> argparse.Namespace:
     add('--yunet', type=Path, help='face_detection_yunet_2023mar.onnx, for YuNet and DeepFace')
     add('--media', type=Path, help='folder of clips for the part detect_every')
     add(
+        '--boxes', type=Path, action='append', default=[], metavar='FILE',
+        help='labeled faces for the part reach: dlib (.xml) or WIDER FACE (.txt), beside their '
+        'photographs; may be repeated',
+    )  # fmt: skip
+    add(
+        '--empty', type=Path, action='append', default=[], metavar='FOLDER',
+        help='images without faces for the part reach; may be repeated',
+    )  # fmt: skip
+    add(
         '--part', action='append', choices=PARTS,
         help='measure only this part and keep the others of an earlier run; may be repeated',
     )  # fmt: skip
@@ -37,6 +48,12 @@ def _parse_arguments() -> argparse.Namespace:
         parser.error(f'there is no file {args.yunet}')
     if args.media and not args.media.is_dir():
         parser.error(f'there is no folder {args.media}')
+    try:
+        args.faces = load_faces(args.boxes)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    if missing := [str(folder) for folder in args.empty if not folder.is_dir()]:
+        parser.error(f'there is no folder {missing[0]}')
     return args
 
 
@@ -52,12 +69,16 @@ def main() -> int:
     models = {'yunet': args.yunet} if args.yunet else {}
     measure: dict[str, Callable[[], Any]] = {
         'networks': network_sizes,
+        'reach': lambda: measure_reach(
+            args.faces[: 5 if args.quick else None], args.empty, args.yunet, report
+        ),
         'peers': lambda: peers.measure_peers(args.yunet, max(round(40 * scale), 2), 5, report),
         'stages': lambda: stages.measure_stages(models, max(round(60 * scale), 5), 3, report),
         'detect_every': lambda: measure_detect_every(
             args.media, 2 if args.quick else None, report
         ),
         'streams': lambda: node_load.measure_streams(run_s),
+        'slow_machine': lambda: node_load.measure_slow_machine(run_s),
         'start': lambda: node_load.measure_start(max(round(5 * scale), 1)),
         'states': lambda: node_load.measure_states(run_s / 2),
         'overload': lambda: node_load.measure_overload(60 * scale),
@@ -72,6 +93,8 @@ def main() -> int:
         report(f'measuring {part}')
         results[part] = measure[part]()
         path.write_text(json.dumps(results, indent=1) + '\n')
+    if 'reach' in results:
+        draw_reach(results['reach'], args.out / 'reach.png')
     text = '\n\n'.join(f'**{name}**\n\n{made}' for name, made in tables_of(results).items())
     (args.out / 'tables.md').write_text(text + '\n')
     print(text)

@@ -14,7 +14,7 @@ from emotion_perception.errors import SourceError
 from emotion_perception.imaging.sources import PORTRAIT, open_source
 from emotion_perception.pipeline import Pipeline
 
-EVERY = (2, 3, 5, 10)
+EVERY = (2, 3, 6, 10)
 _LONGEST_CLIP = 120
 _SUFFIXES = ('.mp4', '.mkv', '.gif', '.avi', '.webm')
 

@@ -12,6 +12,7 @@ from benchmarks.face_images import image_file
 from benchmarks.ros_session import START_TIMEOUT_S, RosSession, cpu_s, memory_mb, ros_session
 from benchmarks.slow_node import PROCESSING_S
 from benchmarks.timing import percentiles_ms
+from emotion_perception.ros.conversions import seconds
 from emotion_perception.ros.processes import CAMERA_NODE, EMOTION_NODE, NodeProcess
 
 VGA, HD = (640, 480), (1280, 720)
@@ -19,6 +20,7 @@ STREAMS = (
     (15.0, VGA, 1),
     (30.0, VGA, 1),
     (60.0, VGA, 1),
+    (30.0, VGA, 3),
     (30.0, VGA, 10),
     (30.0, VGA, 20),
     (30.0, HD, 1),
@@ -28,7 +30,11 @@ OVERLOAD_HZ = 60.0
 
 
 def measure_stream(
-    rate_hz: float, size: tuple[int, int], faces: int, run_s: float
+    rate_hz: float,
+    size: tuple[int, int],
+    faces: int,
+    run_s: float,
+    node_module: str = EMOTION_NODE,
 ) -> dict[str, Any]:
     """
     Send images from a camera process to the node and receive the results in this process.
@@ -38,16 +44,18 @@ def measure_stream(
         size: width and height of its images.
         faces: in each image.
         run_s: duration in seconds.
+        node_module: that runs the node.
 
     Returns:
         ``sent``, ``processed`` and ``skipped`` images, ``found`` (median number of faces),
-        ``latency`` in ms, ``cpu_ms`` of the node for each image, ``cpu_share`` of a core,
+        ``latency`` in ms, ``oldest_reading_ms`` (99th percentile over the images of the age of the
+        oldest reading of a face), ``cpu_ms`` of the node for each image, ``cpu_share`` of a core,
         ``memory_mb``.
 
     """
     frames = round(rate_hz * run_s)
     with ros_session() as session, image_file(size, faces) as source:
-        node = session.start(EMOTION_NODE, autostart=True)
+        node = session.start(node_module, autostart=True)
         session.wait_for_nodes()
         session.start(
             CAMERA_NODE,
@@ -59,6 +67,11 @@ def measure_stream(
         used_s, processed = cpu_s(node) - used_s, len(session.received) - first
         memory = memory_mb(node)
         received = list(session.received)
+    oldest_s = [
+        max(seconds(face.reading_age) for face in message.faces)
+        for message, _ in received
+        if message.faces
+    ]
     counts = sorted(len(message.faces) for message, _ in received)
     return {
         'rate_hz': rate_hz,
@@ -70,6 +83,7 @@ def measure_stream(
         'processed': len(received),
         'skipped': received[-1][0].images_skipped if received else 0,
         'latency': percentiles_ms([latency for _, latency in received]),
+        'oldest_reading_ms': percentiles_ms(oldest_s).get('p99', 0.0),
         'cpu_ms': round(used_s / max(processed, 1) * 1000, 2),
         # not over the elapsed time, which holds the wait for images that were dropped
         'cpu_share': round(used_s / max(processed, 1) * rate_hz, 3),
@@ -80,6 +94,14 @@ def measure_stream(
 def measure_streams(run_s: float) -> list[dict[str, Any]]:
     """Measure each of `STREAMS`."""
     return [measure_stream(rate_hz, size, faces, run_s) for rate_hz, size, faces in STREAMS]
+
+
+def measure_slow_machine(run_s: float) -> list[dict[str, Any]]:
+    """Measure streams of VGA at 30 Hz with networks that take `SLOWDOWN` times as long."""
+    return [
+        measure_stream(30.0, VGA, faces, run_s, 'benchmarks.slow_machine_node')
+        for faces in (1, 3, 10, 20)
+    ]
 
 
 def measure_start(rounds: int) -> list[dict[str, float]]:

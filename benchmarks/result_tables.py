@@ -143,6 +143,25 @@ def networks(results: Results) -> str:
     return markdown(('network', 'million multiplications'), rows)
 
 
+def reach(results: Results) -> str:
+    """Return the share of faces that each detector finds, and what it costs."""
+    found = results['reach']
+    names = list(found['ms'])
+    rows = [
+        (row['kind'], row['value'], *(f'{row[name]:.0%}' for name in names))
+        for row in found['recall']
+    ]
+    for kind, key, spec in (
+        (f'false faces in {found["images"]} images without faces', 'false', 'd'),
+        ('error of the eyes, distances of the eyes', 'eyes', '.3f'),
+        ('time of one image, ms', 'ms', '.1f'),
+        ('time of one image, yardsticks', 'yardsticks', '.1f'),
+    ):
+        values = [format(found[key][name], spec) if name in found[key] else '' for name in names]
+        rows.append((kind, '', *values))
+    return markdown((f'{found["faces"]} faces', '', *names), rows)
+
+
 def peers(results: Results) -> str:
     """Return the packages side by side."""
 
@@ -163,7 +182,7 @@ def peers(results: Results) -> str:
     return _table(rows, columns)
 
 
-def streams(results: Results) -> str:
+def streams(results: Results, part: str = 'streams') -> str:
     """Return latency and cost of the node beside a camera process."""
     columns: dict[str, Cell] = {
         'image': _image,
@@ -171,10 +190,16 @@ def streams(results: Results) -> str:
         'faces found': lambda row: f'{row["found"]} of {row["faces"]}',
         **{name: name for name in ('sent', 'processed', 'skipped')},
         **{name: _latency(name) for name in ('p50', 'p95', 'p99')},
+        'oldest reading, ms': lambda row: f'{row.get("oldest_reading_ms", 0):.0f}',
         'CPU ms an image': _format('cpu_ms', '.1f'),
         **_COSTS,
     }
-    return _table(results['streams'], columns)
+    return _table(results[part], columns)
+
+
+def slow_machine(results: Results) -> str:
+    """Return the same of a node whose networks take longer."""
+    return streams(results, 'slow_machine')
 
 
 def states(results: Results) -> str:
@@ -235,8 +260,10 @@ TABLES: dict[str, Callable[[Results], str]] = {
     'budgets': budgets,
     'stages': stages,
     'networks': networks,
+    'reach': reach,
     'peers': peers,
     'streams': streams,
+    'slow_machine': slow_machine,
     'states': states,
     'detect_every': detect_every,
     'overload': overload,

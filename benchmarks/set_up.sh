@@ -13,8 +13,8 @@ run() {
   "$@" >>"$log" 2>&1 || { printf 'set-up: %s failed; see %s: %s\n' "$step" "$log" "$(tail -n 1 "$log")" >&2; exit 1; }
 }
 
-if ! .venv/bin/python -c 'import psutil, tabulate' 2>/dev/null; then
-  run 'installing psutil and tabulate' .venv/bin/python -m pip install -c .venv/constraints.txt -r benchmarks/requirements.txt
+if ! .venv/bin/python -c 'import matplotlib, psutil, tabulate' 2>/dev/null; then
+  run 'installing matplotlib, psutil and tabulate' .venv/bin/python -m pip install -c .venv/constraints.txt -r benchmarks/requirements.txt
 fi
 wanted=$(cat benchmarks/set_up.sh benchmarks/requirements-peers*.txt | sha256sum | cut -d' ' -f1)
 if [ "$(cat .venv-peers/have 2>/dev/null || true)" != "$wanted" ]; then

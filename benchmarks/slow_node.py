@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The emotion node with 100 ms of work for each image, as on a machine that is too slow."""
 
+import math
 import time
 from typing import Any
 
@@ -13,10 +14,10 @@ PROCESSING_S = 0.1
 class SlowPipeline(pipeline.Pipeline):
     """A pipeline that detects faces again and again until the time is over."""
 
-    def process(self, image_bgr, stamp=None):
+    def process(self, image_bgr, stamp=None, budget_s=math.inf):
         """Process the image as `Pipeline` does, in `PROCESSING_S` seconds."""
         end = time.monotonic() + PROCESSING_S
-        faces = super().process(image_bgr, stamp)
+        faces = super().process(image_bgr, stamp, budget_s)
         while time.monotonic() < end:
             self.detector.detect(image_bgr)
         return faces

@@ -430,6 +430,23 @@ def test_a_moving_face_keeps_id_and_label(any_detector, classifier, portrait):
         assert agreement.box_p99 < (0.06 if isinstance(any_detector, BlazeFaceDetector) else 0.2)
 
 
+@pytest.mark.parametrize(
+    ('direction', 'least'), [((-1, 0), 0.33), ((1, 0), 0.33), ((0, -1), 0.3), ((0, 1), 0.5)]
+)
+def test_a_face_that_leaves_stays_while_its_eyes_are_visible(detector, portrait, direction, least):
+    """`least` is the part of the face that is outside when it may be lost."""
+    keyframes = KeyframeDetector(detector, 6)
+    (face,) = detector.detect(portrait)
+    x, y, w, h = face.box
+    to_border = {(-1, 0): x, (1, 0): 512 - x - w, (0, -1): y, (0, 1): 512 - y - h}[direction]
+    for step in range(0, round(to_border + least * w), 4):
+        dx, dy = step * direction[0], step * direction[1]
+        matrix = np.array([[1.0, 0, dx], [0, 1, dy]])
+        image = cv2.warpAffine(portrait, matrix, (512, 512), borderMode=cv2.BORDER_REPLICATE)
+        (found,) = keyframes.detect(image, step / 4 / 30)
+        assert np.array(found.detection.box[:2]) == pytest.approx((x + dx, y + dy), abs=0.2 * w)
+
+
 def read_clip(path):
     """Return the first 80 frames of a clip."""
     capture, images = cv2.VideoCapture(str(path)), []
