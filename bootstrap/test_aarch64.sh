@@ -61,7 +61,7 @@ fi
 qemu=${QEMU:-$(command -v qemu-aarch64 || command -v qemu-aarch64-static || true)}
 major=0
 [ -n "$qemu" ] && major=$("$qemu" --version | sed -n 's/.*version \([0-9]*\).*/\1/p')
-if [ "$major" -lt 8 ]; then
+if [ "${major:-0}" -lt 8 ]; then
   # LiteRT crashes in older versions. Debian 12 has 7.2: take that of Debian 13, which is one static file
   qemu=$folder/qemu/files/usr/bin/qemu-aarch64
   if [ ! -x "$qemu" ]; then

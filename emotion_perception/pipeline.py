@@ -50,8 +50,8 @@ class Pipeline:
             detector: of faces.
             classifier: of expressions.
             tracker: of faces over frames; None treats each image by itself.
-            detect_every: n, to search only every n-th frame as a whole and to detect tracked faces
-                in their regions in between (see `KeyframeDetector`); needs a tracker.
+            detect_every: n, to search for further faces only in every n-th frame and to detect
+                tracked faces in their regions (see `KeyframeDetector`); needs a tracker.
             rotate: clockwise rotation of the images before detection, in degrees: 0, 90, 180 or
                 270. Boxes are in the image as it came.
 
@@ -99,7 +99,7 @@ class Pipeline:
             min_face_px: smallest reported width of a face, in pixels.
             threads: of each network.
             settings: smoothing and thresholds.
-            detect_every: search only every n-th frame as a whole; needs `tracking`.
+            detect_every: search for further faces only in every n-th frame; needs `tracking`.
             rotate: clockwise rotation of the images before detection: 0, 90, 180 or 270 degrees.
             search_width: longer side to which yunet shrinks an image, in pixels.
 
@@ -265,6 +265,7 @@ class Pipeline:
         rows = self._classify(image, [face.detection for face, _ in read])
         for (face, track), row in zip(read, rows, strict=True):
             face.change = track.add_reading(row, stamp, self._settings)
+        if read:
             self._keyframes.add_cost('reading', (time.perf_counter() - started_s) / len(read))
         result = []
         for face, track in zip(faces, tracks, strict=True):

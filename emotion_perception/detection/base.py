@@ -14,8 +14,7 @@ SEARCH_WIDTH_PX = 320
 """
 Longer side to which yunet shrinks an image.
 
-It finds three of four faces of 20 pixels in an image of 640 then, in a sixth of the time that the
-whole image takes (`make bench` part reach).
+What it finds then, and in which part of the time for 640 pixels, is in `make bench` part reach.
 """
 
 

@@ -19,7 +19,10 @@ DETECT_EVERY = 6
 """In the node and the command line every n-th frame is a keyframe; see `make bench`."""
 
 MAX_STEP_S = 0.25
-"""After a longer pause faces may be anywhere: all are dropped, and all upright views searched."""
+"""
+After a longer pause faces may be anywhere: all are dropped, all upright views are searched, and if
+they show nobody a turned one.
+"""
 
 VIEWS_PER_S = 30.0
 """While nobody is tracked: a view in each frame at this rate, more at lower rates."""
@@ -191,6 +194,8 @@ class KeyframeDetector:
             self._keyframes_until_s = stamp_s + KEYFRAMES_AFTER_CHANGE_S
         if self._search(image, views, ends_s) and step_s <= MAX_STEP_S:
             self._keyframes_until_s = stamp_s + KEYFRAMES_AFTER_CHANGE_S
+        if step_s > MAX_STEP_S and not self._faces:
+            self._search(image, self._cycle.next_turned(), ends_s)
         if not all(face.read for face in self._faces):
             self._flow_until_s = stamp_s + _FLOW_S
         if stamp_s < self._flow_until_s:
@@ -214,11 +219,12 @@ class KeyframeDetector:
         """
         limits = min_detection_score, min_face_px
         size = image.shape[1], image.shape[0]
-        first, others = 2, self._views.upright_views(*size) + self._views.turned_views(*size)
+        always, others = self._views.upright_views(*size), self._views.turned_views(*size)
+        always, others = always[:2], always[2:] + others
+        turn = self._searches % max(len(others), 1)
         self._searches += 1
-        views = [*others[:first], *others[first + self._searches % max(len(others) - first, 1) :]]
         faces: list[Detection] = []
-        for view in views[: first + 1]:
+        for view in always + others[turn : turn + 1]:
             faces += self._views.detect_in_view(image, view, faces, *limits).faces
         return faces
 

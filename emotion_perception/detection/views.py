@@ -97,22 +97,26 @@ class ViewCycle:
 
         """
         self.upright = tuple(upright)
-        self._idle = self._idle_cycle(turned)
+        self._turned = itertools.cycle(turned)
+        self._idle = self._idle_cycle()
         self._tracking = self._tracking_cycle(turned)
 
     def next_idle(self, count: int) -> list[View]:
         """Return the next views while nobody is tracked: one turned view after all upright."""
         return list(itertools.islice(self._idle, count))
 
+    def next_turned(self) -> list[View]:
+        """Return the next turned view; nothing if there is none."""
+        return list(itertools.islice(self._turned, 1))
+
     def next_tracking(self) -> View:
         """Return the next view beside tracked faces: the whole image every other time."""
         return next(self._tracking)
 
-    def _idle_cycle(self, turned: Sequence[View]) -> Iterator[View]:
-        for rounds in itertools.count():
+    def _idle_cycle(self) -> Iterator[View]:
+        while True:
             yield from self.upright
-            if turned:
-                yield turned[rounds % len(turned)]
+            yield from self.next_turned()
 
     def _tracking_cycle(self, turned: Sequence[View]) -> Iterator[View]:
         whole, *others = *self.upright, *turned

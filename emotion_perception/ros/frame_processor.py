@@ -32,8 +32,8 @@ class FrameProcessor:
     images are counted.
 
     Attributes:
-        time_budget: part of the time between two images that may be spent on one, 0..1; may be
-            changed at any time.
+        time_budget: part of the time between two images that may be spent on one, 0 or more; may
+            be changed at any time.
 
     """
 

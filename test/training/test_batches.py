@@ -81,3 +81,30 @@ def test_a_batch_is_independent_of_earlier_batches(images):
         each.start_epoch(4)
     first[0]
     np.testing.assert_array_equal(first[2][0], second[2][0])
+
+
+def test_a_cycle_of_distillation_repeats_images_and_predictions_mirrored(images):
+    """The teacher is asked once for each batch of the cycle."""
+    asked = []
+
+    def teacher(faces):
+        asked.append(len(faces))
+        prediction = np.roll(PREDICTION, len(asked))
+        return dict.fromkeys(HEADS, np.tile(prediction, (len(faces), 1)))
+
+    made = batches(
+        images, teacher, distillation=0.5, distillation_cycle=2, augmentation=Augmentation()
+    )
+    epochs = []
+    for epoch in range(5):
+        made.start_epoch(epoch)
+        epochs.append([made[index] for index in range(2)])
+    assert len(asked) == 4
+    for epoch, again, mirrored in ((0, 2, True), (1, 3, True), (0, 4, False)):
+        for (faces, targets, _), (same, same_targets, _) in zip(
+            epochs[epoch], epochs[again], strict=True
+        ):
+            np.testing.assert_array_equal(same, faces[:, :, ::-1] if mirrored else faces)
+            for head in HEADS:
+                np.testing.assert_array_equal(same_targets[head], targets[head])
+    assert (epochs[0][0][0] != epochs[1][0][0]).any()

@@ -319,6 +319,14 @@ def test_rotate(portrait, rotate, tracking):
         assert pipeline.new_faces_by_turn == {0: 1, 90: 0, 180: 0, 270: 0}
 
 
+@pytest.mark.parametrize('quarters', [1, 2, 3])
+def test_a_turned_camera_that_is_slow(portrait, quarters):
+    """At two images a second each image is searched as a whole; turned views take turns."""
+    pipeline = Pipeline.default()
+    image = np.ascontiguousarray(np.rot90(portrait, quarters))
+    assert any(len(pipeline.process(image, index / 2)) for index in range(3))
+
+
 def test_a_turned_camera_is_counted(portrait):
     """As diagnostics tell it."""
     pipeline = Pipeline.default()
