@@ -46,7 +46,8 @@ def to_message(name: str, value: Any) -> Parameter:
 
 def is_valid(spec: ParameterSpec, value: Any) -> bool:
     """Return whether a configured node must accept a value, by the parameter's description."""
-    if not spec.live or type(value) is not type(spec.default):
+    whole_for_real = type(value) is int and type(spec.default) is float
+    if not spec.live or not (type(value) is type(spec.default) or whole_for_real):
         return False
     if spec.choices and value not in spec.choices:
         return False
