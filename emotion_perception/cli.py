@@ -2,6 +2,7 @@
 """The command `emotion-perception`: images, videos and cameras without ROS; recordings; checks."""
 
 import argparse
+import contextlib
 import csv
 import itertools
 import json
@@ -15,12 +16,13 @@ from emotion_perception.bag import cli as bag_command
 from emotion_perception.doctor import cli as doctor_command
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.errors import BagError, DetectorError, ImageError, ModelError, SourceError
-from emotion_perception.files import whole_output
+from emotion_perception.files import check_output, whole_output
 
 # NumPy, OpenCV, LiteRT and ROS are imported where they are used: the doctor runs without them
 if TYPE_CHECKING:
     import numpy as np
 
+    from emotion_perception.imaging.sources import FrameSource
     from emotion_perception.pipeline import Pipeline
     from emotion_perception.types import FaceEmotion
 
@@ -87,31 +89,37 @@ def _classify_crop(pipeline: 'Pipeline', image: 'np.ndarray') -> 'list[FaceEmoti
     return [FaceEmotion(0, box, math.nan, p, p, label, expression.confidence, 0.0)]
 
 
-def _write_image(folder: Path, source: Path, image: 'np.ndarray', written: set[Path]) -> None:
-    """Write a png under the name of its source, with a number where that is taken."""
+def _annotated_paths(folder: Path, images: 'list[Path]') -> 'dict[Path, Path]':
+    """Return a png for each image, under its name, with a number where that is taken."""
+    taken: dict[Path, Path] = {}
+    for image in images:
+        target, numbers = folder / f'{image.stem}.png', itertools.count(2)
+        while target in taken:
+            target = folder / f'{image.stem}_{next(numbers)}.png'
+        taken[target] = image
+    return {image: target for target, image in taken.items()}
+
+
+def _write_image(target: Path, image: 'np.ndarray', replace: bool) -> None:
     import cv2
 
-    target = folder / f'{source.stem}.png'
-    numbers = itertools.count(2)
-    while target in written:
-        target = folder / f'{source.stem}_{next(numbers)}.png'
-    written.add(target)
-    if target.resolve() == source.resolve():
-        raise OSError(f'{target} is the image itself; choose another folder for --out')
-    folder.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(target), image):
-        raise OSError(f'{target} cannot be written')
+    with whole_output(target, target.name, replace) as partial:
+        if not cv2.imwrite(str(partial), image):
+            raise OSError(f'{target} cannot be written')
 
 
 def _image(args: argparse.Namespace) -> int:
     from emotion_perception.imaging.codecs import find_images, read_image
     from emotion_perception.visualization import annotate
 
+    images = find_images(args.files)
+    copies = _annotated_paths(args.out, images) if args.out else {}
+    for out in (*copies.values(), *([args.csv] if args.csv else [])):
+        check_output(out, (*map(Path, args.files), *images), args.force)
     pipeline = _pipeline(args, tracking=False)
     failed = 0
     rows: list[dict[str, Any]] = []
-    written: set[Path] = set()
-    for path in find_images(args.files):
+    for path in images:
         try:
             image = read_image(path)
         except (ImageError, OSError) as error:
@@ -122,10 +130,10 @@ def _image(args: argparse.Namespace) -> int:
         _print_faces(str(path), None, faces, args.json)
         rows += _csv_rows(str(path), faces)
         if args.out:
-            _write_image(args.out, path, annotate(image, faces), written)
+            _write_image(copies[path], annotate(image, faces), args.force)
     if args.csv:
         with (
-            whole_output(args.csv, replace=True) as partial,
+            whole_output(args.csv, replace=args.force) as partial,
             partial.open('w', newline='', encoding='utf-8') as stream,
         ):
             table = csv.DictWriter(stream, CSV_COLUMNS, extrasaction='ignore', lineterminator='\n')
@@ -135,40 +143,49 @@ def _image(args: argparse.Namespace) -> int:
 
 
 def _video(args: argparse.Namespace) -> int:
-    import cv2
-
     from emotion_perception.imaging.sources import MovingImageSource, open_source
-    from emotion_perception.visualization import annotate
 
-    pipeline = _pipeline(args, tracking=True)
-    source = open_source(str(args.source), loop=False)
-    if isinstance(source, MovingImageSource):
-        raise SourceError(f'{args.source} is an image; use `emotion-perception image`')
-    writer, count = None, 0
+    if args.out:
+        check_output(args.out, [Path(args.source)], args.force)
+    source = open_source(args.source, rate_hz=args.rate, loop=False)
     try:
-        while (frame := source.read()) is not None:
-            time_s = count / source.rate_hz
-            faces = pipeline.process(frame, time_s)
-            if count % args.every == 0:
-                _print_faces(str(args.source), time_s, faces, args.json)
-            if args.out:
-                if writer is None:
-                    code = cv2.VideoWriter.fourcc(*'mp4v')
-                    size = frame.shape[1], frame.shape[0]
-                    writer = cv2.VideoWriter(str(args.out), code, source.rate_hz, size)
-                    if not writer.isOpened():
-                        raise SourceError(
-                            f'{args.out} cannot be written; choose a path that ends in .mp4'
-                        )
-                writer.write(annotate(frame, faces))
-            count += 1
+        if isinstance(source, MovingImageSource):
+            raise SourceError(f'{args.source} is an image; use `emotion-perception image`')
+        pipeline = _pipeline(args, tracking=True)
+        if not args.out:
+            count = _process_frames(source, pipeline, args, None)
+        else:
+            with whole_output(args.out, args.out.name, args.force) as partial:
+                count = _process_frames(source, pipeline, args, partial)
     finally:
         source.close()
-        if writer is not None:
-            writer.release()
     if not count:
         raise SourceError(f'{args.source} holds no frame that can be read')
     return 0
+
+
+def _process_frames(
+    source: 'FrameSource', pipeline: 'Pipeline', args: argparse.Namespace, out: Path | None
+) -> int:
+    """Print the faces of all frames, write an annotated video to `out`; return how many."""
+    from emotion_perception.imaging.video_file import VideoFile
+    from emotion_perception.visualization import annotate
+
+    count = 0
+    with VideoFile(out, source.rate_hz) if out else contextlib.nullcontext() as video:
+        try:
+            while (frame := source.read()) is not None:
+                faces = pipeline.process(frame, source.time_s)
+                if count % args.every == 0:
+                    _print_faces(args.source, source.time_s, faces, args.json)
+                if video is not None:
+                    video.write(annotate(frame, faces), source.time_s)
+                count += 1
+        except KeyboardInterrupt:
+            # a camera has no other end; half a film is not written
+            if not source.live or not out:
+                raise
+    return count
 
 
 def _models(args: argparse.Namespace) -> int:
@@ -193,7 +210,9 @@ def _models(args: argparse.Namespace) -> int:
 def _pipeline(args: argparse.Namespace, tracking: bool) -> 'Pipeline':
     from emotion_perception.detection.keyframes import DETECT_EVERY
     from emotion_perception.pipeline import Pipeline
+    from emotion_perception.tracking import TrackingSettings
 
+    max_gap_s = getattr(args, 'max_gap', None)
     return Pipeline.default(
         tracking,
         args.detector,
@@ -201,6 +220,7 @@ def _pipeline(args: argparse.Namespace, tracking: bool) -> 'Pipeline':
         args.model,
         args.head,
         min_detection_score=args.min_detection_score,
+        settings=TrackingSettings(max_gap_s=max_gap_s) if max_gap_s else None,
         detect_every=DETECT_EVERY,
         rotate=args.rotate,
         search_width=args.search_width,
@@ -251,11 +271,13 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument('--csv', metavar='FILE', type=Path, help='write a table of the faces too')
     text = 'folder for annotated copies; nothing is written without it'
     image.add_argument('--out', type=Path, help=text)
+    text = 'replace existing files; an input is never replaced'
+    image.add_argument('--force', action='store_true', help=text)
     image.set_defaults(run=_image)
 
     for name, text in (
-        ('video', 'a video file'),
-        ('camera', 'a camera: its number or /dev/video0'),
+        ('video', 'a video file, a folder of frames, or a pattern such as frame_%%03d.jpg'),
+        ('camera', 'a camera: its number, /dev/video0, an rtsp address, a GStreamer pipeline'),
     ):
         video = commands.add_parser(name, parents=[common], help=text)
         video.add_argument('source', help=text)
@@ -263,6 +285,12 @@ def _parser() -> argparse.ArgumentParser:
         video.add_argument('--every', type=_whole_number, default=1, help=text)
         text = 'annotated video (.mp4); nothing is written without it'
         video.add_argument('--out', type=Path, help=text)
+        text = 'replace an existing file; an input is never replaced'
+        video.add_argument('--force', action='store_true', help=text)
+        text = 'frames a second of images in a folder or pattern (30)'
+        video.add_argument('--rate', type=bag_command.positive_number, default=30.0, help=text)
+        text = 'a face unseen for so many seconds is a new one (0.7); raise it for slow films'
+        video.add_argument('--max-gap', type=bag_command.positive_number, help=text)
         video.set_defaults(run=_video)
 
     bag_command.add_parser(commands, pipeline, _pipeline)

@@ -4,11 +4,39 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 _MARK = '.unfinished'
+
+
+def check_output(out: Path, inputs: Iterable[Path], replace: bool = False) -> None:
+    """
+    Check that writing the file or folder `out` would not destroy anything.
+
+    Args:
+        out: to be written.
+        inputs: files and folders that are read.
+        replace: an existing file that is not an input may be overwritten.
+
+    Raises:
+        OSError: if `out` is an input, also through a link, or lies in a folder that is one, or
+            exists and is not to be replaced.
+
+    """
+    resolved = out.resolve()
+    for path in inputs:
+        if out.exists() and path.exists() and out.samefile(path):
+            raise FileExistsError(f'{out} is an input; choose another place for the output')
+        if path.is_dir() and path.resolve() in resolved.parents:
+            raise FileExistsError(
+                f'{out} lies in the input folder {path}; choose a place outside of it'
+            )
+    if out.exists() and not replace:
+        raise FileExistsError(
+            f'{out} exists already; choose another name, or replace it with --force'
+        )
 
 
 @contextmanager

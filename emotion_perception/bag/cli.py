@@ -51,7 +51,9 @@ def add_parser(
 
     play = actions.add_parser('play', help='send the images to a live node, record its emotions')
     _add_in_and_out(play)
-    play.add_argument('--rate', type=_positive, default=1.0, help='times faster than recorded (1)')
+    play.add_argument(
+        '--rate', type=positive_number, default=1.0, help='times faster than recorded (1)'
+    )
     play.add_argument(
         '--every-image',
         action='store_true',
@@ -63,7 +65,7 @@ def add_parser(
     play.add_argument('--to', default='', help=text)
     play.add_argument('--with-images', action='store_true', help='record the images in OUT too')
     text = 'seconds to wait for the node (10)'
-    play.add_argument('--wait', type=_positive, default=10.0, help=text)
+    play.add_argument('--wait', type=positive_number, default=10.0, help=text)
     _add_storage(play, compress=False)
     play.set_defaults(run=_command(_play))
 
@@ -88,7 +90,9 @@ def add_parser(
     )
     record.add_argument('-o', '--out', metavar='OUT', type=Path, required=True, help='new folder')
     record.add_argument('--format', default='raw', choices=('raw', 'jpeg'), help='of images (raw)')
-    record.add_argument('--seconds', type=_positive, help='maximum duration; Ctrl-C ends it too')
+    record.add_argument(
+        '--seconds', type=positive_number, help='maximum duration; Ctrl-C ends it too'
+    )
     record.add_argument('--topic', default='', help='of the images (/camera/image_raw)')
     _add_storage(record, compress=True)
     record.set_defaults(run=_command(_record))
@@ -121,7 +125,8 @@ def _add_storage(parser: argparse.ArgumentParser, compress: bool) -> None:
         parser.add_argument('--compress', action='store_true', help='with zstd')
 
 
-def _positive(text: str) -> float:
+def positive_number(text: str) -> float:
+    """Parse a finite number above 0."""
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f'{text} is not a number above 0')

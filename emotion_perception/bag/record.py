@@ -19,7 +19,6 @@ from emotion_perception.errors import BagError
 from emotion_perception.imaging.sources import (
     FrameSource,
     MovingImageSource,
-    VideoSource,
     open_source,
 )
 from emotion_perception.ros.conversions import bgr_to_image, time_message
@@ -58,7 +57,7 @@ def record_bag(
     """
     Record the frames of a source.
 
-    The frames of a file are stamped by their number and rate, so that the recording is the same
+    The frames of a file are stamped by the file's own times, so that the recording is the same
     every time; those of a camera by the clock.
 
     Args:
@@ -83,12 +82,11 @@ def record_bag(
     try:
         if isinstance(frames, MovingImageSource) and seconds is None:
             raise BagError(f'{source} is an image and never ends; limit it with --seconds')
-        live = isinstance(frames, VideoSource) and not Path(source).is_file()
         msgtype = RAW if image_format == 'raw' else COMPRESSED
         count, first_ns, last_ns = 0, 0, 0
         with new_bag(out, storage, compress) as new:
             images = new.add_topic(topic, msgtype, types.define(msgtype))
-            stamped = _stamped_frames(frames, live, seconds, stopped)
+            stamped = _stamped_frames(frames, seconds, stopped)
             for stamp_ns, frame in tqdm(stamped, unit='image', disable=None):
                 header = Header(stamp=time_message(stamp_ns), frame_id='camera')
                 message = _message(frame, header, image_format)
@@ -103,20 +101,19 @@ def record_bag(
 
 
 def _stamped_frames(
-    source: FrameSource, live: bool, seconds: float | None, stopped: threading.Event
+    source: FrameSource, seconds: float | None, stopped: threading.Event
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield stamp in nanoseconds and frame."""
-    start_ns, count = 0, 0
+    start_ns = 0
     while not stopped.is_set():
         frame = source.read()
         if frame is None:
             return
-        stamp_ns = time.time_ns() if live else FILE_START_NS + round(count * 1e9 / source.rate_hz)
+        stamp_ns = time.time_ns() if source.live else FILE_START_NS + round(source.time_s * 1e9)
         start_ns = start_ns or stamp_ns
         if seconds is not None and stamp_ns - start_ns >= seconds * 1e9:
             return
         yield stamp_ns, frame
-        count += 1
 
 
 def _message(frame: np.ndarray, header: Header, image_format: str) -> Image | CompressedImage:

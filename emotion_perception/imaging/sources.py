@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sources of frames: a V4L2 device, a video file, or an image as a moving camera sees it."""
+"""Sources of frames: cameras, streams, videos, numbered images, an image that a camera sees."""
 
 import importlib.util
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -11,13 +12,17 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from emotion_perception.errors import SourceError
-from emotion_perception.imaging.codecs import IMAGE_SUFFIXES
+from emotion_perception.errors import ImageError, SourceError
+from emotion_perception.imaging.codecs import IMAGE_SUFFIXES, read_image
 
 PORTRAIT = 'portrait'
 """Name of the NASA portrait (public domain) in scikit-image as a source."""
 
-"""Frames in which a camera adapts its exposure."""
+_MAX_RATE_HZ = 999.0
+"""A file that claims more does not know its rate: 1000 is a clock of milliseconds."""
+
+_DEFAULT_RATE_HZ = 30.0
+_NUMBER_IN_PATTERN = re.compile(r'%0?\d*d')
 
 
 class FrameSource(Protocol):
@@ -25,11 +30,15 @@ class FrameSource(Protocol):
     A source of frames.
 
     Attributes:
-        rate_hz: frames a second.
+        rate_hz: frames a second, in the mean.
+        time_s: of the frame that was read last, since the first one.
+        live: whether frames come as they are taken, without an end.
 
     """
 
+    live: bool
     rate_hz: float
+    time_s: float
 
     def read(self) -> np.ndarray | None:
         """Return the next frame, BGR uint8 [H, W, 3]; None at the end."""
@@ -51,36 +60,48 @@ def _quiet_opencv() -> Iterator[None]:
         logging.setLogLevel(level)
 
 
+def _why_not_opened(source: int | str) -> str:
+    if isinstance(source, str) and Path(source).is_file():
+        return 'it is no video that OpenCV reads'
+    if _is_gstreamer(source) and not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        return "this build of OpenCV has no GStreamer; Debian's and Ubuntu's python3-opencv has it"
+    if _is_gstreamer(source):
+        return 'try the pipeline with gst-launch-1.0; it must end in appsink'
+    if _is_address(source):
+        return 'is the address right, and does the stream run?'
+    return 'is the camera there and not in use?'
+
+
 class VideoSource:
-    """A V4L2 device or a video file, read with OpenCV."""
+    """A V4L2 device, a video file, the address of a stream or a GStreamer pipeline."""
 
     def __init__(self, source: int | str, size: tuple[int, int] | None = None, loop: bool = False):
         """
-        Open the device or file.
+        Open the device, file or stream with OpenCV.
 
         Args:
-            source: number or path of a device, or path of a file.
-            size: width and height requested from a device; ignored for a file.
+            source: number or path of a device, path of a file, address or pipeline.
+            size: width and height requested from a device; ignored for others.
             loop: start a file again at its end.
 
         Raises:
             SourceError: if it cannot be opened.
 
         """
+        backend = cv2.CAP_GSTREAMER if _is_gstreamer(source) else cv2.CAP_ANY
         with _quiet_opencv():
-            self._capture = cv2.VideoCapture(source)
+            self._capture = cv2.VideoCapture(source, backend)
+        self.live = not (isinstance(source, str) and Path(source).is_file())
         if not self._capture.isOpened():
-            if isinstance(source, str) and Path(source).is_file():
-                raise SourceError(f'{source} cannot be opened: it is no video that OpenCV reads')
-            raise SourceError(
-                f'camera or video {source} cannot be opened; is it there and not in use?'
-            )
+            raise SourceError(f'{source} cannot be opened: {_why_not_opened(source)}')
         self._loop = loop
-        if size and not (isinstance(source, str) and Path(source).is_file()):
+        if size and self.live:
             self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
             self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
         rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.rate_hz = rate if 1 <= rate <= 240 else 30.0
+        self.rate_hz = rate if 0 < rate <= _MAX_RATE_HZ else _DEFAULT_RATE_HZ
+        self.time_s = 0.0
+        self._frames, self._first_ms = 0, 0.0
 
     def read(self) -> np.ndarray | None:
         """Return the next frame, BGR uint8 [H, W, 3]; None at the end."""
@@ -88,15 +109,64 @@ class VideoSource:
         if not ok and self._loop:
             self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
             ok, frame = self._capture.read()
-        return frame if ok else None
+        if not ok:
+            return None
+        self._read_time()
+        return frame
+
+    def _read_time(self) -> None:
+        """Take the time stamp of the container; where it has none, the time by the rate."""
+        stamp_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC) if not self.live else 0.0
+        if not self._frames:
+            self._first_ms = stamp_ms
+        time_s = (stamp_ms - self._first_ms) / 1000
+        if self._frames and not time_s > self.time_s:
+            time_s = self.time_s + 1 / self.rate_hz
+        self.time_s = time_s
+        self._frames += 1
 
     def close(self) -> None:
         """Release the device or file."""
         self._capture.release()
 
 
+class ImageFilesSource:
+    """Image files as the frames of a film."""
+
+    live = False
+
+    def __init__(self, paths: Sequence[Path], rate_hz: float = 30.0, loop: bool = False):
+        """Start at the first of one or more files, of which `rate_hz` make a second."""
+        self._paths, self.rate_hz, self._loop = paths, rate_hz, loop
+        self._frame, self.time_s = 0, 0.0
+
+    def read(self) -> np.ndarray | None:
+        """
+        Return the next frame, BGR uint8 [H, W, 3]; None at the end.
+
+        Raises:
+            SourceError: if the file cannot be read.
+
+        """
+        if self._frame >= len(self._paths) and not self._loop:
+            return None
+        path = self._paths[self._frame % len(self._paths)]
+        try:
+            image = read_image(path)
+        except (ImageError, OSError) as error:
+            raise SourceError(f'{path} cannot be read: {error}') from error
+        self.time_s = self._frame / self.rate_hz
+        self._frame += 1
+        return image
+
+    def close(self) -> None:
+        """Do nothing: each file is closed when it has been read."""
+
+
 class MovingImageSource:
     """An image as a slowly moving and zooming camera sees it; never ends."""
+
+    live = False
 
     def __init__(
         self, image: np.ndarray, size: tuple[int, int] = (640, 480), rate_hz: float = 30.0
@@ -111,11 +181,11 @@ class MovingImageSource:
 
         """
         self._image, self._size, self.rate_hz = image, size, rate_hz
-        self._frame = 0
+        self._frame, self.time_s = 0, 0.0
 
     def read(self) -> np.ndarray:
         """Return the next frame, BGR uint8 [H, W, 3]."""
-        time_s = self._frame / self.rate_hz
+        time_s = self.time_s = self._frame / self.rate_hz
         self._frame += 1
         height, width = self._image.shape[:2]
         fit = max(self._size[0] / width, self._size[1] / height)
@@ -152,6 +222,32 @@ def portrait_path() -> Path:
     raise SourceError('the portrait comes with scikit-image: pip install --no-deps scikit-image')
 
 
+def _is_address(source: int | str) -> bool:
+    return isinstance(source, str) and '://' in source
+
+
+def _is_gstreamer(source: int | str) -> bool:
+    return isinstance(source, str) and ' ! ' in source
+
+
+def _by_number(path: Path) -> list[tuple[int, str]]:
+    """Return a sort key with which frame_2 comes before frame_10."""
+    parts = re.findall(r'(\d+)|(\D+)', path.name)
+    return [(int(digits), '') if digits else (-1, text) for digits, text in parts]
+
+
+def _numbered_images(source: str) -> list[Path]:
+    """Return the images of a folder, or those that a pattern such as frame_%03d.jpg names."""
+    path = Path(source)
+    if path.is_dir():
+        found = [p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
+    else:
+        before, after = map(re.escape, _NUMBER_IN_PATTERN.split(path.name, maxsplit=1))
+        name = re.compile(rf'{before}\d+{after}')
+        found = [p for p in path.parent.glob('*') if name.fullmatch(p.name)]
+    return sorted((p for p in found if not p.name.startswith('.')), key=_by_number)
+
+
 def open_source(
     source: str = PORTRAIT,
     size: tuple[int, int] = (640, 480),
@@ -159,13 +255,16 @@ def open_source(
     loop: bool = True,
 ) -> FrameSource:
     """
-    Open a camera, a video file or an image file.
+    Open a camera, a stream, a video file, a folder of frames or an image file.
 
     Args:
-        source: ``'portrait'``, number or path of a V4L2 device, or path of a video or image file.
+        source: ``'portrait'``; number or path of a V4L2 device; path of a video or image file, or
+            of a folder of images that are frames; a pattern of such files, ``frame_%03d.jpg``; an
+            address, ``rtsp://...`` or ``http://...``; or a GStreamer pipeline that ends in
+            appsink.
         size: width and height requested from a device, and of the frames made from an image.
-        rate_hz: of the frames made from an image.
-        loop: start a video file again at its end.
+        rate_hz: of the frames made from one or many images.
+        loop: start a file again at its end.
 
     Raises:
         SourceError: if there is no such source or it cannot be opened.
@@ -173,7 +272,15 @@ def open_source(
     """
     if source.isdigit():
         return VideoSource(int(source), size)
+    if _is_address(source) or _is_gstreamer(source):
+        return VideoSource(source)
     path = portrait_path() if source == PORTRAIT else Path(source)
+    is_pattern = not path.exists() and _NUMBER_IN_PATTERN.search(path.name) is not None
+    if path.is_dir() or is_pattern:
+        images = _numbered_images(source)
+        if not images:
+            raise SourceError(f'{source} holds no image' if path.is_dir() else f'no file {source}')
+        return ImageFilesSource(images, rate_hz, loop)
     if not path.exists():
         raise SourceError(f'there is no camera, video or image {source!r}')
     if path.suffix.lower() in IMAGE_SUFFIXES:

@@ -4,6 +4,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import shutil
 
 import cv2
@@ -12,13 +13,16 @@ import numpy as np
 import pytest
 
 from emotion_perception.classification import DEFAULT_MODEL, EmotionClassifier
+from emotion_perception.emotions import EMOTIONS
 from emotion_perception.errors import ModelError
 from emotion_training.models import networks
+from emotion_training.models.low_rank import set_low_rank_weights
 from emotion_training.train.config import load_config
 from emotion_training.train.epoch_log import best_so_far
 from emotion_training.train.run_record import RunError
 from emotion_training.train.teachers import load_network, load_teachers
 from emotion_training.train.training import DivergenceError, train
+from support.drawn_faces import draw_face
 from support.small_training import SMALL, epoch_rows, power_cut
 
 HEADS = ('crowd', 'fer2013')
@@ -241,6 +245,48 @@ def test_models_of_the_study(name, convolutions, dense, activation, dropout, set
         plateau = config.plateau
         assert (plateau.factor, plateau.patience, plateau.min_delta) == (0.2, 3, 0.001)
         assert (config.early_stopping, config.epochs) == (3, 48)
+
+
+def multiplications(model):
+    """Return the multiplications of the convolutions and dense layers for one face."""
+    return sum(
+        math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
+        for layer in model.layers
+        if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense))
+    )
+
+
+def test_the_compact_recipe_is_within_its_budget():
+    config = load_config('expression_compact')
+    model = networks.expression_net(**config.network_args)
+    assert multiplications(model) == 29_834_368
+    assert model.count_params() == 714_374
+
+
+@pytest.mark.slow
+def test_an_exported_network_is_approximated_in_fewer_multiplications():
+    """Without ranks or with full ones it is the same network, with lower ones a similar one."""
+    rng = np.random.default_rng(4)
+    faces = np.stack([draw_face(EMOTIONS[n % 7], rng) for n in range(64)])
+    faces = faces[..., None].astype(np.float32)
+    expected = load_teachers([DEFAULT_MODEL], HEADS)(faces)['crowd']
+    full, differences, costs = ((24, 64), (64, 128), (128, 224), (224, 320)), [], []
+    for ranks in (None, full, ((8, 32), (32, 64), (64, 112), (112, 160)), ((2, 2),) * 4):
+        model = networks.expression_net(24, (64, 128, 224, 320), ranks=ranks)
+        set_low_rank_weights(model, DEFAULT_MODEL, faces)
+        both = [np.asarray(model(f)['crowd']) for f in (faces, faces[:, :, ::-1])]
+        found = np.asarray(keras.ops.softmax(np.mean(both, axis=0)))
+        differences.append(float(np.abs(found - expected).mean()))
+        costs.append(multiplications(model))
+    print(differences, costs)
+    assert differences[0] < 0.01
+    assert differences[1] == pytest.approx(differences[0], abs=1e-3)
+    assert differences[0] < differences[2] < differences[3]
+    assert costs[3] < costs[2] < costs[0] < costs[1]
+    with pytest.raises(
+        ModelError, match=r'than that of the recipe: it has no weights \(3, 3, 24, '
+    ):
+        set_low_rank_weights(networks.expression_net(24, (48,), (1,)), DEFAULT_MODEL, faces)
 
 
 def test_the_packaged_recipe_is_within_its_budget():

@@ -15,11 +15,13 @@ from emotion_perception import cli
 from emotion_perception.classification import DEFAULT_MODEL, EmotionClassifier
 from emotion_perception.detection import DETECTORS
 from emotion_perception.emotions import EMOTIONS
+from emotion_perception.imaging import sources
 from emotion_perception.imaging.codecs import find_images
 from emotion_perception.imaging.sources import MovingImageSource, portrait_path
 from emotion_perception.runtime.metadata import HEADS, read_metadata
 from emotion_perception.tracking import TrackingSettings
 from support.drawn_faces import draw_face
+from support.films import write_film
 
 
 @pytest.fixture
@@ -119,18 +121,21 @@ def test_crops_of_another_size_are_scaled(run, crops, tmp_path):
     assert (face['box'], face['detection_score']) == ([0, 0, 192, 192], None)
 
 
-def test_a_table_is_written_whole_and_replaced(run, tmp_path, monkeypatch):
+def test_a_table_is_written_whole_and_replaced_on_request(run, tmp_path, monkeypatch):
     wall, table = tmp_path / 'wall.png', tmp_path / 'table.csv'
     cv2.imwrite(str(wall), np.full((100, 100, 3), 90, np.uint8))
     table.write_text('old')
-    assert run('image', wall, portrait_path(), '--csv', table)[0] == 0
+    code, _, error = run('image', wall, '--csv', table)
+    assert (code, table.read_text()) == (2, 'old')
+    assert 'table.csv exists already; choose another name, or replace it with --force' in error
+    assert run('image', wall, portrait_path(), '--csv', table, '--force')[0] == 0
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [(row['face'], row['label']) for row in rows] == [('0', ''), ('1', 'happiness')]
     before = table.read_text()
     monkeypatch.setattr(
         'builtins.print', lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
     )
-    assert run('image', wall, '--csv', table)[0] == 130
+    assert run('image', wall, '--csv', table, '--force')[0] == 130
     assert table.read_text() == before
     assert sorted(tmp_path.iterdir()) == [table, wall]
 
@@ -149,15 +154,50 @@ def test_annotated_copies_are_written_on_request(run, tmp_path, crops, monkeypat
     assert names == ['face.png', *(f'face_{n}.png' for n in range(2, 8))]
 
 
-def test_annotated_copies_never_replace_an_input(run, tmp_path):
-    cv2.imwrite(str(tmp_path / 'same.png'), np.full((60, 60, 3), 90, np.uint8))
-    before = (tmp_path / 'same.png').read_bytes()
-    code, _, error = run('image', tmp_path / 'same.png', '--out', tmp_path)
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['d/a.png', '--out', 'd'], 'd/a.png is an input; choose another place'),
+        (['d/b.jpg', 'd/b.png', '--out', 'd'], 'd/b.png is an input'),
+        (['d/a.png', '--out', 'link'], 'link/a.png is an input'),
+        (
+            ['d', '--out', 'd/out'],
+            'd/out/a.png lies in the input folder d; choose a place',
+        ),
+        (['d', '--out', 'd'], 'd/a.png lies in the input folder d'),
+        (['d/b.jpg', '--csv', 'd/b.jpg'], 'd/b.jpg is an input'),
+        (['d/a.png', '--out', 'file'], 'file'),
+    ],
+)
+@pytest.mark.parametrize('force', [[], ['--force']])
+def test_image_outputs_never_replace_an_input(
+    run, tmp_path, monkeypatch, arguments, message, force
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'd').mkdir()
+    (tmp_path / 'link').symlink_to('d')
+    (tmp_path / 'file').write_text('kept')
+    for name in ('a.png', 'b.jpg', 'b.png'):
+        cv2.imwrite(f'd/{name}', np.full((60, 60, 3), 90, np.uint8))
+    before = {path: path.read_bytes() for path in (tmp_path / 'd').iterdir()}
+    code, _, error = run('image', *arguments, *force)
     assert code == 2
-    assert 'is the image itself; choose another folder' in error
-    assert (tmp_path / 'same.png').read_bytes() == before
-    (tmp_path / 'file').write_text('')
-    assert run('image', tmp_path / 'same.png', '--out', tmp_path / 'file')[0] == 2
+    assert message in error
+    assert {path: path.read_bytes() for path in (tmp_path / 'd').iterdir()} == before
+    assert (tmp_path / 'file').read_text() == 'kept'
+
+
+def test_an_annotated_copy_is_replaced_on_request_only(run, tmp_path):
+    source, copy = tmp_path / 'a.jpg', tmp_path / 'out' / 'a.png'
+    cv2.imwrite(str(source), np.full((60, 60, 3), 90, np.uint8))
+    assert run('image', source, '--out', copy.parent)[0] == 0
+    copy.write_text('mine')
+    code, _, error = run('image', source, '--out', copy.parent)
+    assert (code, copy.read_text()) == (2, 'mine')
+    assert 'a.png exists already; choose another name, or replace it with --force' in error
+    assert run('image', source, '--out', copy.parent, '--force')[0] == 0
+    assert cv2.imread(str(copy)).shape == (60, 60, 3)
+    assert list(copy.parent.iterdir()) == [copy]
 
 
 def test_files_folders_and_patterns(crops, monkeypatch):
@@ -188,6 +228,59 @@ def test_a_video(run, tmp_path):
     assert [float(line.split(' s')[0]) for line in lines] == [0.0, 0.5, 1.0]
     assert all('face 1 ' in line and 'happiness' in line for line in lines)
     assert cv2.VideoCapture(str(annotated)).get(cv2.CAP_PROP_FRAME_COUNT) == 12
+
+
+@pytest.mark.parametrize('out', ['film.mkv', 'link.mkv', 'other.mkv', 'other.mp4'])
+def test_a_film_is_never_replaced(run, tmp_path, out):
+    """A film given as its own output lost all but three of its frames."""
+    frames = [np.full((48, 64, 3), 90, np.uint8)] * 5
+    write_film(tmp_path / 'film.mkv', frames, range(0, 500, 100))
+    (tmp_path / 'link.mkv').symlink_to('film.mkv')
+    (tmp_path / 'other.mkv').write_text('kept')
+    (tmp_path / 'other.mp4').symlink_to('other.mkv')
+    before = (tmp_path / 'film.mkv').read_bytes()
+    code, _, error = run('video', tmp_path / 'film.mkv', '--out', tmp_path / out)
+    assert code == 2
+    assert f'{out} {"exists already" if "other" in out else "is an input"}' in error
+    assert (tmp_path / 'film.mkv').read_bytes() == before
+    assert (tmp_path / 'other.mkv').read_text() == 'kept'
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_an_irregular_film_keeps_its_times(run, tmp_path, portrait):
+    frame = cv2.resize(portrait, (256, 256))
+    write_film(tmp_path / 'film.mkv', [frame] * 4, [0, 100, 300, 4000])
+    out = tmp_path / 'out.mp4'
+    code, printed, _ = run('video', tmp_path / 'film.mkv', '--out', out, '--max-gap', '5')
+    assert code == 0
+    lines = printed.splitlines()
+    assert [float(line.split(' s')[0]) for line in lines] == [0.0, 0.1, 0.3, 4.0]
+    assert all('face 1 ' in line for line in lines)
+    copy = cv2.VideoCapture(str(out))
+    duration_s = copy.get(cv2.CAP_PROP_FRAME_COUNT) / copy.get(cv2.CAP_PROP_FPS)
+    assert duration_s == pytest.approx(4, abs=0.05)
+    printed = run('video', tmp_path / 'film.mkv')[1].splitlines()
+    assert 'face 2 ' in printed[-1]
+
+
+def test_half_a_film_is_not_written_but_a_recording_that_ctrl_c_ends(run, tmp_path, monkeypatch):
+    source = MovingImageSource(np.full((48, 64, 3), 90, np.uint8), (64, 48))
+
+    def read():
+        if source.time_s > 0.25:
+            raise KeyboardInterrupt
+        return MovingImageSource.read(source)
+
+    monkeypatch.setattr(source, 'read', read)
+    monkeypatch.setattr(sources, 'open_source', lambda *_, **__: source)
+    monkeypatch.setattr(sources, 'MovingImageSource', type(None))
+    out = tmp_path / 'out.mp4'
+    assert run('video', 'film.mp4', '--out', out)[0] == 130
+    assert list(tmp_path.iterdir()) == []
+    source.live, source.time_s, source._frame = True, 0.0, 0
+    assert run('camera', '0', '--out', out)[0] == 0
+    assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FRAME_COUNT) > 1
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_models(run):

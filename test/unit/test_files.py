@@ -3,7 +3,7 @@
 
 import pytest
 
-from emotion_perception.files import whole_output
+from emotion_perception.files import check_output, whole_output
 
 
 def names(folder):
@@ -85,3 +85,20 @@ def test_links_are_not_followed(tmp_path):
         with pytest.raises(FileExistsError, match=message), whole_output(tmp_path / name):
             pass
     assert names(tmp_path / 'elsewhere') == []
+
+
+def test_an_output_never_destroys_an_input(tmp_path):
+    folder, film = tmp_path / 'in', tmp_path / 'film'
+    folder.mkdir()
+    film.write_text('film')
+    (tmp_path / 'hard').hardlink_to(film)
+    check_output(tmp_path / 'new', [film, folder])
+    check_output(tmp_path / 'into', [])  # another folder whose name starts alike
+    for out in (film, tmp_path / 'hard', tmp_path / 'in' / '..' / 'film', folder):
+        with pytest.raises(FileExistsError, match='is an input'):
+            check_output(out, [film, folder], replace=True)
+    with pytest.raises(FileExistsError, match='lies in the input folder'):
+        check_output(folder / 'sub' / 'page', [folder], replace=True)
+    with pytest.raises(FileExistsError, match='exists already'):
+        check_output(film, [folder])
+    check_output(film, [folder], replace=True)

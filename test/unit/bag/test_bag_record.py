@@ -102,7 +102,9 @@ def test_a_camera_is_stamped_by_the_clock(tmp_path, clip, monkeypatch, types):
     from emotion_perception.bag import record
     from emotion_perception.imaging.sources import VideoSource
 
-    monkeypatch.setattr(record, 'open_source', lambda *_, **__: VideoSource(str(clip)))
+    camera = VideoSource(str(clip))
+    camera.live = True
+    monkeypatch.setattr(record, 'open_source', lambda *_, **__: camera)
     monkeypatch.setattr(record.time, 'time_ns', iter(range(7 * 10**9, 8 * 10**9, 10**6)).__next__)
     made = record_bag('0', tmp_path / 'bag')
     assert made.images == 12

@@ -15,6 +15,7 @@ from emotion_perception.imaging.sources import (
     open_source,
     portrait_path,
 )
+from support.films import write_film
 
 COLORS = ((0, 0, 220), (0, 220, 0), (220, 0, 0), (200, 200, 200), (20, 20, 20))
 
@@ -45,15 +46,20 @@ def test_missing_portrait(monkeypatch, tmp_path, state):
         ),
         ('page.mp4', 'page.mp4 cannot be opened: it is no video that OpenCV reads'),
         ('page.jpg', 'page.jpg is not a readable image'),
-        ('folder', 'folder cannot be opened; is it there and not in use?'),
+        ('folder', 'folder holds no image'),
+        ('frame_%03d.jpg', 'no file .*frame_%03d.jpg'),
+        ('rtsp://127.0.0.1:1/film', 'cannot be opened: is the address right, and does the stream'),
+        ('videotestsrc ! appsink', 'cannot be opened: this build of OpenCV has no GStreamer'),
     ],
 )
-def test_sources_that_cannot_be_opened(tmp_path, name, message):
+def test_sources_that_cannot_be_opened(tmp_path, monkeypatch, name, message):
     (tmp_path / 'page.mp4').write_text('<!DOCTYPE html>')
     (tmp_path / 'page.jpg').write_text('<!DOCTYPE html>')
     (tmp_path / 'folder').mkdir()
+    monkeypatch.setattr(cv2.videoio_registry, 'hasBackend', lambda backend: False)
+    source = name if ' ! ' in name or '://' in name else str(tmp_path / name)
     with pytest.raises(SourceError, match=message):
-        open_source(str(tmp_path / name))
+        open_source(source)
 
 
 @pytest.mark.parametrize('logging_moved', [True, False])
@@ -68,7 +74,7 @@ def test_missing_device(monkeypatch, logging_moved):
         lambda level: levels.append(level) or levels[-2],
         raising=False,
     )
-    with pytest.raises(SourceError, match='camera or video 97 cannot be opened; is it there'):
+    with pytest.raises(SourceError, match='97 cannot be opened: is the camera there and not in'):
         open_source('97')
     assert levels == [3, 0, 3]
 
@@ -171,3 +177,49 @@ def test_a_video_keeps_its_size(clip):
 
 def test_an_impossible_rate_becomes_30_hz(tmp_path):
     assert open_source(write_video(tmp_path / 'fast.avi', 1000, COLORS[:1])).rate_hz == 30.0
+
+
+@pytest.mark.parametrize(
+    ('times_ms', 'rate_hz'),
+    [([0, 40, 1040, 5000, 5033], 25), ([500, 2500, 4500], 0.5), (range(0, 80, 2), 500)],
+    ids=['irregular', 'half a frame a second', '500 frames a second'],
+)
+def test_the_times_of_a_film_are_its_own(tmp_path, times_ms, rate_hz):
+    frames = [np.full((48, 64, 3), 5 * n, np.uint8) for n in range(len(times_ms))]
+    write_film(tmp_path / 'film.mkv', frames, times_ms, rate_hz)
+    source = open_source(str(tmp_path / 'film.mkv'), loop=False)
+    found = []
+    while source.read() is not None:
+        found.append(source.time_s)
+    assert found == pytest.approx([(t - times_ms[0]) / 1000 for t in times_ms], abs=0.001)
+    assert (source.live, source.read()) == (False, None)
+    assert source.rate_hz == pytest.approx(rate_hz, rel=0.01)
+
+
+def test_a_film_without_usable_times_goes_by_its_rate(tmp_path, monkeypatch):
+    write_film(tmp_path / 'film.mkv', [np.zeros((48, 64, 3), np.uint8)] * 4, [0, 0, 0, 0])
+    source = VideoSource(str(tmp_path / 'film.mkv'))
+    source.rate_hz = 10.0
+    times = []
+    while source.read() is not None:
+        times.append(source.time_s)
+    assert times == pytest.approx([0, 0.1, 0.2, 0.3])
+
+
+@pytest.mark.parametrize('name', ['', 'frame_%d.png', 'frame_%03d.png'])
+def test_numbered_images_are_a_film(tmp_path, name):
+    for number in (10, 2, 1):
+        cv2.imwrite(str(tmp_path / f'frame_{number}.png'), np.full((8, 8, 3), number, np.uint8))
+    (tmp_path / '._frame_1.png').write_text('of the system')
+    (tmp_path / 'notes.txt').write_text('no image')
+    source = open_source(str(tmp_path / name), rate_hz=4, loop=False)
+    found = []
+    while (frame := source.read()) is not None:
+        found.append((frame[0, 0, 0], source.time_s))
+    assert found == [(1, 0.0), (2, 0.25), (10, 0.5)]
+    looped = open_source(str(tmp_path / name), loop=True)
+    assert [looped.read()[0, 0, 0] for _ in range(4)] == [1, 2, 10, 1]
+    cv2.imwrite(str(tmp_path / 'frame_2.png'), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / 'frame_1.png').write_text('no image')
+    with pytest.raises(SourceError, match=r'frame_1\.png cannot be read: not an image'):
+        open_source(str(tmp_path / name)).read()

@@ -22,14 +22,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         type=Path,
         action='append',
         default=[],
-        metavar='MODEL.keras',
+        metavar='MODEL',
         help='teacher, for recipes with distillation (docs/training.md); may be repeated',
     )
     parser.add_argument(
         '--initial-weights',
         type=Path,
-        metavar='MODEL.keras',
-        help='start with the weights of this model of the same network (default: random)',
+        metavar='MODEL',
+        help='start with the weights of this model of the same network, of an exported .tflite '
+        'also with those that approximate it in fewer multiplications (default: random)',
     )
     parser.set_defaults(run=run)
 

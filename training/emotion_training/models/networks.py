@@ -6,30 +6,46 @@ from keras import layers
 
 from emotion_perception.emotions import EMOTIONS
 
+NARROWING, CONVOLUTION, NORMALIZATION = 'narrowing', 'convolution', 'normalization'
+"""Last words of the layers' names in `expression_net`."""
 HEADS = ('crowd', 'fer2013')
 """The heads: the distribution of the FER+ votes, and FER2013's own label."""
 
 
-def _convolution(x, filters: int, kernel: int = 3, strides: int = 1, relu: bool = True):
+def _convolution(
+    x,
+    name: str,
+    filters: int,
+    kernel: int = 3,
+    strides: int = 1,
+    relu: bool = True,
+    rank: int | None = None,
+):
     padding = 'same'
+    if rank:
+        x = layers.Conv2D(rank, 1, use_bias=False, name=f'{name}_{NARROWING}')(x)
     if strides > 1:
         # 'same' would pad only right and bottom, and the output would not be mirror symmetric
         x = layers.ZeroPadding2D(kernel // 2)(x)
         padding = 'valid'
-    x = layers.Conv2D(filters, kernel, strides, padding=padding, use_bias=False)(x)
-    x = layers.BatchNormalization(momentum=0.95)(x)
+    x = layers.Conv2D(
+        filters, kernel, strides, padding=padding, use_bias=False, name=f'{name}_{CONVOLUTION}'
+    )(x)
+    x = layers.BatchNormalization(momentum=0.95, name=f'{name}_{NORMALIZATION}')(x)
     return layers.ReLU()(x) if relu else x
 
 
-def _residual_block(x, filters: int, strides: int):
+def _residual_block(
+    x, name: str, filters: int, strides: int, ranks: tuple[int | None, int | None]
+):
     """Add two 3x3 convolutions to a shortcut (He et al., 2016; pooled: He et al., 2019)."""
     shortcut = x
     if strides > 1:
         shortcut = layers.AveragePooling2D(strides)(shortcut)
     if x.shape[-1] != filters:
-        shortcut = _convolution(shortcut, filters, kernel=1, relu=False)
-    y = _convolution(x, filters, strides=strides)
-    y = _convolution(y, filters, relu=False)
+        shortcut = _convolution(shortcut, f'{name}_shortcut', filters, kernel=1, relu=False)
+    y = _convolution(x, f'{name}_first', filters, strides=strides, rank=ranks[0])
+    y = _convolution(y, f'{name}_second', filters, relu=False, rank=ranks[1])
     return layers.ReLU()(layers.Add()([shortcut, y]))
 
 
@@ -37,6 +53,7 @@ def expression_net(
     stem: int = 16,
     widths: tuple[int, ...] = (32, 64, 128, 256),
     depths: tuple[int, ...] = (1, 1, 1, 1),
+    ranks: tuple[tuple[int | None, int | None], ...] | None = None,
     dropout: float = 0.4,
     heads: tuple[str, ...] = HEADS,
 ) -> keras.Model:
@@ -50,6 +67,8 @@ def expression_net(
         stem: filters of the convolution at 48x48.
         widths: filters of the stages; each stage first halves the resolution.
         depths: residual blocks of each stage.
+        ranks: of the two 3x3 convolutions in each block of a stage: each is preceded by a linear
+            1x1 convolution to so many channels; None for full convolutions.
         dropout: rate on the pooled features.
         heads: a subset of `HEADS`.
 
@@ -60,10 +79,13 @@ def expression_net(
     """
     inputs = keras.Input((48, 48, 1), name='face')
     x = layers.Rescaling(1 / 127.5, -1)(inputs)
-    x = _convolution(x, stem)
-    for width, depth in zip(widths, depths, strict=True):
-        for index in range(depth):
-            x = _residual_block(x, width, strides=2 if index == 0 else 1)
+    x = _convolution(x, 'stem', stem)
+    ranks = ranks or ((None, None),) * len(widths)
+    stages = zip(widths, depths, ranks, strict=True)
+    for stage, (width, depth, stage_ranks) in enumerate(stages, 1):
+        for block in range(1, depth + 1):
+            strides = 2 if block == 1 else 1
+            x = _residual_block(x, f'stage{stage}_block{block}', width, strides, stage_ranks)
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(dropout)(x)
     outputs = {name: layers.Dense(len(EMOTIONS), dtype='float32', name=name)(x) for name in heads}

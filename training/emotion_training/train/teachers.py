@@ -11,8 +11,11 @@ from emotion_perception.errors import ModelError
 from emotion_perception.runtime.keras import open_keras
 from emotion_perception.runtime.litert import Network, read_model
 from emotion_perception.runtime.metadata import read_metadata
-from emotion_training.data.batches import Teacher, Values
+from emotion_training.data.batches import AugmentedBatches, Teacher, Values
 from emotion_training.evaluate.model_outputs import check_signature
+from emotion_training.models.low_rank import set_low_rank_weights
+
+_APPROXIMATED_BATCHES = 12
 
 
 def load_network(path: Path) -> keras.Model:
@@ -31,14 +34,25 @@ def load_network(path: Path) -> keras.Model:
     return open_keras(path)
 
 
-def set_initial_weights(model: keras.Model, path: Path) -> None:
+def set_initial_weights(model: keras.Model, path: Path, batches: AugmentedBatches) -> None:
     """
-    Give a model the weights of a .keras file.
+    Give a model the weights of a .keras file, or the approximated ones of a .tflite file.
+
+    Args:
+        model: to be trained.
+        path: of the same network; an exported one may have full convolutions where `model` has
+            narrowed ones.
+        batches: to be trained on; the approximation is the best for the first of them.
 
     Raises:
         ModelError: if the file cannot be loaded or holds another network.
 
     """
+    if path.suffix == '.tflite':
+        count = min(_APPROXIMATED_BATCHES, len(batches))
+        faces = np.concatenate([batches[index][0] for index in range(count)])
+        set_low_rank_weights(model, path, faces)
+        return
     try:
         model.set_weights(load_network(path).get_weights())
     except ValueError as e:

@@ -165,7 +165,8 @@ def train(
         dataset: folder made by `build`.
         run: folder to write to.
         teachers: .keras files for the distillation.
-        initial_weights: .keras file of the same network.
+        initial_weights: .keras file of the same network, or exported .tflite file of a network
+            with the same widths and full convolutions, see `low_rank`.
 
     Returns:
         The path of the best model by validation accuracy.
@@ -183,10 +184,10 @@ def train(
     keras.config.set_dtype_policy(config.precision)
     _use_all_devices()
     model = getattr(networks, config.network)(**config.network_args)
-    if initial_weights:
-        set_initial_weights(model, initial_weights)
     heads = tuple(model.output_names)
     batches = AugmentedBatches(images, config, heads, load_teachers(teachers, heads))
+    if initial_weights:
+        set_initial_weights(model, initial_weights, batches)
     record = run_record(config, images, validation, teachers, initial_weights)
     check_same(record, run)
     if (run / LAST).exists():

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The network of expression_net with a seventh of its multiplications, distilled from it.
+The network of expression_net with a quarter of its multiplications, distilled from it.
 
     emotion-training train expression_compact DATASET --out runs/expression_compact \
-        --teacher runs/expression_net/expression_net.tflite
+        --teacher runs/expression_net/expression_net.tflite \
+        --initial-weights runs/expression_net/expression_net.tflite
 
-1.4 M parameters and 29 M multiplications a face, in one pass.
+0.7 M parameters and 30 M multiplications a face, in one pass. A 1x1 convolution before each 3x3
+convolution keeps only the directions of its inputs that matter most to its outputs; the training
+then recovers what they lost.
 """
 
 import dataclasses
@@ -15,11 +18,17 @@ from emotion_training.train.configs import expression_loose_crop
 config = dataclasses.replace(
     expression_loose_crop.config,
     name='expression_compact',
-    network_args={'stem': 16, 'widths': (24, 56, 128, 288), 'dropout': 0.15},
-    epochs=36,
-    learning_rate=3e-3,
+    network_args={
+        'stem': 24,
+        'widths': (64, 128, 224, 320),
+        'ranks': ((8, 12), (16, 24), (40, 40), (60, 52)),
+        'dropout': 0.15,
+    },
+    epochs=30,
+    warmup_epochs=1,
+    learning_rate=1.5e-3,
     weight_decay=0.03,
     distillation=0.85,
-    distillation_cycle=6,
+    distillation_cycle=5,
     seed=5,
 )
