@@ -2,8 +2,10 @@
 """Decode jpeg, png and other image files, but not what is cut short or claims too many pixels."""
 
 import glob
+import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,6 +22,8 @@ IMAGE_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.
 """Suffixes of the images in a folder; a file that is named itself may have any suffix."""
 
 _JPEG = b'\xff\xd8'
+_JPEG_MARKER = re.compile(rb'\xff+([^\x00\xff\xd0-\xd7])')
+"""A marker that is neither a byte of pixels nor a restart within them."""
 _PNG = b'\x89PNG\r\n\x1a\n'
 _PNG_PIXEL_CHUNKS = (b'IHDR', b'PLTE', b'tRNS', b'IDAT', b'IEND')
 """Chunks of a png that define its pixels; the others are texts, profiles and animations."""
@@ -57,7 +61,7 @@ def decode_compressed(data: bytes | bytearray | memoryview | np.ndarray) -> np.n
     """
     blob = bytes(data)
     if blob.startswith(_JPEG):
-        _check_jpeg(blob)
+        blob = _strip_jpeg(blob)
     elif blob.startswith(_PNG):
         blob = _strip_png(blob)
     elif not blob:
@@ -78,35 +82,59 @@ def decode_compressed(data: bytes | bytearray | memoryview | np.ndarray) -> np.n
     return image
 
 
-def _check_jpeg(blob: bytes) -> None:
-    # a jpeg that ends inside its last scan is decoded to a half-gray image without an error
-    if blob.rfind(b'\xff\xd9') < blob.rfind(b'\xff\xda'):
-        raise ImageError('image cut short', f'the jpeg image is cut short after {len(blob)} bytes')
-    check_pixel_count('jpeg image', *_jpeg_size(blob))
-    scans = blob.count(b'\xff\xda')
-    if scans > MAX_SCANS:
+class _JpegParts(NamedTuple):
+    """
+    What the markers of a jpeg say, found as libjpeg finds them.
+
+    Attributes:
+        width: of the image.
+        height: of the image.
+        scans: passes over the pixels.
+        end: position behind the end marker; None if there is none.
+
+    """
+
+    width: int
+    height: int
+    scans: int
+    end: int | None
+
+
+def _jpeg_parts(blob: bytes) -> _JpegParts:
+    at, scans, end = 2, 0, None
+    size: tuple[int, int] | None = None
+    while (found := _JPEG_MARKER.search(blob, at)) is not None:
+        marker, at = found[1][0], found.end()
+        if marker == 0xD9:
+            end = at
+            break
+        if marker in (0x01, 0xD8):  # stands alone, no segment follows
+            continue
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and at <= len(blob) - 7:
+            height, width = blob[at + 3 : at + 5], blob[at + 5 : at + 7]
+            size = size or (int.from_bytes(width), int.from_bytes(height))
+        scans += marker == 0xDA
+        at += int.from_bytes(blob[at : at + 2])
+    if size is None:
+        raise ImageError(
+            'image damaged', f'the jpeg image of {len(blob)} bytes is damaged: no frame header'
+        )
+    return _JpegParts(*size, scans, end)
+
+
+def _strip_jpeg(blob: bytes) -> bytes:
+    """Return a jpeg without what follows its end, such as the film of a phone's motion photo."""
+    parts = _jpeg_parts(blob)
+    check_pixel_count('jpeg image', parts.width, parts.height)
+    if parts.scans > MAX_SCANS:
         raise ImageError(
             'too many scans',
-            f'the jpeg image passes over its pixels {scans} times, more than {MAX_SCANS}',
+            f'the jpeg image passes over its pixels {parts.scans} times, more than {MAX_SCANS}',
         )
-
-
-def _jpeg_size(blob: bytes) -> tuple[int, int]:
-    """Return width and height from the frame header (SOF), found as libjpeg finds it."""
-    at = blob.find(b'\xff', 2)
-    while 0 <= at <= len(blob) - 9:
-        marker = blob[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(blob[at + 7 : at + 9]), int.from_bytes(blob[at + 5 : at + 7])
-        if marker == 0xFF:  # fill byte
-            at += 1
-        elif marker <= 0x01 or 0xD0 <= marker <= 0xD8:  # stands alone, no segment follows
-            at = blob.find(b'\xff', at + 2)
-        else:
-            at = blob.find(b'\xff', at + 2 + int.from_bytes(blob[at + 2 : at + 4]))
-    raise ImageError(
-        'image damaged', f'the jpeg image of {len(blob)} bytes is damaged: no frame header'
-    )
+    # a jpeg that ends inside its last scan would be decoded to a half-gray image without an error
+    if parts.end is None:
+        raise ImageError('image cut short', f'the jpeg image is cut short after {len(blob)} bytes')
+    return blob[: parts.end]
 
 
 def _strip_png(blob: bytes) -> bytes:

@@ -119,6 +119,18 @@ def test_cut_short(photo, kind):
     assert caught.value.kind == 'image cut short'
 
 
+@pytest.mark.parametrize('kind', JPEGS)
+@pytest.mark.parametrize(
+    'behind', [b'\xff\xda' * 300, b'\xff\xd8\xff\xda', b'\0\0\0\x18ftypmp42', bytes(5000)]
+)
+def test_bytes_behind_a_jpeg_are_no_part_of_it(photo, kind, behind, tmp_path):
+    """A phone's motion photo has a film there, whose bytes look like parts of a jpeg by chance."""
+    blob = jpeg_of(kind, photo)
+    assert np.array_equal(decode_compressed(blob + behind), decode_compressed(blob))
+    (tmp_path / 'photo.jpg').write_bytes(blob + behind)
+    assert read_image(tmp_path / 'photo.jpg').shape == photo.shape
+
+
 def test_damaged_png(photo):
     blob = pack('.png', photo)
     for at in range(8, len(blob) - 4, 41):
