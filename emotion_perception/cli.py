@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emotion_perception.arguments import fraction, positive_number, whole_number
 from emotion_perception.bag import cli as bag_command
 from emotion_perception.doctor import cli as doctor_command
 from emotion_perception.emotions import EMOTIONS
@@ -227,19 +228,6 @@ def _pipeline(args: argparse.Namespace, tracking: bool) -> 'Pipeline':
     )
 
 
-def _whole_number(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not a whole number above 0')
-    return int(text)
-
-
-def _fraction(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f'{text} is not between 0 and 1')
-    return value
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='emotion-perception',
@@ -255,11 +243,11 @@ def _parser() -> argparse.ArgumentParser:
     text = "labels as most people would choose them (crowd), or as FER2013's authors did"
     add('--head', default=HEADS[0], choices=HEADS, help=text)
     text = 'lowest detection score (0.5)'
-    add('--min-detection-score', type=_fraction, default=0.5, help=text)
+    add('--min-detection-score', type=fraction, default=0.5, help=text)
     text = 'clockwise rotation of the images before detection, in degrees (0)'
     add('--rotate', type=int, default=0, choices=(0, 90, 180, 270), help=text)
     text = 'longer side to which yunet shrinks an image, in pixels (320)'
-    add('--search-width', type=_whole_number, default=320, help=text)
+    add('--search-width', type=whole_number, default=320, help=text)
     common = argparse.ArgumentParser(add_help=False, parents=[pipeline])
     common.add_argument('--json', action='store_true', help='print one json object per face')
 
@@ -282,15 +270,15 @@ def _parser() -> argparse.ArgumentParser:
         video = commands.add_parser(name, parents=[common], help=text)
         video.add_argument('source', help=text)
         text = 'print every n-th frame (1)'
-        video.add_argument('--every', type=_whole_number, default=1, help=text)
+        video.add_argument('--every', type=whole_number, default=1, help=text)
         text = 'annotated video (.mp4); nothing is written without it'
         video.add_argument('--out', type=Path, help=text)
         text = 'replace an existing file; an input is never replaced'
         video.add_argument('--force', action='store_true', help=text)
         text = 'frames a second of images in a folder or pattern (30)'
-        video.add_argument('--rate', type=bag_command.positive_number, default=30.0, help=text)
+        video.add_argument('--rate', type=positive_number, default=30.0, help=text)
         text = 'a face unseen for so many seconds is a new one (0.7); raise it for slow films'
-        video.add_argument('--max-gap', type=bag_command.positive_number, help=text)
+        video.add_argument('--max-gap', type=positive_number, help=text)
         video.set_defaults(run=_video)
 
     bag_command.add_parser(commands, pipeline, _pipeline)

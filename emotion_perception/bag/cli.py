@@ -3,13 +3,13 @@
 
 import argparse
 import functools
-import math
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from emotion_perception.arguments import positive_number
 from emotion_perception.errors import BagError
 
 _LIBRARIES = ('apsw', 'backports', 'jinja2', 'lz4', 'rosbags', 'ruamel', 'tqdm')
@@ -123,14 +123,6 @@ def _add_storage(parser: argparse.ArgumentParser, compress: bool) -> None:
     )
     if compress:
         parser.add_argument('--compress', action='store_true', help='with zstd')
-
-
-def positive_number(text: str) -> float:
-    """Parse a finite number above 0."""
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f'{text} is not a number above 0')
-    return value
 
 
 def _command(

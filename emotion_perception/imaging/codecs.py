@@ -21,6 +21,9 @@ MAX_SCANS = 100
 IMAGE_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'})
 """Suffixes of the images in a folder; a file that is named itself may have any suffix."""
 
+_RARE_SUFFIXES = frozenset({'.avif', '.gif', '.heic', '.heif', '.jp2', '.jxl'})
+"""Images that not every OpenCV reads; those in a folder are tried, so that none is overlooked."""
+
 _JPEG = b'\xff\xd8'
 _JPEG_MARKER = re.compile(rb'\xff+([^\x00\xff\xd0-\xd7])')
 """A marker that is neither a byte of pixels nor a restart within them."""
@@ -185,8 +188,12 @@ def find_images(names: Iterable[str]) -> list[Path]:
             matches = sorted(map(Path, glob.glob(name, recursive=True))) or [path]
         for match in matches:
             inside = match.rglob('*') if match.is_dir() else ()
+            suffixes = IMAGE_SUFFIXES | _RARE_SUFFIXES
+            # a name such as ._photo.jpg is that of a system's notes about photo.jpg
             images = sorted(
-                p for p in inside if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()
+                p
+                for p in inside
+                if p.suffix.lower() in suffixes and not p.name.startswith('._') and p.is_file()
             )
             found += images or [match]
     return list(dict.fromkeys(found))
@@ -213,6 +220,10 @@ def read_image(path: Path) -> np.ndarray:
         image = cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise ImageError('image damaged', f'cannot be decoded: {error.err}') from None
+    if image is None and path.suffix.lower() in _RARE_SUFFIXES:
+        raise ImageError(
+            'unknown format', f'this OpenCV does not read {path.suffix}; convert it to jpeg or png'
+        )
     if image is None:
         raise ImageError('not an image', f'not an image: it starts with {blob[:16]!r}')
     return np.asarray(image)

@@ -125,7 +125,7 @@ def check_ros_arguments(executable, arguments):
             assert type(given) is type(defaults[name]), value
         else:
             assert f"'{name}'" in Path(source).read_text(), value
-            assert name != 'source' or isinstance(given, str), value
+            assert name != 'source' or isinstance(given, (int, str)), value
 
 
 def launch_arguments(file):

@@ -294,6 +294,16 @@ def test_find_images(tmp_path):
     assert list(map(str, find_images(named))) == named
 
 
+def test_rare_formats_in_a_folder_are_named_and_notes_of_the_system_are_not(tmp_path):
+    for name in ('a.heic', 'b.JXL', '._c.jpg', 'd.txt'):
+        (tmp_path / name).write_bytes(b'\0\0\0\x18ftypheic')
+    found = find_images([str(tmp_path)])
+    assert [path.name for path in found] == ['a.heic', 'b.JXL']
+    for path in found:
+        with pytest.raises(ImageError, match=rf'this OpenCV does not read \{path.suffix};'):
+            read_image(path)
+
+
 @pytest.mark.parametrize(
     ('contents', 'kind', 'message'),
     [

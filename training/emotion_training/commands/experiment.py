@@ -4,6 +4,7 @@
 import argparse
 from pathlib import Path
 
+from emotion_perception.arguments import whole_number
 from emotion_training.experiments.variants import VARIANTS
 
 
@@ -25,9 +26,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="DeepFace's facial_expression_model_weights.h5; default: the one in "
         '$DEEPFACE_HOME/.deepface/weights. Nothing is downloaded',
     )
-    parser.add_argument('--epochs', type=int, help='at most, instead of the recipes')
+    parser.add_argument('--epochs', type=whole_number, help='at most, instead of the recipes')
     filtering = parser.add_argument_group('filtering')
-    filtering.add_argument('--seeds', type=int, default=3, help='runs of each variant (3)')
+    filtering.add_argument(
+        '--seeds', type=whole_number, default=3, help='runs of each variant (3)'
+    )
     filtering.add_argument(
         '--variant',
         action='append',

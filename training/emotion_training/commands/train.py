@@ -5,6 +5,8 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+from emotion_perception.arguments import whole_number
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the subcommand to the parser of `emotion-training`."""
@@ -12,7 +14,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument('config', help='name of a recipe in emotion_training/train/configs')
     parser.add_argument('dataset', type=Path, help='folder made by build')
     parser.add_argument('--out', type=Path, required=True, help='folder of the run')
-    parser.add_argument('--epochs', type=int, help="instead of the recipe's")
+    parser.add_argument('--epochs', type=whole_number, help="instead of the recipe's")
     parser.add_argument('--seed', type=int, help="instead of the recipe's")
     parser.add_argument(
         '--precision', help="Keras' dtype policy instead of the recipe's, such as mixed_bfloat16"
