@@ -6,7 +6,6 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from emotion_perception.arguments import whole_number
 from emotion_training.filtering import AGREEMENTS, METHODS, PRUNINGS
 
 
@@ -46,8 +45,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     confident = parser.add_argument_group(
         'confident-learning', 'cleanlab finds no label issue in out-of-fold predictions'
     )
-    confident.add_argument('--folds', type=whole_number, default=4, help='number of trainings (4)')
-    confident.add_argument('--epochs', type=whole_number, default=12, help='of each training (12)')
+    confident.add_argument('--folds', type=int, default=4, help='number of trainings (4)')
+    confident.add_argument('--epochs', type=int, default=12, help='of each training (12)')
     confident.add_argument('--seed', type=int, default=1, help='of folds and trainings (1)')
     confident.add_argument(
         '--predictions', type=Path,
