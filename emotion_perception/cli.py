@@ -17,7 +17,7 @@ from emotion_perception.bag import cli as bag_command
 from emotion_perception.doctor import cli as doctor_command
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.errors import BagError, DetectorError, ImageError, ModelError, SourceError
-from emotion_perception.files import check_output, whole_output
+from emotion_perception.files import check_outputs, whole_output
 
 # NumPy, OpenCV, LiteRT and ROS are imported where they are used: the doctor runs without them
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def _image(args: argparse.Namespace) -> int:
 
     images = find_images(args.files)
     copies = _annotated_paths(args.out, images) if args.out else {}
-    for out in (*copies.values(), *([args.csv] if args.csv else [])):
-        check_output(out, (*map(Path, args.files), *images), args.force)
+    outputs = [*copies.values(), *([args.csv] if args.csv else [])]
+    check_outputs(outputs, (*map(Path, args.files), *images), args.force)
     pipeline = _pipeline(args, tracking=False)
     failed = 0
     rows: list[dict[str, Any]] = []
@@ -147,7 +147,7 @@ def _video(args: argparse.Namespace) -> int:
     from emotion_perception.imaging.sources import MovingImageSource, open_source
 
     if args.out:
-        check_output(args.out, [Path(args.source)], args.force)
+        check_outputs([args.out], [Path(args.source)], args.force)
     source = open_source(args.source, rate_hz=args.rate, loop=False)
     try:
         if isinstance(source, MovingImageSource):

@@ -11,32 +11,42 @@ from pathlib import Path
 _MARK = '.unfinished'
 
 
-def check_output(out: Path, inputs: Iterable[Path], replace: bool = False) -> None:
+def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path], replace: bool = False) -> None:
     """
-    Check that writing the file or folder `out` would not destroy anything.
+    Check that writing these files would not destroy anything.
 
     Args:
-        out: to be written.
+        outputs: to be written.
         inputs: files and folders that are read.
         replace: an existing file that is not an input may be overwritten.
 
     Raises:
-        OSError: if `out` is an input, also through a link, or lies in a folder that is one, or
+        OSError: if an output is an input, also through a link, or lies in a folder that is one, or
             exists and is not to be replaced.
 
     """
-    resolved = out.resolve()
-    for path in inputs:
-        if out.exists() and path.exists() and out.samefile(path):
+    existing = [path for path in inputs if path.exists()]
+    identities = {_identity(path) for path in existing}
+    folders = {path.resolve(): path for path in existing if path.is_dir()}
+    for out in outputs:
+        if out.exists() and _identity(out) in identities:
             raise FileExistsError(f'{out} is an input; choose another place for the output')
-        if path.is_dir() and path.resolve() in resolved.parents:
+        for parent in out.resolve().parents:
+            if parent in folders:
+                raise FileExistsError(
+                    f'{out} lies in the input folder {folders[parent]}; choose a place outside of '
+                    'it'
+                )
+        if out.exists() and not replace:
             raise FileExistsError(
-                f'{out} lies in the input folder {path}; choose a place outside of it'
+                f'{out} exists already; choose another name, or replace it with --force'
             )
-    if out.exists() and not replace:
-        raise FileExistsError(
-            f'{out} exists already; choose another name, or replace it with --force'
-        )
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return what all names of a file have in common."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 @contextmanager

@@ -86,7 +86,9 @@ def add_parser(
 
     record = actions.add_parser('record', help='make a recording from a camera or a video file')
     record.add_argument(
-        'source', metavar='SOURCE', help='number of a camera, video file, image file, or portrait'
+        'source',
+        metavar='SOURCE',
+        help='number of a camera, video or image file, folder of frames, address, or portrait',
     )
     record.add_argument('-o', '--out', metavar='OUT', type=Path, required=True, help='new folder')
     record.add_argument('--format', default='raw', choices=('raw', 'jpeg'), help='of images (raw)')

@@ -170,6 +170,13 @@ def _strip_png(blob: bytes) -> bytes:
     return b''.join(kept)
 
 
+def is_image_file(path: Path) -> bool:
+    """Return whether a file in a folder is an image by its name."""
+    # ._photo.jpg holds a system's notes about photo.jpg
+    known = path.suffix.lower() in IMAGE_SUFFIXES | _RARE_SUFFIXES
+    return known and not path.name.startswith('._') and path.is_file()
+
+
 def find_images(names: Iterable[str]) -> list[Path]:
     """
     Return the image files that names stand for.
@@ -188,13 +195,7 @@ def find_images(names: Iterable[str]) -> list[Path]:
             matches = sorted(map(Path, glob.glob(name, recursive=True))) or [path]
         for match in matches:
             inside = match.rglob('*') if match.is_dir() else ()
-            suffixes = IMAGE_SUFFIXES | _RARE_SUFFIXES
-            # a name such as ._photo.jpg is that of a system's notes about photo.jpg
-            images = sorted(
-                p
-                for p in inside
-                if p.suffix.lower() in suffixes and not p.name.startswith('._') and p.is_file()
-            )
+            images = sorted(p for p in inside if is_image_file(p))
             found += images or [match]
     return list(dict.fromkeys(found))
 

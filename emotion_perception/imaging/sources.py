@@ -4,6 +4,7 @@
 import importlib.util
 import math
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 
 from emotion_perception.errors import ImageError, SourceError
-from emotion_perception.imaging.codecs import IMAGE_SUFFIXES, read_image
+from emotion_perception.imaging.codecs import IMAGE_SUFFIXES, is_image_file, read_image
 
 PORTRAIT = 'portrait'
 """Name of the NASA portrait (public domain) in scikit-image as a source."""
@@ -50,7 +51,7 @@ class FrameSource(Protocol):
 
 
 @contextmanager
-def _quiet_opencv() -> Iterator[None]:
+def quiet_opencv() -> Iterator[None]:
     """Silence OpenCV's log (level 0; version 4.13 moved the switch): our error says more."""
     logging = getattr(cv2.utils, 'logging', cv2)
     level = logging.setLogLevel(0)
@@ -89,7 +90,7 @@ class VideoSource:
 
         """
         backend = cv2.CAP_GSTREAMER if _is_gstreamer(source) else cv2.CAP_ANY
-        with _quiet_opencv():
+        with quiet_opencv():
             self._capture = cv2.VideoCapture(source, backend)
         self.live = not (isinstance(source, str) and Path(source).is_file())
         if not self._capture.isOpened():
@@ -101,7 +102,7 @@ class VideoSource:
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate_hz = rate if 0 < rate <= _MAX_RATE_HZ else _DEFAULT_RATE_HZ
         self.time_s = 0.0
-        self._frames, self._first_ms = 0, 0.0
+        self._frames, self._start_s = 0, 0.0
 
     def read(self) -> np.ndarray | None:
         """Return the next frame, BGR uint8 [H, W, 3]; None at the end."""
@@ -115,11 +116,13 @@ class VideoSource:
         return frame
 
     def _read_time(self) -> None:
-        """Take the time stamp of the container; where it has none, the time by the rate."""
-        stamp_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC) if not self.live else 0.0
+        """Take the clock, of a file its own time stamps; where it has none, go by the rate."""
+        stamp_s = (
+            time.monotonic() if self.live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        )
         if not self._frames:
-            self._first_ms = stamp_ms
-        time_s = (stamp_ms - self._first_ms) / 1000
+            self._start_s = stamp_s
+        time_s = stamp_s - self._start_s
         if self._frames and not time_s > self.time_s:
             time_s = self.time_s + 1 / self.rate_hz
         self.time_s = time_s
@@ -240,12 +243,12 @@ def _numbered_images(source: str) -> list[Path]:
     """Return the images of a folder, or those that a pattern such as frame_%03d.jpg names."""
     path = Path(source)
     if path.is_dir():
-        found = [p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
+        found = [p for p in path.iterdir() if is_image_file(p)]
     else:
         before, after = map(re.escape, _NUMBER_IN_PATTERN.split(path.name, maxsplit=1))
         name = re.compile(rf'{before}\d+{after}')
         found = [p for p in path.parent.glob('*') if name.fullmatch(p.name)]
-    return sorted((p for p in found if not p.name.startswith('.')), key=_by_number)
+    return sorted(found, key=_by_number)
 
 
 def open_source(

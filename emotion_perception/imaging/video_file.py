@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from emotion_perception.errors import SourceError
+from emotion_perception.imaging.sources import quiet_opencv
 
 _CODEC = 'mp4v'
 _USUAL_RATES_HZ = (10.0, 240.0)
@@ -56,9 +57,13 @@ class VideoFile:
         if self._writer is None:
             self._size = width, height
             code = cv2.VideoWriter.fourcc(*_CODEC)
-            self._writer = cv2.VideoWriter(str(self._path), code, self._rate_hz, self._size)
+            with quiet_opencv():
+                self._writer = cv2.VideoWriter(str(self._path), code, self._rate_hz, self._size)
             if not self._writer.isOpened():
-                raise SourceError(f'{self._path} cannot be written; choose a path in .mp4')
+                raise SourceError(
+                    f'{self._path.name} cannot be written as a video; choose a name that ends in '
+                    '.mp4'
+                )
         if (width, height) != self._size:
             image = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
         gap_s = time_s - self._skipped_s - self._written / self._rate_hz

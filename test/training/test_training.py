@@ -278,7 +278,6 @@ def test_an_exported_network_is_approximated_in_fewer_multiplications():
         found = np.asarray(keras.ops.softmax(np.mean(both, axis=0)))
         differences.append(float(np.abs(found - expected).mean()))
         costs.append(multiplications(model))
-    print(differences, costs)
     assert differences[0] < 0.01
     assert differences[1] == pytest.approx(differences[0], abs=1e-3)
     assert differences[0] < differences[2] < differences[3]

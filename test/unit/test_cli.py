@@ -164,7 +164,7 @@ def test_annotated_copies_are_written_on_request(run, tmp_path, crops, monkeypat
             ['d', '--out', 'd/out'],
             'd/out/a.png lies in the input folder d; choose a place',
         ),
-        (['d', '--out', 'd'], 'd/a.png lies in the input folder d'),
+        (['d', '--out', 'd'], 'd/a.png is an input'),
         (['d/b.jpg', '--csv', 'd/b.jpg'], 'd/b.jpg is an input'),
         (['d/a.png', '--out', 'file'], 'file'),
     ],
@@ -261,6 +261,15 @@ def test_an_irregular_film_keeps_its_times(run, tmp_path, portrait):
     assert duration_s == pytest.approx(4, abs=0.05)
     printed = run('video', tmp_path / 'film.mkv')[1].splitlines()
     assert 'face 2 ' in printed[-1]
+
+
+def test_a_video_that_cannot_be_written_is_one_clear_line(tmp_path, capfd):
+    write_film(tmp_path / 'film.mkv', [np.zeros((48, 64, 3), np.uint8)], [0])
+    code = cli.main(['video', str(tmp_path / 'film.mkv'), '--out', str(tmp_path / 'out.txt')])
+    lines = [line for line in capfd.readouterr().err.splitlines() if not line.startswith('INFO')]
+    expected = 'out.txt cannot be written as a video; choose a name that ends in .mp4'
+    assert (code, lines) == (2, [f'emotion-perception video: {expected}'])
+    assert [path.name for path in tmp_path.iterdir()] == ['film.mkv']
 
 
 def test_half_a_film_is_not_written_but_a_recording_that_ctrl_c_ends(run, tmp_path, monkeypatch):

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files and folders are written whole or not at all."""
 
+from pathlib import Path
+
 import pytest
 
-from emotion_perception.files import check_output, whole_output
+from emotion_perception.files import check_outputs, whole_output
 
 
 def names(folder):
@@ -92,13 +94,23 @@ def test_an_output_never_destroys_an_input(tmp_path):
     folder.mkdir()
     film.write_text('film')
     (tmp_path / 'hard').hardlink_to(film)
-    check_output(tmp_path / 'new', [film, folder])
-    check_output(tmp_path / 'into', [])  # another folder whose name starts alike
+    check_outputs([tmp_path / 'new'], [film, folder])
+    check_outputs([tmp_path / 'into'], [folder])  # its name starts alike
     for out in (film, tmp_path / 'hard', tmp_path / 'in' / '..' / 'film', folder):
         with pytest.raises(FileExistsError, match='is an input'):
-            check_output(out, [film, folder], replace=True)
+            check_outputs([out], [film, folder], replace=True)
     with pytest.raises(FileExistsError, match='lies in the input folder'):
-        check_output(folder / 'sub' / 'page', [folder], replace=True)
+        check_outputs([folder / 'sub' / 'page'], [folder], replace=True)
     with pytest.raises(FileExistsError, match='exists already'):
-        check_output(film, [folder])
-    check_output(film, [folder], replace=True)
+        check_outputs([film], [folder])
+    check_outputs([film], [folder], replace=True)
+
+
+def test_the_effort_to_check_outputs_grows_with_their_number_only(tmp_path, monkeypatch):
+    images = [tmp_path / f'{n}.png' for n in range(100)]
+    for image in images:
+        image.touch()
+    calls, stat = [], Path.stat
+    monkeypatch.setattr(Path, 'stat', lambda *a, **k: calls.append(a) or stat(*a, **k))
+    check_outputs([tmp_path / 'out' / image.name for image in images], images)
+    assert 100 < len(calls) < 1000

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from emotion_perception.errors import SourceError
+from emotion_perception.imaging import sources
 from emotion_perception.imaging.sources import (
     MovingImageSource,
     VideoSource,
@@ -196,7 +197,7 @@ def test_the_times_of_a_film_are_its_own(tmp_path, times_ms, rate_hz):
     assert source.rate_hz == pytest.approx(rate_hz, rel=0.01)
 
 
-def test_a_film_without_usable_times_goes_by_its_rate(tmp_path, monkeypatch):
+def test_a_film_without_usable_times_goes_by_its_rate(tmp_path):
     write_film(tmp_path / 'film.mkv', [np.zeros((48, 64, 3), np.uint8)] * 4, [0, 0, 0, 0])
     source = VideoSource(str(tmp_path / 'film.mkv'))
     source.rate_hz = 10.0
@@ -223,3 +224,15 @@ def test_numbered_images_are_a_film(tmp_path, name):
     (tmp_path / 'frame_1.png').write_text('no image')
     with pytest.raises(SourceError, match=r'frame_1\.png cannot be read: not an image'):
         open_source(str(tmp_path / name)).read()
+
+
+def test_a_camera_goes_by_the_clock(tmp_path, monkeypatch):
+    """A camera that is slower than it says, such as in the dark, is not played too fast."""
+    write_film(tmp_path / 'film.mkv', [np.zeros((48, 64, 3), np.uint8)] * 4, [0, 40, 80, 120])
+    source = VideoSource(str(tmp_path / 'film.mkv'))
+    source.live = True
+    monkeypatch.setattr(sources.time, 'monotonic', iter([50.0, 50.1, 50.5, 51.0]).__next__)
+    times = []
+    while source.read() is not None:
+        times.append(source.time_s)
+    assert times == pytest.approx([0, 0.1, 0.5, 1.0])
