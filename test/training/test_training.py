@@ -16,7 +16,7 @@ from emotion_perception.classification import DEFAULT_MODEL, EmotionClassifier
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.errors import ModelError
 from emotion_training.models import networks
-from emotion_training.models.low_rank import set_low_rank_weights
+from emotion_training.models.low_rank import exported_layers, set_low_rank_weights
 from emotion_training.train.config import load_config
 from emotion_training.train.epoch_log import best_so_far
 from emotion_training.train.run_record import RunError
@@ -167,9 +167,25 @@ def test_unusable_teachers_and_initial_weights_are_named(tmp_path, name, content
             load_one(path)
 
 
-def test_an_exported_model_gives_no_initial_weights():
+def test_an_exported_model_is_no_network_of_keras():
     with pytest.raises(ModelError, match=r'is an exported model; give the best\.keras'):
         load_network(DEFAULT_MODEL)
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (b'hello', 'is not a .tflite file'),
+        (DEFAULT_MODEL.read_bytes()[:100_000], 'cannot be loaded'),
+        (None, 'there is no model file'),
+    ],
+)
+def test_unusable_exported_models_are_named(tmp_path, content, message):
+    path = tmp_path / 't.tflite'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        exported_layers(path)
 
 
 def test_an_exported_model_as_teacher():

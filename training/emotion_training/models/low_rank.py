@@ -8,7 +8,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from emotion_perception.errors import ModelError
-from emotion_perception.runtime.litert import read_model
+from emotion_perception.runtime.litert import Network, read_model
+from emotion_training.evaluate.model_outputs import check_signature
 from emotion_training.models.networks import CONVOLUTION, NARROWING, NORMALIZATION
 
 Layer = tuple[np.ndarray, np.ndarray]
@@ -26,10 +27,13 @@ def exported_layers(path: Path) -> list[Layer]:
     Batch normalization is part of them in an exported model.
 
     Raises:
-        ModelError: if the file cannot be read, or converts its weights when it runs (float16).
+        ModelError: if the file is missing or damaged, or holds its weights in float16.
 
     """
-    interpreter = Interpreter(model_content=read_model(path))
+    check_signature(path)
+    model = read_model(path)
+    Network(model, str(path))  # names what is wrong with it
+    interpreter = Interpreter(model_content=model)
     details = {detail['index']: detail for detail in interpreter.get_tensor_details()}
 
     def values(index: int) -> np.ndarray:
@@ -68,8 +72,8 @@ def factors(kernel: np.ndarray, inputs: np.ndarray, rank: int) -> tuple[np.ndarr
     """
     Return the 1x1 kernel [1, 1, in, rank] and the narrow kernel [height, width, rank, out].
 
-    Their product is the best approximation of the outputs for white `inputs` pixels of the given
-    covariance (Zhang et al., 2016, do the same to the outputs).
+    Their product approximates the outputs best where neighboring pixels are independent and have
+    the covariance of `inputs` (Zhang et al., 2016, use that of the outputs).
 
     Args:
         kernel: float [height, width, in, out].
