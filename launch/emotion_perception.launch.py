@@ -17,17 +17,14 @@ PROFILE_VARIABLE = f'{"FASTRTPS" if OLD_FAST_DDS else "FASTDDS"}_DEFAULT_PROFILE
 
 # Parameters that override the parameter file where they are given.
 OVERRIDES = {
-    'image_transport': 'raw or compressed',
+    'image_transport': 'auto, raw or compressed',
     'detector': 'blazeface, yunet or haar',
     'detector_model': "path of the detector's model; yunet: face_detection_yunet_2023mar.onnx",
     'rotate': 'clockwise rotation of the images in degrees: 0, 90, 180 or 270',
     'model': 'path of a classifier (.tflite with its json, .keras or .h5)',
 }
 ARGUMENTS = {
-    'image_topic': (
-        'image',
-        "the camera's image topic; for compressed images without /compressed",
-    ),
+    'image_topic': ('image', "the camera's image topic, raw or compressed"),
     'namespace': ('', 'namespace of the node and its topics'),
     'params_file': (
         os.path.join(SHARE, 'config', 'emotion_perception.yaml'),
@@ -61,10 +58,7 @@ def make_node(context: LaunchContext) -> list[LifecycleNode]:
                 given['params_file'],
                 {**overrides, 'autostart': given['autostart'].lower() in ('true', '1', 'yes')},
             ],
-            remappings=[
-                ('image', given['image_topic']),
-                ('image/compressed', f'{given["image_topic"]}/compressed'),
-            ],
+            remappings=[('image', given['image_topic'])],
             arguments=['--ros-args', '--log-level', given['log_level']],
             output='screen',
         )

@@ -138,8 +138,7 @@ def _wait_for_node(player: Player, limit_s: float) -> None:
             raise BagError(
                 f'no active node subscribes to {player.image_topic} and publishes emotions within '
                 f'{limit_s:g} s; start `emotion_node --ros-args -p autostart:=true` first, '
-                'with `-p image_transport:=compressed` for compressed images, or name its topic '
-                'with --to'
+                'or name its topic with --to'
             )
         player.spin(0.05)
     # the node must discover our subscriptions as well, which cannot be observed from here

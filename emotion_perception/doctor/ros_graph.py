@@ -161,6 +161,14 @@ class RosGraph:
             found |= {topic for topic, types in pairs if types[0] in _IMAGE_TYPES}
         return found
 
+    def _other_type_read(self, topic: str, kind: str) -> str:
+        """Return what to do if an emotion node reads another type from a topic, else nothing."""
+        own = self._emotion_nodes()
+        for reader in self._node.get_subscriptions_info_by_topic(topic):
+            if (reader.node_name, reader.node_namespace) in own and reader.topic_type != kind:
+                return f'set image_transport of {reader.node_name} to auto'
+        return ''
+
     def _check_topic(self, topic: str, seconds: float) -> CheckResult:
         publishers = self._spin_until(
             lambda: self._node.get_publishers_info_by_topic(topic), _DISCOVERY_S
@@ -174,6 +182,9 @@ class RosGraph:
             )
             return CheckResult('camera', PROBLEM, f'nothing publishes {topic}', advice, values)
         kind = publishers[0].topic_type
+        if advice := self._other_type_read(topic, kind):
+            text = f'{topic} is published as {kind}, and the node reads another type from it'
+            return CheckResult('camera', PROBLEM, text, advice, values)
         if kind not in _IMAGE_TYPES:
             text = f'{topic} is of type {kind}, not {" or ".join(_IMAGE_TYPES)}'
             return CheckResult('camera', PROBLEM, text, 'choose another: --image-topic', values)

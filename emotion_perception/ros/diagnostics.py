@@ -13,6 +13,8 @@ from rclpy.node import Node
 
 from emotion_perception.ros.frame_statistics import FrameStatistics
 
+_OLD_MS = 1000.0
+"""Age of an image above which the clocks of camera and robot probably differ."""
 _TURNED_FACES = 5
 """Number of turned faces from which the parameter `rotate` is suggested."""
 
@@ -29,6 +31,8 @@ class NodeStatus:
         publishers: number of publishers of that topic.
         silence_s: time since the last image, before the first since activation; 0 while inactive.
         stalled_after_s: silence in seconds after which the camera counts as stalled.
+        mismatch: why images that are published are not read; empty if they are, or none are.
+        namesakes: number of other nodes with the same full name.
         details: further keys and values, such as the model in use.
 
     """
@@ -39,6 +43,8 @@ class NodeStatus:
     publishers: int = 0
     silence_s: float = 0.0
     stalled_after_s: float = math.inf
+    mismatch: str = ''
+    namesakes: int = 0
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -97,14 +103,24 @@ def level_and_message(status: NodeStatus, statistics: FrameStatistics) -> tuple[
     if status.state != 'active':
         return DiagnosticStatus.OK, f'{status.state}; no images are read'
     if status.stalled:
-        return (
-            DiagnosticStatus.ERROR,
-            f'no image for {status.silence_s:.1f} s; is the camera running and the topic right?',
-        )
+        reason = status.mismatch or f'is the camera running, and is {status.topic} its topic?'
+        return DiagnosticStatus.ERROR, f'no image for {status.silence_s:.1f} s; {reason}'
     if statistics.last_failure:
         return DiagnosticStatus.WARN, f'the last image failed: {statistics.last_failure}'
     if status.publishers > 1:
         return DiagnosticStatus.WARN, _several_publishers_text(status)
+    if status.namesakes:
+        return (
+            DiagnosticStatus.WARN,
+            f'{status.namesakes + 1} nodes have this name: give each a namespace or name of its '
+            'own, or stop the others',
+        )
+    if (age_ms := statistics.percentiles_ms('age')[0]) > _OLD_MS:
+        return (
+            DiagnosticStatus.WARN,
+            f'the images are {age_ms / 1000:.0f} s old: synchronize the clocks of camera and '
+            'robot (chrony), or play the recording with its clock',
+        )
     if advice := _rotation_advice(status.details):
         return DiagnosticStatus.WARN, advice
     return DiagnosticStatus.OK, f'processing {statistics.rate_hz():.1f} images per second'
@@ -151,6 +167,7 @@ def to_diagnostic_status(
         'format_changes': statistics.format_changes,
         'stamp_jumps_back': statistics.jumps_back,
         'camera_stalls': statistics.stalls,
+        'image_topic': status.topic,
         'image_publishers': status.publishers,
         'faces_processed': statistics.faces,
         'rate_hz': f'{statistics.rate_hz():.2f}',

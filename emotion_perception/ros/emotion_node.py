@@ -6,12 +6,8 @@ from typing import Any
 
 import cv2
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import NameValidationException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
-from rclpy.subscription import Subscription
-from sensor_msgs.msg import CompressedImage, Image
 
 from emotion_perception.anonymization import FaceBlurrer
 from emotion_perception.errors import DetectorError, ModelError
@@ -21,15 +17,11 @@ from emotion_perception.ros.classify_service import ClassifyService
 from emotion_perception.ros.diagnostics import DiagnosticsPublisher, NodeStatus
 from emotion_perception.ros.frame_processor import FrameProcessor
 from emotion_perception.ros.frame_statistics import FrameStatistics
+from emotion_perception.ros.image_subscription import ImageSubscription
 from emotion_perception.ros.node_main import SafeLifecycleNode, log_exceptions, run_node
 from emotion_perception.ros.publishers import EmotionPublishers, extra_publishers
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-_IMAGE_QOS = QoSProfile(
-    depth=1,
-    reliability=qos_profile_sensor_data.reliability,
-    durability=qos_profile_sensor_data.durability,
-)
 
 
 class EmotionNode(SafeLifecycleNode):
@@ -40,7 +32,7 @@ class EmotionNode(SafeLifecycleNode):
     _emotion_publishers: EmotionPublishers | None = None
     _service: ClassifyService | None = None
     _processor: FrameProcessor | None = None
-    _subscription: Subscription | None = None
+    _subscription: ImageSubscription | None = None
 
     def __init__(self, **options: Any) -> None:
         """Declare parameters and start diagnostics; the model is loaded on configure."""
@@ -110,22 +102,19 @@ class EmotionNode(SafeLifecycleNode):
         assert self._pipeline is not None
         assert self._emotion_publishers is not None
         self._statistics = FrameStatistics()
-        compressed = self.get_parameter('image_transport').value == 'compressed'
-        kind, topic = (CompressedImage, 'image/compressed') if compressed else (Image, 'image')
+        values = parameters.values(self)
         processor = FrameProcessor(
             self, self._pipeline, self._emotion_publishers, self._statistics
         )
-        processor.time_budget = parameters.values(self)['time_budget']
+        processor.time_budget = values['time_budget']
         try:
-            self._subscription = self.create_subscription(kind, topic, processor.put, _IMAGE_QOS)
-        except (NameValidationException, RuntimeError) as error:
-            # a name that is valid in ROS may be too long for DDS
+            self._subscription = ImageSubscription(self, values['image_transport'], processor.put)
+        except ValueError as error:
             processor.stop()
-            return self._fail(f'cannot be activated: {topic} cannot be subscribed to: {error}')
+            return self._fail(f'cannot be activated: {error}')
         self._processor, self._error = processor, ''
         self._active_since_s = time.monotonic()
         self._state = 'active'
-        self.get_logger().info(f'reading {self._subscription.topic_name}')
         return SUCCESS
 
     @log_exceptions
@@ -163,7 +152,7 @@ class EmotionNode(SafeLifecycleNode):
 
     def _stop_reading(self) -> None:
         if self._subscription is not None:
-            self.destroy_subscription(self._subscription)
+            self._subscription.destroy()
         if self._processor is not None:
             self._processor.stop()
             assert self._emotion_publishers is not None
@@ -219,7 +208,7 @@ class EmotionNode(SafeLifecycleNode):
             }
         if self._subscription is None:
             return NodeStatus(self._state, self._error, details=details), self._statistics
-        topic = self._subscription.topic_name
+        topic = self._subscription.topic
         last_s = max(self._active_since_s, self._statistics.last_frame_at_s)
         status = NodeStatus(
             self._state,
@@ -227,10 +216,17 @@ class EmotionNode(SafeLifecycleNode):
             topic,
             publishers=self.count_publishers(topic),
             silence_s=time.monotonic() - last_s,
+            mismatch=self._subscription.mismatch(),
+            namesakes=self._namesakes(),
             stalled_after_s=parameters.values(self)['stalled_after_s'],
             details=details,
         )
         return status, self._statistics
+
+    def _namesakes(self) -> int:
+        """Return how many other nodes have the full name of this one."""
+        own = self.get_name(), self.get_namespace()
+        return max(self.get_node_names_and_namespaces().count(own) - 1, 0)
 
 
 def _model_details(pipeline: Pipeline) -> dict[str, Any]:

@@ -19,12 +19,12 @@ from rclpy.parameter import Parameter
 from emotion_perception.detection import DETECTORS, SEARCH_WIDTH_PX
 from emotion_perception.detection.keyframes import DETECT_EVERY
 from emotion_perception.pipeline import ROTATIONS
+from emotion_perception.ros.image_subscription import TRANSPORTS
 from emotion_perception.runtime.metadata import HEADS
 from emotion_perception.tracking import TrackingSettings
 
 ANNOTATED_IMAGES = ('full', 'blurred', 'none')
 """Not `off`, which YAML, and so every ROS parameter file, reads as false."""
-TRANSPORTS = ('raw', 'compressed')
 _DEFAULTS = TrackingSettings()
 
 
@@ -111,7 +111,13 @@ PARAMETERS = (
         'Also publish the faces as in REP-155, on /humans/faces/...; '
         'needs tracking and the package hri_msgs.',
     ),
-    ParameterSpec('image_transport', 'raw', 'Image topic to read.', choices=TRANSPORTS),
+    ParameterSpec(
+        'image_transport',
+        TRANSPORTS[0],
+        'Images to read: raw from image, compressed from the same name with /compressed appended, '
+        'auto from the first of the two that is published.',
+        choices=TRANSPORTS,
+    ),
     ParameterSpec('detector', DETECTORS[0], 'Face detector.', choices=DETECTORS),
     ParameterSpec('detector_model', '', "Path of the detector's model file; yunet needs it."),
     ParameterSpec(

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage
 
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.doctor.check_result import PROBLEM, WARNING
@@ -65,6 +66,18 @@ def graph():
         node = Node('doctor')
         yield RosGraph(node)
         node.destroy_node()
+
+
+def test_a_node_that_reads_another_type(start, peer, graph):
+    start('emotion_node', autostart='true', image_transport='raw')
+    camera = peer.node.create_publisher(CompressedImage, '/image', 1)
+    peer.until(lambda: peer.node.count_subscribers('/image'), what='the node')
+    graph.check_nodes()
+    result = graph.check_camera('/image', 0.2)
+    peer.node.destroy_publisher(camera)
+    assert result.status == PROBLEM
+    assert 'is published as sensor_msgs/msg/CompressedImage, and the node reads' in result.text
+    assert result.advice == 'set image_transport of emotion_perception to auto'
 
 
 def test_no_node_and_no_camera(graph, peer):

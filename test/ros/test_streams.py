@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from emotion_perception.ros.conversions import bgr_to_image, seconds
-from support.ros_peer import ERROR, OK, WARN
+from support.ros_peer import ERROR, WARN
 
 WALL = np.full((480, 640, 3), 128, np.uint8)
 
@@ -55,7 +55,7 @@ def test_another_size_begins_new_tracks(node, peer, send, portrait):
     assert after.label == before.label == 'happiness'
     assert after.box.x_offset == pytest.approx(before.box.x_offset / 2, abs=6)
     assert after.box.width == pytest.approx(before.box.width / 2, abs=6)
-    peer.wait_for_status(OK, image_format='320x240 bgr8', format_changes=1)
+    peer.wait_for_status(image_format='320x240 bgr8', format_changes=1)
 
 
 def test_another_encoding_continues_the_tracks(node, peer, send, portrait):
@@ -66,7 +66,7 @@ def test_another_encoding_continues_the_tracks(node, peer, send, portrait):
     arrays = send(100.0) + send(100.1, message=rgb) + send(100.2, message=gray)
     assert ids(arrays) == [1, 1, 1]
     assert [array.faces[0].label for array in arrays] == ['happiness'] * 3
-    peer.wait_for_status(OK, format_changes=2)
+    peer.wait_for_status(format_changes=2)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_stamps_that_run_back(node, peer, send, stamps_s, expected_ids, expected
     arrays = send(*stamps_s)
     assert ids(arrays) == expected_ids
     assert tracked_s(arrays) == pytest.approx(expected_s, abs=1e-6)
-    peer.wait_for_status(OK, stamp_jumps_back=jumps)
+    peer.wait_for_status(stamp_jumps_back=jumps)
     assert node.count('the image stamps jumped back') == (jumps > 0)
 
 
@@ -150,7 +150,7 @@ def test_two_cameras_on_one_topic(node, peer, send, portrait):
     """The node warns; each face keeps its id while the images have one size."""
     assert peer.set_parameter('stalled_after_s', 60.0) == (True, '')
     send(100.0)
-    peer.wait_for_status(OK, image_publishers=1)
+    peer.wait_for_status(image_publishers=1)
     second = peer.node.create_publisher(Image, 'image', qos_profile_sensor_data)
     other = bgr_to_image(np.roll(portrait, -180, axis=1), Header())
     arrays = []
@@ -163,4 +163,4 @@ def test_two_cameras_on_one_topic(node, peer, send, portrait):
     assert 'one node per camera' in status.message
     assert node.count('2 publishers on /image') == 1
     peer.node.destroy_publisher(second)
-    peer.wait_for_status(OK, image_publishers=1)
+    peer.wait_for_status(image_publishers=1)

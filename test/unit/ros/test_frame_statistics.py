@@ -131,6 +131,7 @@ def test_the_keys_of_the_diagnostic_status(clock):
         'format_changes': '0',
         'stamp_jumps_back': '0',
         'camera_stalls': '0',
+        'image_topic': '/image',
         'image_publishers': '1',
         'faces_processed': '4',
         'rate_hz': '2.00',
@@ -165,6 +166,19 @@ def test_the_keys_of_the_diagnostic_status(clock):
             b'\1',
             '2 publishers on /image',
         ),
+        (
+            {'state': 'active', 'topic': '/eye', 'silence_s': 3.0, 'stalled_after_s': 2.0},
+            '',
+            b'\2',
+            'no image for 3.0 s; is the camera running, and is /eye its topic?',
+        ),
+        (
+            {'state': 'active', 'silence_s': 3.0, 'stalled_after_s': 2.0, 'mismatch': 'theora'},
+            '',
+            b'\2',
+            'no image for 3.0 s; theora',
+        ),
+        ({'state': 'active', 'namesakes': 2}, '', b'\1', '3 nodes have this name'),
     ],
 )
 def test_the_worst_comes_first(status, failure, level, text):
@@ -174,6 +188,16 @@ def test_the_worst_comes_first(status, failure, level, text):
     found_level, message = level_and_message(NodeStatus(**status), statistics)
     assert found_level == level
     assert message.startswith(text)
+
+
+@pytest.mark.parametrize(('age_s', 'level'), [(0.9, b'\0'), (1.1, b'\1'), (math.nan, b'\0')])
+def test_old_images_are_noticed(age_s, level):
+    statistics = FrameStatistics()
+    for _ in range(3):
+        statistics.add_frame(1, 0.01, age_s)
+    found, message = level_and_message(NodeStatus('active'), statistics)
+    assert found == level
+    assert message.startswith('the images are 1 s old' if level == b'\1' else 'processing')
 
 
 @pytest.mark.parametrize(
