@@ -19,6 +19,7 @@ from emotion_perception.bag.message_types import (
 from emotion_perception.bag.reading import Bag, image_connections, open_bag
 from emotion_perception.bag.writing import STORAGES, NewBag, new_bag
 from emotion_perception.errors import BagError, ImageError
+from emotion_perception.imaging.levels import Levels
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.ros.conversions import (
     EmotionArray,
@@ -70,7 +71,7 @@ class ImageProcessor:
 
         """
         self._pipeline, self._types, self._result = pipeline, types, result
-        self._stamps = MonotonicStamps()
+        self._stamps, self._levels = MonotonicStamps(), Levels()
 
     def process(self, data: bytes, msgtype: str, recorded_ns: int) -> EmotionArray | None:
         """
@@ -88,7 +89,7 @@ class ImageProcessor:
         result.images += 1
         try:
             message = self._types.decode_image(data, msgtype)
-            image = image_to_bgr(message)
+            image = image_to_bgr(message, self._levels)
             jumps = self._stamps.jumps_back
             stamp = seconds(message.header.stamp)
             time_s = self._stamps.to_monotonic_s(stamp, recorded_ns * 1e-9)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from emotion_perception.errors import ImageError
+from emotion_perception.imaging.levels import Levels
 
 MAX_PIXELS = 100_000_000
 """Images that claim more are refused before anything is allocated for them."""
@@ -47,12 +48,15 @@ def check_pixel_count(what: str, width: int, height: int) -> None:
         )
 
 
-def decode_compressed(data: bytes | bytearray | memoryview | np.ndarray) -> np.ndarray:
+def decode_compressed(
+    data: bytes | bytearray | memoryview | np.ndarray, levels: Levels | None = None
+) -> np.ndarray:
     """
     Decode a jpeg or png image, such as `sensor_msgs/CompressedImage.data`.
 
     Args:
         data: contents of the file.
+        levels: scale of 16-bit images, kept from image to image; None makes 65535 to 255.
 
     Returns:
         BGR uint8 [H, W, 3]; an Exif orientation is ignored.
@@ -73,9 +77,8 @@ def decode_compressed(data: bytes | bytearray | memoryview | np.ndarray) -> np.n
         raise ImageError(
             'neither jpeg nor png', f'neither jpeg nor png: the data starts with {blob[:8]!r}'
         )
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(np.frombuffer(blob, np.uint8), flags)
+        image = _decode(blob, cv2.IMREAD_IGNORE_ORIENTATION, levels)
     except cv2.error as error:
         raise ImageError(
             'image damaged', f'the compressed image cannot be decoded: {error.err}'
@@ -83,6 +86,17 @@ def decode_compressed(data: bytes | bytearray | memoryview | np.ndarray) -> np.n
     if image is None:
         raise ImageError('image damaged', f'the compressed image of {len(blob)} bytes is damaged')
     return image
+
+
+def _decode(blob: bytes, flags: int, levels: Levels | None) -> np.ndarray | None:
+    """Return BGR uint8 [H, W, 3], 16-bit values scaled by `levels`; None if it is damaged."""
+    data, flags = np.frombuffer(blob, np.uint8), cv2.IMREAD_COLOR | flags
+    image = cv2.imdecode(data, flags | cv2.IMREAD_ANYDEPTH if levels else flags)
+    if image is None or image.dtype == np.uint8:
+        return image
+    if levels and image.dtype == np.uint16:
+        return levels.to_8_bit(image)
+    return cv2.imdecode(data, flags)  # real numbers
 
 
 class _JpegParts(NamedTuple):
@@ -205,7 +219,7 @@ def read_image(path: Path) -> np.ndarray:
     Read an image file of any format that OpenCV reads.
 
     Returns:
-        BGR uint8 [H, W, 3], rotated by its Exif orientation.
+        BGR uint8 [H, W, 3], rotated by its Exif orientation, 16 bits scaled by their range.
 
     Raises:
         ImageError: if it is not an image, or damaged.
@@ -218,7 +232,7 @@ def read_image(path: Path) -> np.ndarray:
     if blob.startswith((_JPEG, _PNG[:6])) or not blob:
         decode_compressed(blob)  # refuses files that are cut short, which OpenCV fills with gray
     try:
-        image = cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_COLOR)
+        image = _decode(blob, 0, Levels())
     except cv2.error as error:
         raise ImageError('image damaged', f'cannot be decoded: {error.err}') from None
     if image is None and path.suffix.lower() in _RARE_SUFFIXES:
@@ -227,4 +241,4 @@ def read_image(path: Path) -> np.ndarray:
         )
     if image is None:
         raise ImageError('not an image', f'not an image: it starts with {blob[:16]!r}')
-    return np.asarray(image)
+    return image

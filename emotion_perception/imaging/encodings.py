@@ -8,6 +8,7 @@ import numpy as np
 
 from emotion_perception.errors import ImageError
 from emotion_perception.imaging.codecs import check_pixel_count
+from emotion_perception.imaging.levels import Levels
 
 
 def _unchanged(pixels: np.ndarray) -> np.ndarray:
@@ -18,11 +19,8 @@ def _convert(code: int) -> Callable[[np.ndarray], np.ndarray]:
     return lambda pixels: cv2.cvtColor(pixels, code)
 
 
-def _convert_16_bit(code: int) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda pixels: cv2.cvtColor(cv2.convertScaleAbs(pixels, alpha=255 / 65535), code)
-
-
-# encoding -> (bytes a channel, channels, conversion of the array [H, W] or [H, W, C])
+# encoding -> (bytes a channel, channels, conversion of uint8 [H, W] or [H, W, C]; of 16 bits
+# without the fourth channel, which may not count in the range of the values)
 _PACKED: dict[str, tuple[int, int, Callable[[np.ndarray], np.ndarray]]] = {
     'bgr8': (1, 3, _unchanged),
     '8UC3': (1, 3, _unchanged),
@@ -31,8 +29,15 @@ _PACKED: dict[str, tuple[int, int, Callable[[np.ndarray], np.ndarray]]] = {
     'rgba8': (1, 4, _convert(cv2.COLOR_RGBA2BGR)),
     'mono8': (1, 1, _convert(cv2.COLOR_GRAY2BGR)),
     '8UC1': (1, 1, _convert(cv2.COLOR_GRAY2BGR)),
-    'mono16': (2, 1, _convert_16_bit(cv2.COLOR_GRAY2BGR)),
-    '16UC1': (2, 1, _convert_16_bit(cv2.COLOR_GRAY2BGR)),
+    '8UC4': (1, 4, _convert(cv2.COLOR_BGRA2BGR)),
+    'bgr16': (2, 3, _unchanged),
+    '16UC3': (2, 3, _unchanged),
+    'rgb16': (2, 3, _convert(cv2.COLOR_RGB2BGR)),
+    'bgra16': (2, 4, _unchanged),
+    '16UC4': (2, 4, _unchanged),
+    'rgba16': (2, 4, _convert(cv2.COLOR_RGB2BGR)),
+    'mono16': (2, 1, _convert(cv2.COLOR_GRAY2BGR)),
+    '16UC1': (2, 1, _convert(cv2.COLOR_GRAY2BGR)),
     'yuv422': (1, 2, _convert(cv2.COLOR_YUV2BGR_UYVY)),
     'uyvy': (1, 2, _convert(cv2.COLOR_YUV2BGR_UYVY)),
     'yuv422_yuy2': (1, 2, _convert(cv2.COLOR_YUV2BGR_YUY2)),
@@ -46,7 +51,7 @@ for _pattern, _code in {
     'grbg': cv2.COLOR_BayerGB2BGR,
 }.items():
     _PACKED[f'bayer_{_pattern}8'] = (1, 1, _convert(_code))
-    _PACKED[f'bayer_{_pattern}16'] = (2, 1, _convert_16_bit(_code))
+    _PACKED[f'bayer_{_pattern}16'] = (2, 1, _convert(_code))
 
 _PLANAR = ('nv12', 'nv21', 'nv24')
 
@@ -61,6 +66,7 @@ def to_bgr(
     width: int,
     step: int,
     is_bigendian: bool = False,
+    levels: Levels | None = None,
 ) -> np.ndarray:
     """
     Convert a raw image to BGR.
@@ -73,10 +79,10 @@ def to_bgr(
         width: in pixels.
         step: bytes from one row to the next; may be larger than the row (padding).
         is_bigendian: byte order of 16-bit encodings.
+        levels: scale of 16-bit images, kept from image to image; None makes 65535 to 255.
 
     Returns:
         uint8 [height, width, 3]; a read-only view of `data` where that is possible (bgr8).
-        16-bit images are scaled so that 65535 becomes 255.
 
     Raises:
         ImageError: if the encoding is unknown, a size is impossible or bytes are missing.
@@ -87,7 +93,7 @@ def to_bgr(
     check_pixel_count('image', width, height)
     buffer = np.frombuffer(data, np.uint8)
     if encoding in _PACKED:
-        return _packed_to_bgr(buffer, encoding, height, width, step, is_bigendian)
+        return _packed_to_bgr(buffer, encoding, height, width, step, is_bigendian, levels)
     if encoding in _PLANAR:
         return _planar_to_bgr(buffer, encoding, height, width, step)
     raise ImageError(
@@ -110,7 +116,13 @@ def _rows(buffer: np.ndarray, rows: int, row_bytes: int, step: int) -> np.ndarra
 
 
 def _packed_to_bgr(
-    buffer: np.ndarray, encoding: str, height: int, width: int, step: int, is_bigendian: bool
+    buffer: np.ndarray,
+    encoding: str,
+    height: int,
+    width: int,
+    step: int,
+    is_bigendian: bool,
+    levels: Levels | None,
 ) -> np.ndarray:
     item_bytes, channels, convert = _PACKED[encoding]
     if channels == 2 and width % 2:
@@ -127,6 +139,10 @@ def _packed_to_bgr(
             f'{encoding} needs at least 3x3 pixels, this is {width}x{height}',
         )
     image = rows.reshape(height, width, channels)
+    if item_bytes == 2:
+        image = image[..., :3]
+        image = levels.to_8_bit(image) if levels else cv2.convertScaleAbs(image, alpha=255 / 65535)
+        image = image.reshape(height, width, -1)  # OpenCV drops a single channel
     return convert(image[..., 0] if channels == 1 else image)
 
 

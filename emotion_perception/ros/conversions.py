@@ -12,6 +12,7 @@ from std_msgs.msg import Header
 
 from emotion_perception.imaging.codecs import decode_compressed
 from emotion_perception.imaging.encodings import to_bgr
+from emotion_perception.imaging.levels import Levels
 from emotion_perception.types import FaceEmotion
 
 try:
@@ -25,16 +26,20 @@ except ImportError as error:
     ) from error
 
 
-def image_to_bgr(message: Image | CompressedImage) -> np.ndarray:
+def image_to_bgr(message: Image | CompressedImage, levels: Levels | None = None) -> np.ndarray:
     """
     Return the image in a message as BGR, uint8 [H, W, 3].
+
+    Args:
+        message: the image.
+        levels: scale of 16-bit images, kept from image to image; None takes that of this image.
 
     Raises:
         ImageError: if it cannot be decoded.
 
     """
     if isinstance(message, CompressedImage):
-        return decode_compressed(message.data)
+        return decode_compressed(message.data, levels or Levels())
     return to_bgr(
         message.data,
         message.encoding,
@@ -42,6 +47,7 @@ def image_to_bgr(message: Image | CompressedImage) -> np.ndarray:
         message.width,
         message.step,
         bool(message.is_bigendian),
+        levels or Levels(),
     )
 
 

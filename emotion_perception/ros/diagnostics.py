@@ -164,6 +164,7 @@ def to_diagnostic_status(
         'images_failed': sum(failed.values()),
         **{f'images_failed_{_to_snake_case(kind)}': count for kind, count in failed.items()},
         'image_format': statistics.format,
+        'image_levels': statistics.levels,
         'format_changes': statistics.format_changes,
         'stamp_jumps_back': statistics.jumps_back,
         'camera_stalls': statistics.stalls,

@@ -10,6 +10,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from emotion_perception.errors import ImageError
+from emotion_perception.imaging.levels import Levels
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.ros.conversions import age_s, image_to_bgr, seconds, to_emotion_array
 from emotion_perception.ros.frame_statistics import FrameStatistics
@@ -57,7 +58,7 @@ class FrameProcessor:
         self.time_budget = 1.0
         self._node, self._pipeline = node, pipeline
         self._publishers, self._statistics = publishers, statistics
-        self._stamps = MonotonicStamps()
+        self._stamps, self._levels = MonotonicStamps(), Levels()
         self._condition = threading.Condition()
         self._waiting: tuple[Image | CompressedImage, float] | None = None
         self._stopped = False
@@ -120,7 +121,8 @@ class FrameProcessor:
                 self._count_failure(type(error).__name__, text, traceback.format_exc())
 
     def _process(self, message: Image | CompressedImage, arrived_s: float) -> None:
-        image = image_to_bgr(message)
+        image = image_to_bgr(message, self._levels)
+        self._statistics.levels = str(self._levels)
         raw = isinstance(message, Image)
         encoding = message.encoding if raw else message.format[:_FORMAT_LENGTH]
         self._statistics.add_format(f'{image.shape[1]}x{image.shape[0]} {encoding}')

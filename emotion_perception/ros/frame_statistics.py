@@ -27,6 +27,7 @@ class FrameStatistics:
         jumps_back: how often the stamps jumped back.
         stalls: how often the camera stalled.
         format: size and encoding of the last image, empty before the first.
+        levels: range of the values of 16-bit images that becomes 0..255; empty for others.
         format_changes: how often they changed.
 
     """
@@ -35,7 +36,7 @@ class FrameStatistics:
         """Start with nothing counted."""
         self.processed = self.faces = self.jumps_back = self.stalls = self.format_changes = 0
         self.failed: Counter[str] = Counter()
-        self.last_failure = self.format = ''
+        self.last_failure = self.format = self.levels = ''
         self.last_frame_at_s = -math.inf
         self._lock = threading.Lock()
         self._received = self._dropped = 0

@@ -15,6 +15,7 @@ HEIGHT, WIDTH = 24, 32
 BAYER = ('rggb', 'bggr', 'gbrg', 'grbg')
 YUV_PAIRS = ('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv')
 PLANAR = ('nv12', 'nv21', 'nv24')
+COLOR_16 = ('bgr16', 'rgb16', 'bgra16', 'rgba16', '16UC3', '16UC4')
 GRAY = ('mono8', '8UC1', 'mono16', '16UC1')
 
 
@@ -58,9 +59,14 @@ def encode(bgr, encoding, big_endian=False):
         planes = [bgr]
     elif encoding == 'rgb8':
         planes = [bgr[..., ::-1]]
-    elif encoding in ('bgra8', 'rgba8'):
-        colors = bgr if encoding == 'bgra8' else bgr[..., ::-1]
+    elif encoding in ('bgra8', '8UC4', 'rgba8'):
+        colors = bgr[..., ::-1] if encoding == 'rgba8' else bgr
         planes = [np.dstack((colors, np.full(bgr.shape[:2], 77, np.uint8)))]
+    elif encoding in COLOR_16:
+        colors = bgr[..., ::-1] if encoding.startswith('rgb') else bgr
+        if encoding in ('bgra16', 'rgba16', '16UC4'):
+            colors = np.dstack((colors, np.full(bgr.shape[:2], 77, np.uint8)))
+        planes = [to_16_bit(colors, big_endian)]
     elif encoding in ('mono8', '8UC1'):
         planes = [bgr[..., 1]]
     elif encoding in ('mono16', '16UC1'):
@@ -147,6 +153,13 @@ RED = {  # bytes of two rows of two red pixels (gray 76 where there is no color)
     'rgba8': [255, 0, 0, 9] * 4,
     'mono8': [76] * 4,
     '8UC1': [76] * 4,
+    '8UC4': [0, 0, 255, 9] * 4,
+    'bgr16': [0, 0, 0, 0, 9, 255] * 4,
+    '16UC3': [0, 0, 0, 0, 9, 255] * 4,
+    'rgb16': [9, 255, 0, 0, 0, 0] * 4,
+    'bgra16': [0, 0, 0, 0, 9, 255, 9, 9] * 4,
+    '16UC4': [0, 0, 0, 0, 9, 255, 9, 9] * 4,
+    'rgba16': [9, 255, 0, 0, 0, 0, 9, 9] * 4,
     'mono16': [0, 76] * 4,
     '16UC1': [0, 76] * 4,
     'yuv422': [90, 81, 240, 81] * 2,
@@ -173,9 +186,7 @@ def test_red_by_hand(encoding):
     assert difference(result, np.full((2, 2, 3), expected)) <= 1
 
 
-@pytest.mark.parametrize(
-    'encoding', [name for name in ENCODINGS if name.endswith(('16', '16UC1'))]
-)
+@pytest.mark.parametrize('encoding', [name for name in ENCODINGS if '16' in name])
 def test_big_endian(encoding):
     bgr = make_image()
     right = convert(encode(bgr, encoding), encoding)
@@ -317,7 +328,7 @@ def test_tiny_images_and_odd_sizes(encoding, height, width):
         or (encoding in YUV_PAIRS and width % 2 and 'an even width')
         or (encoding in PLANAR[:2] and (height % 2 or width % 2) and 'an even size')
     )
-    step = 4 * width
+    step = 8 * width
     data = np.full(step * height * 3, 60, np.uint8)
     if impossible:
         with pytest.raises(ImageError, match=f'{encoding} needs {impossible}, this is') as caught:

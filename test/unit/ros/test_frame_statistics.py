@@ -128,6 +128,7 @@ def test_the_keys_of_the_diagnostic_status(clock):
         'images_failed_unknown_encoding': '1',
         'images_failed_value_error': '2',
         'image_format': '640x480 bgr8',
+        'image_levels': '',
         'format_changes': '0',
         'stamp_jumps_back': '0',
         'camera_stalls': '0',

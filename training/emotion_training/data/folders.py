@@ -11,6 +11,7 @@ import numpy as np
 from emotion_perception.emotions import canonical_emotion
 from emotion_perception.errors import ImageError
 from emotion_perception.imaging.codecs import decode_compressed
+from emotion_perception.imaging.levels import Levels
 from emotion_training.data.fer2013 import SIDE_PX, DatasetError, LeftOut, Sample
 from emotion_training.data.image_checks import wrong_content
 
@@ -123,7 +124,7 @@ def _read_gray(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     content = wrong_content(data[:512])
     if content:
         raise ImageError(content, content)
-    image = decode_compressed(data)
+    image = decode_compressed(data, Levels())
     notes = []
     gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     if not np.array_equal(image, cv2.merge((gray, gray, gray))):
