@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers on the command line, with their ranges."""
+"""Values on the command line: numbers with their ranges, the order of labels."""
 
 import argparse
 import math
+
+from emotion_perception.emotions import label_order
 
 
 def _number(text: str) -> float:
@@ -33,3 +35,11 @@ def fraction(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f'{text} is not between 0 and 1')
     return value
+
+
+def labels(text: str) -> tuple[str, ...]:
+    """Parse the order of a model's outputs."""
+    try:
+        return label_order(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

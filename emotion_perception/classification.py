@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Classify the expressions of aligned faces."""
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from emotion_perception.emotions import EMOTIONS
+from emotion_perception.emotions import EMOTIONS, label_order
 from emotion_perception.errors import ModelError
 from emotion_perception.runtime.litert import Network, check_signature, read_model
 from emotion_perception.runtime.metadata import HEADS, ModelMetadata, read_metadata, verify_sha256
@@ -48,22 +50,35 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 
 class EmotionClassifier:
-    """Classifies aligned faces; create it with `load`. Not for two threads at once."""
+    """
+    Classifies aligned faces; create it with `load`. Not for two threads at once.
+
+    Attributes:
+        labels: `EMOTIONS`, whatever the order of the model's outputs.
+        metadata: of the model.
+        head: output in use.
+        remark: what its owner should know of the model; empty if there is nothing.
+
+    """
 
     labels = EMOTIONS
 
-    def __init__(self, backend: _Backend, metadata: ModelMetadata, head: str):
+    def __init__(self, backend: _Backend, metadata: ModelMetadata, head: str, remark: str = ''):
         """Use `load` instead."""
         self._backend = backend
         self._head_index = metadata.heads.index(head)
         self._temperature = float(metadata.temperature[head])
         self._offset = np.array(metadata.offset.get(head, [0.0] * len(EMOTIONS)), np.float32)
-        self.metadata = metadata
-        self.head = head
+        self._order = [metadata.labels.index(label) for label in EMOTIONS]
+        self.metadata, self.head, self.remark = metadata, head, remark
 
     @classmethod
     def load(
-        cls, path: str | Path | None = None, head: str = HEADS[0], threads: int = 1
+        cls,
+        path: str | Path | None = None,
+        head: str = HEADS[0],
+        threads: int = 1,
+        labels: str | Sequence[str] = (),
     ) -> 'EmotionClassifier':
         """
         Load a model.
@@ -74,18 +89,28 @@ class EmotionClassifier:
             head: ``'crowd'`` is what people would say they see, ``'fer2013'`` is FER2013's own
                 labels. Ignored by a model with a single head.
             threads: of the LiteRT interpreter.
+            labels: order of the model's outputs, see `emotions.label_order`; empty takes that of
+                the json.
 
         Raises:
             ModelError: if the file is missing, damaged or does not fit its metadata.
-            ValueError: if the model has no such head.
+            ValueError: if the model has no such head, or the labels are not the seven.
 
         """
         path = DEFAULT_MODEL if path is None or not str(path) else Path(path)
         backend: _Backend
+        remark = ''
         if path.suffix in _KERAS_SUFFIXES:
             from emotion_perception.runtime.keras import load_keras
 
-            backend, metadata = load_keras(path)
+            backend, metadata, says_order = load_keras(path)
+            if not says_order and not labels:
+                remark = (
+                    f'{path} does not say the order of its outputs, which is taken to be '
+                    f'{", ".join(EMOTIONS)}; a model of the codes in fer2013.csv needs '
+                    f'{{"labels": "fer2013"}} in {path.with_suffix(".json").name}, '
+                    'or --labels fer2013'
+                )
         elif not path.is_file():
             raise ModelError(f'there is no model file {path}')
         else:
@@ -97,7 +122,9 @@ class EmotionClassifier:
             head = metadata.heads[0]
         if head not in metadata.heads:
             raise ValueError(f'{path} has no head {head!r}; it has {", ".join(metadata.heads)}')
-        return cls(backend, metadata, head)
+        if labels:
+            metadata = dataclasses.replace(metadata, labels=label_order(labels))
+        return cls(backend, metadata, head, remark)
 
     def classify(self, faces: np.ndarray) -> np.ndarray:
         """
@@ -121,4 +148,4 @@ class EmotionClassifier:
         if not len(faces):
             return np.zeros((0, len(EMOTIONS)), np.float32)
         logits = self._backend.logits(faces)[:, self._head_index] + self._offset
-        return _softmax(logits / self._temperature)
+        return _softmax(logits[:, self._order] / self._temperature)

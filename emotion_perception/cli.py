@@ -12,12 +12,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotion_perception.arguments import fraction, positive_number, whole_number
+from emotion_perception.arguments import fraction, labels, positive_number, whole_number
 from emotion_perception.bag import cli as bag_command
 from emotion_perception.doctor import cli as doctor_command
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.errors import BagError, DetectorError, ImageError, ModelError, SourceError
 from emotion_perception.files import check_outputs, whole_output
+from emotion_perception.runtime.quiet import without_library_notes
 
 # NumPy, OpenCV, LiteRT and ROS are imported where they are used: the doctor runs without them
 if TYPE_CHECKING:
@@ -55,11 +56,17 @@ def _print_faces(
         if as_json:
             print(json.dumps(_face_record(source, time_s, face)), flush=True)
             continue
-        where = source if time_s is None else f'{time_s:8.2f} s  face {face.face_id:<3}'
+        where = _one_line(source) if time_s is None else f'{time_s:8.2f} s  face {face.face_id:<3}'
         x, y, w, h = face.box
         print(f'{where}  {face.label:<10} {face.confidence:6.1%}  {w}x{h} at {x},{y}', flush=True)
-    if not faces and time_s is None and not as_json:
-        print(f'{source}  no face', flush=True)
+    if not faces and time_s is None:
+        none = json.dumps({'source': source, 'label': None})
+        print(none if as_json else f'{_one_line(source)}  no face', flush=True)
+
+
+def _one_line(text: object) -> str:
+    """Return a file's name as one line: what is not printable, such as a line end, is escaped."""
+    return ''.join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))
 
 
 def _csv_rows(source: str, faces: 'list[FaceEmotion]') -> list[dict[str, Any]]:
@@ -124,7 +131,8 @@ def _image(args: argparse.Namespace) -> int:
         try:
             image = read_image(path)
         except (ImageError, OSError) as error:
-            print(f'{path}: {getattr(error, "strerror", None) or error}', file=sys.stderr)
+            reason = getattr(error, 'strerror', None) or error
+            print(f'{_one_line(path)}: {reason}', file=sys.stderr)
             failed += 1
             continue
         faces = _classify_crop(pipeline, image) if args.crops else pipeline.process(image)
@@ -214,18 +222,23 @@ def _pipeline(args: argparse.Namespace, tracking: bool) -> 'Pipeline':
     from emotion_perception.tracking import TrackingSettings
 
     max_gap_s = getattr(args, 'max_gap', None)
-    return Pipeline.default(
-        tracking,
-        args.detector,
-        args.detector_model,
-        args.model,
-        args.head,
-        min_detection_score=args.min_detection_score,
-        settings=TrackingSettings(max_gap_s=max_gap_s) if max_gap_s else None,
-        detect_every=DETECT_EVERY,
-        rotate=args.rotate,
-        search_width=args.search_width,
-    )
+    with without_library_notes():
+        pipeline = Pipeline.default(
+            tracking,
+            args.detector,
+            args.detector_model,
+            args.model,
+            args.head,
+            min_detection_score=args.min_detection_score,
+            settings=TrackingSettings(max_gap_s=max_gap_s) if max_gap_s else None,
+            detect_every=DETECT_EVERY,
+            rotate=args.rotate,
+            search_width=args.search_width,
+            labels=args.labels,
+        )
+    if pipeline.classifier.remark:
+        print(f'note: {pipeline.classifier.remark}', file=sys.stderr)
+    return pipeline
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -240,6 +253,10 @@ def _parser() -> argparse.ArgumentParser:
     add('--detector', default=DETECTORS[0], choices=DETECTORS, help='face detector (blazeface)')
     add('--detector-model', default='', help="the detector's model file; yunet needs it")
     add('--model', help='another classifier: .tflite with its json, .keras or .h5')
+    text = (
+        'order of its outputs, where its json does not say it: seven names and commas, or fer2013'
+    )
+    add('--labels', type=labels, default=(), help=text)
     text = "labels as most people would choose them (crowd), or as FER2013's authors did"
     add('--head', default=HEADS[0], choices=HEADS, help=text)
     text = 'lowest detection score (0.5)'
@@ -303,7 +320,7 @@ def main(arguments: list[str] | None = None) -> int:
         message = str(error)
     except KeyboardInterrupt:
         return 130
-    print(f'emotion-perception {args.command}: {message}', file=sys.stderr)
+    print(f'emotion-perception {args.command}: {_one_line(message)}', file=sys.stderr)
     return 2
 
 

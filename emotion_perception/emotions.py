@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The seven expression labels in their one order, and the names that datasets and packages use."""
 
+from collections.abc import Sequence
+
 EMOTIONS = ('anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness', 'surprise')
 """Labels in the order of every probability vector: alphabetical, as Keras sorts class folders."""
 
@@ -53,3 +55,27 @@ def canonical_emotion(name: str) -> str:
         accepted = ', '.join([*EMOTIONS, *_ALIASES])
         raise ValueError(f'unknown expression {name!r}; use one of {accepted}, or a code 0 to 6')
     return word
+
+
+def label_order(names: str | Sequence[str]) -> tuple[str, ...]:
+    """
+    Return the order of a model's outputs as labels.
+
+    Args:
+        names: the seven expressions as `canonical_emotion` takes them, a list or separated by
+            commas; ``'fer2013'`` is the order of `FER2013_CODES`.
+
+    Raises:
+        ValueError: if it is not each of the seven once.
+
+    """
+    if names == 'fer2013':
+        return FER2013_CODES
+    words = names.split(',') if isinstance(names, str) else names
+    order = tuple(canonical_emotion(str(word)) for word in words)
+    if sorted(order) != sorted(EMOTIONS):
+        raise ValueError(
+            f'the labels must be each of {", ".join(EMOTIONS)} once, in the order of the '
+            f"model's outputs, or fer2013; not {', '.join(map(str, words))}"
+        )
+    return order

@@ -4,6 +4,7 @@
 import math
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,6 +86,7 @@ class Pipeline:
         detect_every: int = 1,
         rotate: int = 0,
         search_width: int = SEARCH_WIDTH_PX,
+        labels: str | Sequence[str] = (),
     ) -> 'Pipeline':
         """
         Return a pipeline ready to use; the node runs it with ``detect_every=DETECT_EVERY``.
@@ -102,6 +104,7 @@ class Pipeline:
             detect_every: search for further faces only in every n-th frame; needs `tracking`.
             rotate: clockwise rotation of the images before detection: 0, 90, 180 or 270 degrees.
             search_width: longer side to which yunet shrinks an image, in pixels.
+            labels: order of the classifier's outputs; empty takes that of its json.
 
         Raises:
             DetectorError: if the detector cannot be created on this machine.
@@ -113,7 +116,7 @@ class Pipeline:
             make_detector(
                 detector, detector_model, min_detection_score, min_face_px, threads, search_width
             ),
-            EmotionClassifier.load(model, head, threads),
+            EmotionClassifier.load(model, head, threads, labels),
             Tracker() if tracking else None,
             detect_every,
             rotate,

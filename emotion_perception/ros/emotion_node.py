@@ -89,6 +89,8 @@ class EmotionNode(SafeLifecycleNode):
         )
         self._service = ClassifyService(self, pipeline)
         self._state = 'inactive'
+        if pipeline.classifier.remark:
+            self.get_logger().warning(pipeline.classifier.remark)
         details = _model_details(pipeline)
         self.get_logger().info(
             f'ready: detector {values["detector"]}, '

@@ -70,13 +70,18 @@ def _cannot_load(path: Path, error: Exception) -> ModelError:
     return ModelError(f'{path} cannot be loaded: {reason[:300]}')
 
 
-def load_keras(path: Path) -> tuple[_KerasBackend, ModelMetadata]:
+def load_keras(path: Path) -> tuple[_KerasBackend, ModelMetadata, bool]:
     """
     Load a .keras or .h5 model with one output over the seven expressions, or one for each head.
 
-    A json of the same name beside it gives the range of its pixels. Without one, a model with a
-    Rescaling layer gets 0..255 and any other 0..1, as from the usual ``rescale=1/255`` of Keras'
-    generators. Files that contain code (lambda layers) are refused.
+    A json of the same name beside it may give any field of `ModelMetadata`, such as the labels in
+    the order of the outputs and the range of the pixels. Otherwise the order is `EMOTIONS`, and a
+    model with a Rescaling layer gets 0..255 and any other 0..1, as from the usual
+    ``rescale=1/255`` of Keras' generators. Files that contain code (lambda layers) are refused.
+
+    Returns:
+        The model, its metadata, and whether anything says the order of its outputs: a json, or
+        outputs named as `emotion-training train` names them.
 
     Raises:
         ModelError: if TensorFlow or the file is missing, or the file is damaged or does not fit.
@@ -96,25 +101,28 @@ def load_keras(path: Path) -> tuple[_KerasBackend, ModelMetadata]:
             f'{path} has input {model.input_shape} and output {shapes}, '
             'expected (N, 48, 48, C) and (N, 7)'
         )
+    names = getattr(model, 'output_names', ())
+    heads = tuple(name for name in HEADS if name in names) or HEADS[:1]
+    rescales = any(type(layer).__name__ == 'Rescaling' for layer in model.layers)
+    defaults = {
+        'name': model.name,
+        'file': path.name,
+        'sha256': '',
+        'labels': EMOTIONS,
+        'heads': heads,
+        'input': {
+            'side_px': 48,
+            'channels': model.input_shape[-1],
+            'range': [0, 255 if rescales else 1],
+        },
+        'temperature': dict.fromkeys(heads, 1.0),
+        'parameters': model.count_params(),
+    }
     beside = path.with_suffix('.json')
-    if beside.is_file():
-        metadata = read_metadata(beside)
-    else:
-        names = getattr(model, 'output_names', ())
-        heads = tuple(name for name in HEADS if name in names) or HEADS[:1]
-        rescales = any(type(layer).__name__ == 'Rescaling' for layer in model.layers)
-        pixels = [0, 255 if rescales else 1]
-        metadata = ModelMetadata(
-            name=model.name,
-            file=path.name,
-            sha256='',
-            labels=EMOTIONS,
-            heads=heads,
-            input={'side_px': 48, 'channels': model.input_shape[-1], 'range': pixels},
-            temperature=dict.fromkeys(heads, 1.0),
-            parameters=model.count_params(),
-        )
-    return _KerasBackend(model, metadata.input['range'][1] / 255, metadata.heads), metadata
+    says_order = beside.is_file() or heads[0] in names
+    metadata = read_metadata(beside, defaults) if beside.is_file() else ModelMetadata(**defaults)
+    backend = _KerasBackend(model, metadata.input['range'][1] / 255, metadata.heads)
+    return backend, metadata, says_order
 
 
 def check_keras_file(path: Path) -> None:

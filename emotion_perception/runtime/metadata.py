@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emotion_perception.emotions import EMOTIONS
+from emotion_perception.emotions import EMOTIONS, label_order
 from emotion_perception.errors import ModelError
 from emotion_perception.runtime.litert import read_file
 
@@ -28,14 +28,14 @@ class ModelMetadata:
         name: of the network.
         file: name of the model file, in the same folder.
         sha256: of that file, in hexadecimal.
-        labels: of the last axis of the output, always EMOTIONS.
+        labels: of the last axis of the output, `EMOTIONS` in any order.
         heads: of the middle axis of the output, logits [N, heads, 7].
         input: ``side_px``, ``channels`` and ``range`` of the pixels.
         temperature: of each head; divides its logits before the softmax (Guo et al., 2017).
         parameters: number of weights.
-        offset: of each head, seven numbers added to its logits before the division, so that labels
-            that are rare in the training images are not underestimated (Menon et al., 2021). A
-            missing head has zeros.
+        offset: of each head, seven numbers in the order of `labels`, added to its logits before
+            the division, so that labels that are rare in the training images are not
+            underestimated (Menon et al., 2021). A missing head has zeros.
         scores: on the validation split, as `emotion-training evaluate` prints them.
         provenance: recipe, data hash, versions and seeds of the training run.
 
@@ -58,9 +58,13 @@ class ModelMetadata:
         path.write_text(json.dumps(asdict(self), indent=2) + '\n')
 
 
-def read_metadata(path: Path) -> ModelMetadata:
+def read_metadata(path: Path, defaults: dict[str, Any] | None = None) -> ModelMetadata:
     """
     Read and validate the json of a model.
+
+    Args:
+        path: of the json.
+        defaults: values of fields that it need not have.
 
     Raises:
         ModelError: if it cannot be read, lacks a field, or belongs to a model that this runtime
@@ -75,8 +79,8 @@ def read_metadata(path: Path) -> ModelMetadata:
             '`emotion-training export` writes beside it'
         ) from None
     try:
-        values = json.loads(text)
-        values['labels'], values['heads'] = tuple(values['labels']), tuple(values['heads'])
+        values = (defaults or {}) | json.loads(text)
+        values['labels'], values['heads'] = label_order(values['labels']), tuple(values['heads'])
         metadata = ModelMetadata(**values)
         temperatures = {head: float(t) for head, t in metadata.temperature.items()}
         offsets = [[float(value) for value in each] for each in metadata.offset.values()]
@@ -92,11 +96,6 @@ def read_metadata(path: Path) -> ModelMetadata:
         raise ModelError(f'{path} is not the metadata of a model: {error}') from None
     if not all(isinstance(x, str) for x in (metadata.name, metadata.sha256, *metadata.heads)):
         raise ModelError(f'{path}: name, sha256 and heads must be text')
-    if metadata.labels != EMOTIONS:
-        raise ModelError(
-            f'{path}: the labels are {", ".join(map(str, metadata.labels))}; '
-            f'this runtime needs {", ".join(EMOTIONS)} in this order'
-        )
     if not metadata.heads or not set(metadata.heads) <= set(metadata.temperature):
         raise ModelError(f'{path}: each of the heads {metadata.heads} needs a temperature')
     if not all(0 < value < math.inf for value in temperatures.values()):

@@ -7,7 +7,10 @@ import keras
 import numpy as np
 import pytest
 
+from emotion_perception import cli as runtime_cli
 from emotion_perception.classification import EmotionClassifier
+from emotion_perception.emotions import EMOTIONS, FER2013_CODES
+from emotion_perception.imaging.sources import portrait_path
 from emotion_training import cli
 from emotion_training.data.dataset import load
 from emotion_training.evaluate.model_outputs import probabilities
@@ -140,5 +143,29 @@ def test_a_model_of_the_old_h5_format_is_loaded(tmp_path):
     model.save(tmp_path / 'model.h5')
     faces = np.random.default_rng(0).integers(0, 256, (3, 48, 48), dtype=np.uint8)
     expected = np.asarray(model(faces[..., None].astype('float32') / 255))
-    found = EmotionClassifier.load(tmp_path / 'model.h5').classify(faces)
-    assert found == pytest.approx(expected, abs=1e-4)
+    classifier = EmotionClassifier.load(tmp_path / 'model.h5')
+    assert classifier.classify(faces) == pytest.approx(expected, abs=1e-4)
+    # nothing says the order of its outputs
+    assert 'which is taken to be anger, disgust, fear, happiness' in classifier.remark
+    in_codes = expected[:, [FER2013_CODES.index(label) for label in EMOTIONS]]
+    told = EmotionClassifier.load(tmp_path / 'model.h5', labels='fer2013')
+    (tmp_path / 'model.json').write_text('{"labels": "fer2013"}')
+    beside = EmotionClassifier.load(tmp_path / 'model.h5')
+    for one in (told, beside):
+        assert one.classify(faces) == pytest.approx(in_codes, abs=1e-4)
+        assert one.remark == ''
+
+
+def test_a_model_of_unknown_order_is_remarked_on(tmp_path, capsys):
+    model = keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(7, 'softmax'))
+    path = tmp_path / 'model.h5'
+    model.save(path)
+    capsys.readouterr()
+    assert runtime_cli.main(['image', '--model', str(path), str(portrait_path())]) == 0
+    error = capsys.readouterr().err
+    assert error.startswith(f'note: {path} does not say the order of its outputs')
+    assert error.count('\n') == 1
+    arguments = ['image', '--labels', 'fer2013', '--model', str(path), str(portrait_path())]
+    assert runtime_cli.main(arguments) == 0
+    assert capsys.readouterr().err == ''

@@ -13,7 +13,7 @@ import pytest
 from emotion_perception.alignment import crop_face
 from emotion_perception.classification import DEFAULT_MODEL, EmotionClassifier
 from emotion_perception.detection.blazeface import find_networks
-from emotion_perception.emotions import EMOTIONS
+from emotion_perception.emotions import EMOTIONS, FER2013_CODES, canonical_emotion
 from emotion_perception.errors import ModelError
 from emotion_perception.runtime.metadata import HEADS, read_metadata
 
@@ -168,6 +168,34 @@ def test_heads_are_found_by_name(model, faces):
     after = {head: EmotionClassifier.load(model, head).classify(faces) for head in HEADS}
     assert np.array_equal(after['crowd'], before['fer2013'])
     assert np.array_equal(after['fer2013'], before['crowd'])
+
+
+@pytest.mark.parametrize('order', [FER2013_CODES, ('sad', 'Happy', *'012', 'neutral', '5')])
+@pytest.mark.parametrize('in_json', [True, False])
+def test_outputs_in_another_order(model, faces, order, in_json):
+    """The same network gives the same numbers, under other names."""
+    change_metadata(model, offset={'crowd': [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]})
+    before = EmotionClassifier.load(model).classify(faces)
+    if in_json:
+        change_metadata(model, labels=list(order))
+        classifier = EmotionClassifier.load(model)
+    else:
+        classifier = EmotionClassifier.load(model, labels=','.join(order))
+    found = classifier.classify(faces)
+    assert classifier.labels == EMOTIONS
+    for index, name in enumerate(order):
+        column = EMOTIONS.index(canonical_emotion(name))
+        assert found[:, column] == pytest.approx(before[:, index], abs=1e-6), name
+    assert classifier.remark == ''
+
+
+@pytest.mark.parametrize('order', ['anger,fear', 'anger,anger,fear,happy,sad,neutral,disgust'])
+def test_an_order_that_is_not_each_of_the_seven(model, order):
+    with pytest.raises(ValueError, match='must be each of anger, disgust, .* or fer2013'):
+        EmotionClassifier.load(model, labels=order)
+    change_metadata(model, labels=order.split(','))
+    with pytest.raises(ModelError, match=r'is not the metadata .* must be each of anger'):
+        EmotionClassifier.load(model)
 
 
 def test_unknown_head(model):

@@ -4,6 +4,8 @@
 import argparse
 from pathlib import Path
 
+from emotion_perception.runtime.quiet import without_library_notes
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the subcommand to the parser of `emotion-training`."""
@@ -42,7 +44,9 @@ def run(args: argparse.Namespace) -> None:
     """Run the subcommand."""
     from emotion_training.data.dataset import load
     from emotion_training.evaluate.evaluation import table
-    from emotion_training.export import export
+
+    with without_library_notes():
+        from emotion_training.export import export
 
     splits = load(args.dataset, 'train'), load(args.dataset, 'validation')
     metadata = export(

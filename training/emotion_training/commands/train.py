@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from emotion_perception.arguments import whole_number
+from emotion_perception.runtime.quiet import without_library_notes
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -40,7 +41,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the subcommand."""
     from emotion_training.train.config import load_config
-    from emotion_training.train.training import train
+
+    with without_library_notes():
+        from emotion_training.train.training import train
 
     changes = {name: getattr(args, name) for name in ('epochs', 'precision', 'seed')}
     config = dataclasses.replace(

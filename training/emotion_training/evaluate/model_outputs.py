@@ -9,6 +9,7 @@ from tqdm import tqdm
 from emotion_perception.classification import EmotionClassifier
 from emotion_perception.errors import ModelError
 from emotion_perception.runtime.metadata import HEADS
+from emotion_perception.runtime.quiet import without_library_notes
 
 _SIGNATURES = {'.tflite': (4, b'TFL3'), '.keras': (0, b'PK'), '.h5': (0, b'\x89HDF')}
 """By suffix, the offset in the file and the bytes that identify its format."""
@@ -31,7 +32,8 @@ def probabilities(
         ModelError: if the file cannot be loaded.
 
     """
-    classifier = EmotionClassifier.load(path, head)
+    with without_library_notes():
+        classifier = EmotionClassifier.load(path, head)
     starts = tqdm(
         range(0, len(images), batch_size),
         unit='batch',
@@ -74,7 +76,8 @@ def model_heads(path: Path) -> tuple[str, ...]:
 
     """
     check_signature(path)
-    return EmotionClassifier.load(path).metadata.heads
+    with without_library_notes():
+        return EmotionClassifier.load(path).metadata.heads
 
 
 def available_head(path: Path, head: str) -> str:
