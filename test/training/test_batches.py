@@ -9,6 +9,7 @@ import pytest
 from emotion_training.data.augmentation import Augmentation
 from emotion_training.data.batches import AugmentedBatches
 from emotion_training.data.dataset import load
+from emotion_training.models.networks import FEATURES
 from emotion_training.train.config import TrainingConfig
 
 HEADS = ('crowd', 'fer2013')
@@ -81,6 +82,19 @@ def test_a_batch_is_independent_of_earlier_batches(images):
         each.start_epoch(4)
     first[0]
     np.testing.assert_array_equal(first[2][0], second[2][0])
+
+
+def test_the_features_of_the_teacher_are_targets_too(images):
+    features = np.arange(16 * 5, dtype=np.float16).reshape(16, 5)
+
+    def teacher(faces):
+        return dict.fromkeys(HEADS, np.tile(PREDICTION, (len(faces), 1))) | {FEATURES: features}
+
+    _, targets, weights = batches(images, teacher, distillation=0.5)[0]
+    assert targets[FEATURES].dtype == np.float32
+    np.testing.assert_array_equal(targets[FEATURES], features)
+    np.testing.assert_array_equal(weights[FEATURES], np.ones(16))
+    assert set(targets) == set(weights) == {*HEADS, FEATURES}
 
 
 def test_a_cycle_of_distillation_repeats_images_and_predictions_mirrored(images):

@@ -8,13 +8,15 @@ import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_training.data.dataset import Dataset
+from emotion_training.models.networks import FEATURES
 from emotion_training.train.config import TrainingConfig
 
 Values = dict[str, np.ndarray]
 Batch = tuple[np.ndarray, Values, Values]
-"""Faces, targets of each head and sample weights of each head."""
+"""Faces, targets of each head and sample weights of each head, of FEATURES too if taught."""
 Teacher = Callable[[np.ndarray], Values]
-"""From faces, float32 [N, 48, 48, 1] in 0..255, to ``{head: probabilities, float32 [N, 7]}``."""
+"""From faces, float32 [N, 48, 48, 1] in 0..255, to ``{head: probabilities, float32 [N, 7]}``, and
+with ``feature_distillation`` to ``{FEATURES: float16 [N, channels]}``."""
 
 
 def targets(data: Dataset, heads: tuple[str, ...]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -114,10 +116,13 @@ class AugmentedBatches(keras.utils.PyDataset):
             head: _distill(own[head], weights[head], predicted[head], self._config.distillation)
             for head in own
         }
+        if FEATURES in predicted:
+            features = predicted[FEATURES].astype(np.float32)
+            both[FEATURES] = features, np.ones(len(faces), np.float32)
         return (
             faces,
-            {head: values for head, (values, _) in both.items()},
-            {head: values for head, (_, values) in both.items()},
+            {name: values for name, (values, _) in both.items()},
+            {name: values for name, (_, values) in both.items()},
         )
 
     def _predict(self, index: int, faces: np.ndarray) -> Values | None:

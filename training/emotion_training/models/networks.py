@@ -10,6 +10,8 @@ NARROWING, CONVOLUTION, NORMALIZATION = 'narrowing', 'convolution', 'normalizati
 """Last words of the layers' names in `expression_net`."""
 HEADS = ('crowd', 'fer2013')
 """The heads: the distribution of the FER+ votes, and FER2013's own label."""
+FEATURES = 'features'
+"""Name of the layer that all heads of `expression_net` look at."""
 
 
 def _convolution(
@@ -86,7 +88,7 @@ def expression_net(
         for block in range(1, depth + 1):
             strides = 2 if block == 1 else 1
             x = _residual_block(x, f'stage{stage}_block{block}', width, strides, stage_ranks)
-    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.GlobalAveragePooling2D(name=FEATURES)(x)
     x = layers.Dropout(dropout)(x)
     outputs = {name: layers.Dense(len(EMOTIONS), dtype='float32', name=name)(x) for name in heads}
     return keras.Model(inputs, outputs, name='expression_net')

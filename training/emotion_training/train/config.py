@@ -50,6 +50,9 @@ class TrainingConfig:
         distillation_cycle: epochs after which the augmented images and the teachers' predictions
             of them repeat, mirrored in every other cycle, because a large teacher costs more time
             than the training itself; 0 for never.
+        feature_distillation: weight in the loss of the squared distance from the teacher's pooled
+            features, in units of their variance (Romero et al., 2015); above 0 needs one teacher
+            whose features are as many as the student's.
         head_weights: weight of each head in the loss. The target of `crowd` is the distribution
             of the FER+ votes, that of `fer2013` the label.
         label_smoothing: of the head `fer2013`; the votes are soft targets already.
@@ -75,6 +78,7 @@ class TrainingConfig:
     mixup: float = 0.0
     distillation: float = 0.0
     distillation_cycle: int = 0
+    feature_distillation: float = 0.0
     head_weights: dict = field(default_factory=lambda: {'crowd': 1.0, 'fer2013': 0.7})
     label_smoothing: float = 0.1
     plateau: Plateau | None = None

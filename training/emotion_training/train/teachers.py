@@ -14,6 +14,7 @@ from emotion_perception.runtime.metadata import read_metadata
 from emotion_training.data.batches import AugmentedBatches, Teacher, Values
 from emotion_training.evaluate.model_outputs import check_signature
 from emotion_training.models.low_rank import set_low_rank_weights
+from emotion_training.models.networks import FEATURES
 
 _APPROXIMATED_BATCHES = 12
 
@@ -109,6 +110,47 @@ def load_teachers(paths: Sequence[Path], heads: tuple[str, ...]) -> Teacher | No
                 axis=0,
             )
             for head in heads
+        }
+
+    return predict
+
+
+def load_feature_teacher(path: Path, full: keras.Model) -> Teacher:
+    """
+    Return a function from faces to a teacher's probabilities and its pooled features.
+
+    Both are those of the mean of each face's features and its mirror image's: the heads are
+    linear, so this is the mean of the logits, which a single pass of the student learns.
+
+    Args:
+        path: exported .tflite file, or .keras file of an `expression_net`.
+        full: the student's network without ranks; an exported teacher's weights are put into it.
+
+    Raises:
+        ModelError: if the file cannot be loaded, is another network, or has other features.
+
+    """
+    if path.suffix == '.tflite':
+        set_low_rank_weights(full, path, np.zeros((2, 48, 48, 1), np.float32))
+        teacher = full
+    else:
+        teacher = load_network(path)
+    names = [layer.name for layer in teacher.layers]
+    wanted = full.get_layer(FEATURES).output.shape
+    if FEATURES not in names or teacher.get_layer(FEATURES).output.shape != wanted:
+        raise ModelError(
+            f"{path} cannot teach features: it has not the student's layer {FEATURES} of "
+            f'{wanted[-1]} channels'
+        )
+    heads = {head: teacher.get_layer(head) for head in full.output_names}
+    features = keras.Model(teacher.input, teacher.get_layer(FEATURES).output)
+
+    def predict(faces: np.ndarray) -> Values:
+        both = features(np.concatenate([faces, faces[:, :, ::-1]]), training=False)
+        mean = keras.ops.mean(keras.ops.reshape(both, (2, len(faces), -1)), axis=0)
+        values = {head: keras.ops.softmax(layer(mean)) for head, layer in heads.items()}
+        return {head: keras.ops.convert_to_numpy(value) for head, value in values.items()} | {
+            FEATURES: keras.ops.convert_to_numpy(mean).astype(np.float16)
         }
 
     return predict

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import keras
 
-from emotion_training.data.batches import AugmentedBatches
+from emotion_training.data.batches import AugmentedBatches, Teacher
 from emotion_training.data.dataset import load
 from emotion_training.files import write_json
 from emotion_training.models import networks
+from emotion_training.models.networks import FEATURES
 from emotion_training.train.config import TrainingConfig
 from emotion_training.train.epoch_log import EPOCHS, best_so_far, draw_curves
 from emotion_training.train.run_record import (
@@ -22,7 +23,11 @@ from emotion_training.train.run_record import (
     check_same,
     run_record,
 )
-from emotion_training.train.teachers import load_teachers, set_initial_weights
+from emotion_training.train.teachers import (
+    load_feature_teacher,
+    load_teachers,
+    set_initial_weights,
+)
 from emotion_training.train.validation import ValidationCallback
 
 
@@ -72,6 +77,11 @@ def _check_recipe(config: TrainingConfig, teachers: Sequence[Path]) -> None:
             f'the recipe {config.name} does not use a teacher: leave out --teacher, or set '
             '`distillation` in the recipe'
         )
+    if config.feature_distillation and (len(teachers) != 1 or not config.distillation):
+        raise RunError(
+            f'the recipe {config.name} takes the features of one teacher: give exactly one '
+            '--teacher, and set `distillation` in the recipe'
+        )
 
 
 def _use_all_devices() -> None:
@@ -81,25 +91,51 @@ def _use_all_devices() -> None:
         keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
 
 
+def _features_distance(wanted, found):
+    """Return the squared distance of features [N, channels], in units of their variance [N]."""
+    ops = keras.ops
+    variance = ops.mean(ops.var(wanted, axis=0))
+    return ops.mean(ops.square(found - wanted), axis=-1) / (variance + keras.config.epsilon())
+
+
 def _compile(model: keras.Model, config: TrainingConfig, steps: int) -> None:
-    smoothing = {
-        head: config.label_smoothing if head == 'fer2013' else 0.0 for head in model.output_names
+    heads = [name for name in model.output_names if name != FEATURES]
+    loss = {
+        head: keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=config.label_smoothing if head == 'fer2013' else 0.0
+        )
+        for head in heads
     }
+    weights = {head: config.head_weights.get(head, 1.0) for head in heads}
+    if FEATURES in model.output_names:
+        loss[FEATURES], weights[FEATURES] = _features_distance, config.feature_distillation
     model.compile(
         _optimizer(config, steps),
-        loss={
-            head: keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=amount)
-            for head, amount in smoothing.items()
-        },
-        loss_weights={head: config.head_weights.get(head, 1.0) for head in smoothing},
-        metrics={head: ['accuracy'] for head in smoothing},
+        loss=loss,
+        loss_weights=weights,
+        metrics={head: ['accuracy'] for head in heads},
     )
     # else its variables are made while TensorFlow traces the step, which is then traced twice
     model.optimizer.build(model.trainable_variables)
 
 
+class _Checkpoint(keras.callbacks.ModelCheckpoint):
+    """Saves the network, which may be trained as a part of another model."""
+
+    def __init__(self, network: keras.Model, *args, **options):
+        super().__init__(*args, **options)
+        self._network = network
+
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(self._network)
+
+
 def _callbacks(
-    config: TrainingConfig, batches: AugmentedBatches, validation: ValidationCallback, run: Path
+    config: TrainingConfig,
+    batches: AugmentedBatches,
+    validation: ValidationCallback,
+    run: Path,
+    network: keras.Model,
 ) -> list[keras.callbacks.Callback]:
     """Return the callbacks in the order in which they must see the end of an epoch."""
     callbacks = keras.callbacks
@@ -114,7 +150,8 @@ def _callbacks(
         chosen.append(averaging)
     chosen += [
         validation,
-        callbacks.ModelCheckpoint(
+        _Checkpoint(
+            network,
             run / BEST,
             'val_accuracy',
             mode='max',
@@ -185,7 +222,12 @@ def train(
     _use_all_devices()
     model = getattr(networks, config.network)(**config.network_args)
     heads = tuple(model.output_names)
-    batches = AugmentedBatches(images, config, heads, load_teachers(teachers, heads))
+    if config.feature_distillation:
+        full = getattr(networks, config.network)(**config.network_args | {'ranks': None})
+        teacher: Teacher | None = load_feature_teacher(teachers[0], full)
+    else:
+        teacher = load_teachers(teachers, heads)
+    batches = AugmentedBatches(images, config, heads, teacher)
     if initial_weights:
         set_initial_weights(model, initial_weights, batches)
     record = run_record(config, images, validation, teachers, initial_weights)
@@ -195,15 +237,19 @@ def train(
         return run / BEST
     run.mkdir(parents=True, exist_ok=True)
     write_json(run / RECORD, record | {'parameters': model.count_params()})
-    _compile(model, config, len(batches))
-    callbacks = _callbacks(config, batches, ValidationCallback(validation, heads, run), run)
+    trained = model
+    if config.feature_distillation:
+        outputs = model.output | {FEATURES: model.get_layer(FEATURES).output}
+        trained = keras.Model(model.input, outputs)
+    _compile(trained, config, len(batches))
+    validate = ValidationCallback(validation, heads, run)
     try:
-        model.fit(
+        trained.fit(
             batches,
             epochs=config.epochs,
             shuffle=False,  # the batches are shuffled, by a seed that a resumed run repeats
             verbose=1 if sys.stdout.isatty() else 2,
-            callbacks=callbacks,
+            callbacks=_callbacks(config, batches, validate, run, model),
         )
     finally:
         draw_curves(run / EPOCHS, run / 'curves.png')
