@@ -162,6 +162,11 @@ def _warn(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def _warn_of_remark(source: Path, remark: str) -> None:
+    if remark:
+        _warn(f'note: {source}: {remark}; what its data files hold was read')
+
+
 def _process(args: argparse.Namespace) -> int:
     from emotion_perception.bag.message_types import printable
     from emotion_perception.bag.process import process_bag
@@ -180,6 +185,7 @@ def _process(args: argparse.Namespace) -> int:
         f'{args.out}: {result.images} images of {printable(result.topic)}, {result.faces} faces '
         f'with {len(result.face_ids)} ids'
     )
+    _warn_of_remark(args.source, result.remark)
     for topic in result.not_copied:
         _warn(f'not copied, because its type is not known: {printable(topic)}')
     for topic, count in result.missing.items():
@@ -207,6 +213,7 @@ def _play(args: argparse.Namespace) -> int:
         args.wait,
     )
     result = play_bag(args.source, args.out, args.topic, options, args.storage, _event_of_ctrl_c())
+    _warn_of_remark(args.source, result.remark)
     p50, p99 = result.latency_ms()
     received = len(result.round_trips_s)
     print(

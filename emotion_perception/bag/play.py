@@ -65,6 +65,7 @@ class PlayResult:
         damaged: messages that hold no image and were not published.
         late: images that were sent more than 10 ms after their time.
         round_trips_s: seconds from publishing an image to its result, for each with one.
+        remark: why the recording's metadata.yaml is not used, and its data files are.
 
     """
 
@@ -74,6 +75,7 @@ class PlayResult:
     damaged: int
     late: int
     round_trips_s: list[float]
+    remark: str = ''
 
     def latency_ms(self) -> tuple[float, float]:
         """Return median and 99th percentile of the round trips in ms; NaN without any."""
@@ -155,7 +157,7 @@ def _play(
     types: MessageTypes,
 ) -> PlayResult:
     """Send each image at its time."""
-    result = PlayResult(images[0].topic, 0, 0, 0, 0, player.round_trips_s)
+    result = PlayResult(images[0].topic, 0, 0, 0, 0, player.round_trips_s, bag.remark)
     copy = None
     if options.with_images:
         msgtype = images[0].msgtype

@@ -43,6 +43,7 @@ class ProcessingResult:
         failed: failed images by kind of fault.
         first_failure: message of the first failed image.
         missing: by topic, messages that the recording's index counts and its file does not hold.
+        remark: why its metadata.yaml is not used, and its data files are.
         not_copied: topics that were not copied, because the definition of their type is not known.
 
     """
@@ -54,6 +55,7 @@ class ProcessingResult:
     failed: Counter[str] = field(default_factory=Counter)
     first_failure: str = ''
     missing: dict[str, int] = field(default_factory=dict)
+    remark: str = ''
     not_copied: list[str] = field(default_factory=list)
 
 
@@ -139,7 +141,7 @@ def process_bag(
     types = MessageTypes()
     with open_bag(source) as bag:
         images = image_connections(bag, topic)
-        result = ProcessingResult(images[0].topic)
+        result = ProcessingResult(images[0].topic, remark=bag.remark)
         for name in (emotion, faces):
             if not only_new and bag.on(name):
                 raise BagError(

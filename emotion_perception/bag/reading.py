@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read a rosbag2 recording: sqlite3 or mcap, compressed or not, a folder or its data file."""
+"""
+Read a rosbag2 recording: sqlite3 or mcap, compressed or not, a folder or its data file.
+
+What the data files hold counts: a metadata.yaml that is missing, damaged or says otherwise is not
+needed, and messages that a killed recorder left in SQLite's write-ahead log are read too.
+"""
 
 import os
 import shlex
+import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
 
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
+from ruamel.yaml import YAML
 
 from emotion_perception.bag.message_types import COMPRESSED, RAW, printable
 from emotion_perception.errors import BagError
@@ -19,7 +29,21 @@ MAX_CHUNK_BYTES = 512 * 2**20
 
 _MAX_METADATA_BYTES = 2**24
 _MAX_STAMP_NS = 2**63 - 1
+_OTHER_SCHEMAS = ('ros1msg', 'protobuf', 'jsonschema', 'flatbuffer', 'omgidl')
+"""Of the messages in mcap files that other programs write."""
+_DATA_SUFFIXES = ('.mcap', '.db3')
 _ZSTD = b'\x28\xb5\x2f\xfd'  # magic number; a serialized message begins with 0
+
+
+def _other_encoding(path: Path, encoding: str) -> BagError:
+    return BagError(
+        f"{path} holds messages in {printable(encoding)}, not those of ROS 2's `ros2 bag record`"
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error of rosbags says, as one line."""
+    return ' '.join(printable(str(error)).split()).rstrip('.') or type(error).__name__
 
 
 @contextmanager
@@ -28,8 +52,10 @@ def _damage_as_bag_error(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if isinstance(error, KeyError) and str(error.args[0]) in _OTHER_SCHEMAS:
+            raise _other_encoding(path, error.args[0]) from None
         # struct, key, type, decompression and database errors all mean that the file is damaged
-        reason = ' '.join(printable(str(error)).split()).rstrip('.') or type(error).__name__
+        reason = _reason(error)
         advice = '; was it cut short? `mcap recover` repairs it' if 'end magic' in reason else ''
         raise BagError(f'{path} is no recording, or damaged: {reason[:200]}{advice}') from None
 
@@ -56,17 +82,16 @@ def _check_path(path: Path) -> None:
     elif path.suffix == '.bag':
         command = f'--src {shlex.quote(str(path))} --dst {shlex.quote(str(path.with_suffix("")))}'
         raise BagError(f'{path} is a ROS 1 bag; convert it with `rosbags-convert {command}`')
-    elif path.suffix not in ('.mcap', '.db3') or not path.is_file():
+    elif path.suffix not in _DATA_SUFFIXES or not path.is_file():
         raise BagError(f'{path} is no recording: name a rosbag2 folder, or a .mcap or .db3 file')
 
 
 def _check_folder(path: Path) -> None:
     metadata = path / 'metadata.yaml'
     if not metadata.is_file():
-        raise BagError(
-            f'{path} is no recording: it has no metadata.yaml; '
-            'name its .mcap or .db3 file where the recorder could not finish'
-        )
+        if not _data_files(path):
+            raise BagError(f'{path} is no recording: it has no .mcap or .db3 file')
+        return
     if metadata.stat().st_size > _MAX_METADATA_BYTES:
         raise BagError(f'{path} is no recording, or damaged: its metadata.yaml is too large')
     text = metadata.read_bytes()
@@ -75,6 +100,98 @@ def _check_folder(path: Path) -> None:
             continue
         if not file.is_file() or file.resolve().parent != path.resolve():
             raise BagError(f'{path} is damaged: {file.name} is not a file inside the recording')
+
+
+def _data_files(folder: Path) -> list[Path]:
+    """Return the data files inside a folder, without links."""
+    files = [path for path in folder.iterdir() if path.suffix in _DATA_SUFFIXES]
+    return sorted(path for path in files if path.is_file() and not path.is_symlink())
+
+
+def _write_ahead_log(path: Path) -> Path | None:
+    """Return the log with the rows that a killed recorder had not yet put into its database."""
+    log = path.with_name(f'{path.name}-wal')
+    return log if path.suffix == '.db3' and log.is_file() and log.stat().st_size else None
+
+
+def _key(connection: Connection) -> tuple[str, str]:
+    return connection.topic, connection.msgtype
+
+
+class _Reader(Protocol):
+    """What `Bag` needs of a reader of rosbags."""
+
+    @property
+    def connections(self) -> list[Connection]: ...
+    @property
+    def message_count(self) -> int: ...
+    @property
+    def start_time(self) -> int: ...
+    @property
+    def end_time(self) -> int: ...
+    def messages(
+        self, connections: list[Connection]
+    ) -> Iterator[tuple[Connection, int, bytes]]: ...
+    def close(self) -> None: ...
+
+
+class _DataFiles:
+    """Reads data files one after the other, without a metadata.yaml."""
+
+    def __init__(self, paths: Iterable[Path]):
+        """
+        Open the files.
+
+        A database with a write-ahead log is copied to a temporary folder with it, and its rows are
+        put together there: the recording itself is not touched.
+        """
+        self._stack = ExitStack()
+        readers: list[Reader] = []
+        try:
+            for path in paths:
+                reader = Reader(self._without_log(path))
+                reader.open()
+                self._stack.callback(reader.close)
+                _check_index(reader)
+                readers.append(reader)
+        except BaseException:
+            self._stack.close()
+            raise
+        self._readers = sorted(readers, key=lambda reader: reader.start_time)
+        self.message_count = sum(reader.message_count for reader in readers)
+        self.start_time = min(reader.start_time for reader in readers)
+        self.end_time = max(reader.end_time for reader in readers)
+        merged: dict[tuple[str, str], Connection] = {}
+        for one in (one for reader in self._readers for one in reader.connections):
+            first = merged.setdefault(_key(one), one._replace(id=len(merged) + 1, msgcount=0))
+            merged[_key(one)] = first._replace(msgcount=first.msgcount + one.msgcount)
+        self.connections = list(merged.values())
+
+    def _without_log(self, path: Path) -> Path:
+        log = _write_ahead_log(path)
+        if log is None:
+            return path
+        folder = Path(self._stack.enter_context(TemporaryDirectory(prefix='emotion_bag_')))
+        copy = folder / path.name
+        shutil.copyfile(path, copy)
+        shutil.copyfile(log, folder / log.name)
+        database = sqlite3.connect(copy)
+        database.execute('PRAGMA journal_mode = DELETE')
+        database.close()
+        return copy
+
+    def messages(self, connections: list[Connection]) -> Iterator[tuple[Connection, int, bytes]]:
+        """Yield connection, time and bytes of each message, file after file."""
+        wanted = {_key(one): one for one in connections}
+        for reader in self._readers:
+            own = [one for one in reader.connections if _key(one) in wanted]
+            if own:
+                for one, stamp_ns, data in reader.messages(own):
+                    yield wanted[_key(one)], stamp_ns, data
+
+    def close(self) -> None:
+        """Close the files and remove what was copied."""
+        self._stack.close()
 
 
 def _check_index(reader: Reader) -> None:
@@ -92,12 +209,82 @@ def _check_index(reader: Reader) -> None:
                 raise ValueError(f'a chunk unpacks to more than {MAX_CHUNK_BYTES // 2**20} MiB')
 
 
-class Bag:
-    """A recording that is open for reading; made by `open_bag`."""
+def _check_matches(reader: Reader) -> None:
+    """Refuse a metadata.yaml by whose description the messages would not be found."""
+    storages = getattr(reader.storage, 'storages', [])
+    found = [one for storage in storages for one in storage.connections]
+    described: Counter[tuple[str, str]] = Counter()
+    for one in reader.connections:
+        described[_key(one)] += one.msgcount
+        others = [other.ext for other in found if _key(other) == _key(one)]
+        if others and one.ext not in others:
+            raise ValueError(f'the QoS of {printable(one.topic)} is not that in the data file')
+    held: Counter[tuple[str, str]] = Counter()
+    for one in found:
+        held[_key(one)] += one.msgcount
+    for key, count in held.items():
+        if count > described[key]:
+            raise ValueError(
+                f'it counts {described[key]} messages of {printable(key[0])}, '
+                f'the data file holds {count}'
+            )
 
-    def __init__(self, reader: Reader, path: Path):
+
+def _check_nothing_is_lost(folder: Path) -> None:
+    """Refuse a recording of which a data file is gone; its other files can be named alone."""
+    try:
+        content = YAML(typ='safe').load((folder / 'metadata.yaml').read_bytes())
+        names = content['rosbag2_bagfile_information']['relative_file_paths']
+        lost = [str(name) for name in names if not (folder / Path(name).name).exists()]
+    except Exception:
+        return  # it names no files
+    if lost:
+        raise ValueError(
+            f'{printable(", ".join(lost))} of its metadata.yaml is gone; name the files that are '
+            'left one by one'
+        )
+
+
+def _open_reader(path: Path) -> tuple[_Reader, str]:
+    """Return a reader, and why it does not use the metadata.yaml; empty if it does."""
+    files = _data_files(path) if path.is_dir() else [path]
+    logs = [log.name for log in map(_write_ahead_log, files) if log]
+    if logs:
+        return _DataFiles(files), f'the recorder was killed; its last messages are in {logs[0]}'
+    if path.is_dir() and not (path / 'metadata.yaml').is_file():
+        return _DataFiles(files), 'it has no metadata.yaml'
+    reader = Reader(path)
+    try:
+        reader.open()
+        _check_index(reader)
+        _check_matches(reader)
+    except Exception as error:
+        if reader.is_open:
+            reader.close()
+        if not path.is_dir() or not files:
+            raise
+        _check_nothing_is_lost(path)
+        return _DataFiles(files), f'its metadata.yaml is not used: {_reason(error)}'
+    return reader, ''
+
+
+class Bag:
+    """
+    A recording that is open for reading; made by `open_bag`.
+
+    Attributes:
+        path: of the recording.
+        connections: its topics.
+        count: number of messages.
+        start_ns: time of the first message, in nanoseconds.
+        end_ns: time of the last one.
+        remark: why its metadata.yaml is not used, and its data files are; empty if it is used.
+
+    """
+
+    def __init__(self, reader: _Reader, path: Path, remark: str = ''):
         """Use `open_bag` instead."""
-        self.path = path
+        self.path, self.remark = path, remark
         self._reader = reader
         self._read: Counter[str] = Counter()
         self.connections = tuple(reader.connections)
@@ -171,13 +358,9 @@ def open_bag(path: str | Path) -> Iterator[Bag]:
         path = path.parent
     _check_path(path)
     with _damage_as_bag_error(path):
-        reader = Reader(path)
-        reader.open()
+        reader, remark = _open_reader(path)
     try:
-        with _damage_as_bag_error(path):
-            _check_index(reader)
-            bag = Bag(reader, path)
-        yield bag
+        yield Bag(reader, path, remark)
     finally:
         reader.close()
 
@@ -195,6 +378,9 @@ def image_connections(bag: Bag, topic: str = '') -> tuple[Connection, ...]:
 
     """
     images = [one for one in bag.connections if one.msgtype in (RAW, COMPRESSED) and one.msgcount]
+    encodings = {getattr(one.ext, 'serialization_format', 'ros1') for one in bag.connections}
+    if encodings and 'cdr' not in encodings:
+        raise _other_encoding(bag.path, ', '.join(map(str, encodings)))
     if topic:
         name = topic if topic.startswith('/') else f'/{topic}'
         chosen = [one for one in images if one.topic == name]
@@ -208,6 +394,10 @@ def image_connections(bag: Bag, topic: str = '') -> tuple[Connection, ...]:
         # the node's annotated images are not from a camera
         chosen = [one for one in images if not one.topic.endswith('/emotion/image')]
     names = {one.topic for one in chosen}
+    # what a camera publishes raw and compressed is read raw
+    compressed = {f'{name}/compressed' for name in names} & names
+    chosen = [one for one in chosen if one.topic not in compressed]
+    names -= compressed
     if not names:
         raise BagError(f'{bag.path} holds no images (sensor_msgs Image or CompressedImage)')
     if len(names) > 1:

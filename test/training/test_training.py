@@ -16,6 +16,7 @@ import pytest
 from emotion_perception.classification import DEFAULT_MODEL, EmotionClassifier
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.errors import ModelError
+from emotion_training import cli
 from emotion_training.data.dataset import load
 from emotion_training.models import networks
 from emotion_training.models.low_rank import exported_layers, set_low_rank_weights
@@ -92,6 +93,36 @@ def test_a_resumed_run_equals_an_uninterrupted_one(data, tmp_path):
         'last.keras',
         'run.json',
     }
+
+
+def test_a_finished_run_continues_to_more_epochs(data, tmp_path):
+    config, run = dataclasses.replace(SMALL, epochs=2), tmp_path / 'run'
+    train(config, data, run)
+    first, best = epoch_rows(run), load_keras(run / 'last.keras').get_weights()
+    more = dataclasses.replace(config, epochs=4)
+    with pytest.raises(RunError, match='started with 2 epochs; add --continue to train on to 4'):
+        train(more, data, run)
+    with pytest.raises(RunError, match='another config'):
+        train(dataclasses.replace(more, seed=2), data, run, longer=True)
+    assert epoch_rows(run) == first
+    arguments = ['train', 'x', str(data), '--out', str(run), '--epochs', '4', '--continue']
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('emotion_training.train.config.load_config', lambda name: config)
+        assert cli.main(arguments) == 0
+    rows = epoch_rows(run)
+    assert rows[:2] == first
+    assert [int(row['epoch']) for row in rows] == [0, 1, 2, 3]
+    # it has the learning rate of a run of four epochs, and went on from the trained weights
+    assert float(rows[2]['learning_rate']) > float(first[1]['learning_rate'])
+    assert json.loads((run / 'run.json').read_text())['config']['epochs'] == 4
+    changes = [
+        np.abs(new - old).max()
+        for new, old in zip(load_keras(run / 'last.keras').get_weights(), best, strict=True)
+    ]
+    assert 0 < max(changes) < 5
+    shutil.rmtree(run / 'backup')
+    with pytest.raises(RunError, match=r'backup is gone: .* --initial-weights .*last\.keras'):
+        train(dataclasses.replace(config, epochs=5), data, run, longer=True)
 
 
 def test_a_teacher_changes_the_targets_and_is_recorded(data, tmp_path, network, small_run):

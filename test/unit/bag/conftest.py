@@ -76,18 +76,17 @@ def small_portrait(portrait):
 def write_bag(tmp_path, types):
     """Write a recording: topic to messages (or CDR bytes with `kinds`), ten a second."""
 
-    def write(name, topics, kinds=None, **options):
+    def write(name, topics, kinds=None, first=0, **options):
         path = tmp_path / name
         with new_bag(path, **options) as new:
             rows = []
             for order, (topic, messages) in enumerate(topics.items()):
-                first = messages[0] if messages else None
                 known = {Image: RAW, CompressedImage: COMPRESSED}
-                kind = (kinds or {}).get(topic) or known[type(first)]
+                kind = (kinds or {}).get(topic) or known[type(messages[0])]
                 connection = new.add_topic(topic, kind, types.define(kind))
                 rows += [
                     (START_NS + number * PERIOD_NS, order, connection, message)
-                    for number, message in enumerate(messages)
+                    for number, message in enumerate(messages, first)
                 ]
             for stamp_ns, _, connection, message in sorted(rows, key=lambda row: row[:2]):
                 raw = isinstance(message, bytes)

@@ -3,6 +3,7 @@
 
 import random
 import shutil
+import sqlite3
 import subprocess
 
 import pytest
@@ -15,9 +16,15 @@ from emotion_perception.bag.reading import image_connections, open_bag
 from emotion_perception.errors import BagError
 from emotion_perception.ros.conversions import bgr_to_image
 
-from .conftest import PERIOD_NS, START_NS, jpeg, stamped
+from .conftest import PERIOD_NS, START_NS, contents, file_bytes, jpeg, stamped
 
 DAMAGED = 'no recording, or damaged: '
+_ZERO = '{sec: 0, nsec: 0}'
+QOS = (
+    '[{history: keep_last, depth: 5, reliability: reliable, durability: volatile, '
+    f'deadline: {_ZERO}, lifespan: {_ZERO}, liveliness: automatic, '
+    f'liveliness_lease_duration: {_ZERO}, avoid_ros_namespace_conventions: false}}]'
+)
 
 
 @pytest.fixture
@@ -45,7 +52,7 @@ def refused(run, tmp_path):
         ('a.db3', b'hello, I am a text', f'{DAMAGED}Cannot open database'),
         ('a.db3', b'', DAMAGED),
         ('a.mp4', b'film', 'name a rosbag2 folder, or a .mcap or .db3 file'),
-        ('folder/other.txt', b'', 'it has no metadata.yaml'),
+        ('folder/other.txt', b'', 'it has no .mcap or .db3 file'),
         ('folder/metadata.yaml', b'a: [', 'Could not load YAML'),
         ('folder/metadata.yaml', b'', DAMAGED),
         ('folder/metadata.yaml', b'rosbag2_bagfile_information: {version: 9}', 'key is missing'),
@@ -174,4 +181,113 @@ def test_compressed_messages_need_the_metadata(refused, image_bag):
 
 def test_a_data_file_that_is_gone(refused, portrait_bag):
     shutil.move(portrait_bag / 'bag.mcap', portrait_bag / 'elsewhere.mcap')
-    assert 'Some database files are missing' in refused(portrait_bag)
+    assert 'bag.mcap of its metadata.yaml is gone; name the files' in refused(portrait_bag)
+
+
+def change_metadata(bag, old, new):
+    path = bag / 'metadata.yaml'
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize(
+    ('old', 'new', 'remark'),
+    [
+        ('qos_profiles: []', f'qos_profiles: {QOS}', 'the QoS of /eye'),
+        ('qos_profiles: []', "qos_profiles: 'reliable'", ''),
+        ('storage_identifier: {}', "storage_identifier: ''", "plugin '' not supported"),
+        ('message_count: 3', 'message_count: 1', 'counts 1 messages of /eye, the data file holds'),
+        ('name: /eye', 'name: /nose', 'counts 0 messages of /eye, the data file holds 3'),
+    ],
+)
+def test_metadata_edited_by_hand(run, tmp_path, image_bag, storage, old, new, remark):
+    bag = image_bag(storage=storage)
+    expected = contents(bag)
+    old = old.format(storage)
+    change_metadata(bag, old, new)
+    before = file_bytes(bag)
+    assert contents(bag) == expected
+    code, out, errors = run('process', bag, '-o', tmp_path / 'out')
+    assert (code, file_bytes(bag)) == (0, before)
+    assert ': 3 images of /eye' in out
+    (line,) = errors
+    assert line.startswith(f'note: {bag}: its metadata.yaml is not used: ')
+    assert remark in line
+
+
+def test_split_files_without_metadata_are_one_recording(run, tmp_path, write_bag, small_portrait):
+    folder = tmp_path / 'split'
+    folder.mkdir()
+    # named so that the order of names is not that of the images
+    for name, numbers in (('bag_10', (4, 5)), ('bag_9', (0, 1, 2, 3))):
+        images = [bgr_to_image(small_portrait, stamped(n)) for n in numbers]
+        part = write_bag(name, {'/eye': images}, first=numbers[0])
+        shutil.move(part / 'bag.mcap', folder / f'{name}.mcap')
+    with open_bag(folder) as bag:
+        (connection,) = image_connections(bag)
+        assert (connection.msgcount, bag.count, bag.remark) == (6, 6, 'it has no metadata.yaml')
+        stamps = [stamp for _, stamp, _ in bag.messages([connection])]
+        assert stamps == [START_NS + number * PERIOD_NS for number in range(6)]
+        assert (bag.start_ns, bag.end_ns) == (stamps[0], stamps[-1])
+        assert not bag.missing([connection])
+    code, out, _ = run('process', folder, '-o', tmp_path / 'out')
+    assert (code, ': 6 images of /eye' in out) == (0, True)
+
+
+@pytest.mark.parametrize('metadata', [True, False])
+def test_rows_in_the_write_ahead_log_of_a_killed_recorder(
+    run, tmp_path, image_bag, small_portrait, metadata
+):
+    whole, bag = image_bag('whole', storage='sqlite3'), image_bag(storage='sqlite3')
+    recorder = sqlite3.connect(bag / 'bag.db3')
+    recorder.execute('PRAGMA journal_mode = WAL')
+    recorder.execute('PRAGMA wal_autocheckpoint = 0')
+    row = recorder.execute('SELECT * FROM messages WHERE id = 3').fetchone()
+    recorder.execute('DELETE FROM messages WHERE id = 3')
+    recorder.commit()
+    recorder.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+    recorder.execute(f'INSERT INTO messages VALUES ({", ".join("?" * len(row))})', row)
+    recorder.commit()
+    killed = tmp_path / 'killed'
+    shutil.copytree(bag, killed)
+    recorder.close()
+    (killed / 'bag.db3-shm').unlink()
+    if not metadata:
+        (killed / 'metadata.yaml').unlink()
+    before = file_bytes(killed)
+    for path in (killed, killed / 'bag.db3'):
+        assert contents(path) == contents(whole)
+    code, out, errors = run('process', killed, '-o', tmp_path / 'out')
+    assert (code, ': 3 images of /eye' in out) == (0, True)
+    assert errors == [
+        f'note: {killed}: the recorder was killed; its last messages are in bag.db3-wal; '
+        'what its data files hold was read'
+    ]
+    assert file_bytes(killed) == before
+
+
+def test_raw_and_compressed_images_of_one_camera(write_bag, small_portrait):
+    raw = [bgr_to_image(small_portrait, stamped(n)) for n in range(2)]
+    both = {'/eye/image': raw, '/eye/image/compressed': [jpeg(small_portrait, stamped(0))]}
+    with open_bag(write_bag('both', both)) as bag:
+        assert [one.topic for one in image_connections(bag)] == ['/eye/image']
+        (chosen,) = image_connections(bag, '/eye/image/compressed')
+        assert chosen.topic == '/eye/image/compressed'
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'found'),
+    [
+        (b'\x07\0\0\0ros2msg', b'\x07\0\0\0ros1msg', 'ros1msg'),
+        (b'\x03\0\0\0cdr', b'\x03\0\0\0xml', 'xml'),
+    ],
+)
+def test_messages_that_are_not_those_of_ros_2(refused, image_bag, old, new, found):
+    bag = image_bag()
+    path = bag / 'bag.mcap'
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, new))
+    (bag / 'metadata.yaml').unlink()
+    line = refused(bag)
+    assert f"holds messages in {found}, not those of ROS 2's `ros2 bag record`" in line

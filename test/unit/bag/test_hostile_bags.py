@@ -70,6 +70,13 @@ def test_a_database_with_values_of_the_wrong_type(image_bag, column, value):
     assert 'damaged' in refusal(bag)
 
 
+def change_metadata(bag, old, new):
+    """Replace a text in the metadata.yaml of a recording."""
+    path = bag / 'metadata.yaml'
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
 @pytest.mark.parametrize(
     ('old', 'new'),
     [
@@ -83,22 +90,31 @@ def test_a_database_with_values_of_the_wrong_type(image_bag, column, value):
         ('nanoseconds: 200000000', 'nanoseconds: x'),
         ('relative_file_paths:', 'relative_file_paths: 7\nold:'),
         ('version: 9', 'version: !!python/object/apply:os.system ["touch harmed"]'),
-        ('bag.mcap', '../other/bag.mcap'),
-        ('bag.mcap', '/etc/passwd'),
-        ('bag.mcap', '..'),
     ],
 )
-def test_metadata_with_wrong_types_or_paths(image_bag, tmp_path, monkeypatch, old, new):
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_metadata_of_wrong_types_is_not_needed(
+    image_bag, tmp_path, monkeypatch, old, new, storage
+):
+    """The data files say the same."""
     monkeypatch.chdir(tmp_path)
+    bag = image_bag(storage=storage)
+    expected = read_images(bag)
+    change_metadata(bag, old, new)
+    assert read_images(bag) == expected
+    with open_bag(bag) as opened:
+        assert opened.remark.startswith('its metadata.yaml is not used: ')
+        assert '\n' not in opened.remark
+    assert not (tmp_path / 'harmed').exists()
+
+
+@pytest.mark.parametrize('name', ['../other/bag.mcap', '/etc/passwd', '..'])
+def test_metadata_with_paths_to_elsewhere(image_bag, name):
     image_bag('other')
     bag = image_bag()
-    yaml = bag / 'metadata.yaml'
-    assert old in yaml.read_text()
-    yaml.write_text(yaml.read_text().replace(old, new))
-    if old == 'bag.mcap':
-        (bag / 'bag.mcap').unlink()
+    change_metadata(bag, 'bag.mcap', name)
+    (bag / 'bag.mcap').unlink()
     assert 'damaged' in refusal(bag)
-    assert not (tmp_path / 'harmed').exists()
 
 
 @pytest.mark.parametrize('kind', ['fifo', 'folder', 'device', 'link'])

@@ -35,6 +35,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help='start with the weights of this model of the same network, of an exported .tflite '
         'also with those that approximate it in fewer multiplications (default: random)',
     )
+    parser.add_argument(
+        '--continue',
+        dest='longer',
+        action='store_true',
+        help='go on with a run of fewer epochs, finished or not, to --epochs',
+    )
     parser.set_defaults(run=run)
 
 
@@ -50,4 +56,4 @@ def run(args: argparse.Namespace) -> None:
         load_config(args.config),
         **{name: value for name, value in changes.items() if value is not None},
     )
-    print(train(config, args.dataset, args.out, args.teacher, args.initial_weights))
+    print(train(config, args.dataset, args.out, args.teacher, args.initial_weights, args.longer))

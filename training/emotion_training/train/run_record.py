@@ -14,8 +14,9 @@ import keras
 from emotion_training.data.dataset import Dataset
 from emotion_training.train.config import TrainingConfig
 
-RECORD, BEST, LAST = 'run.json', 'best.keras', 'last.keras'
-"""Files in a run's folder: the record, the best model by validation accuracy, the last one."""
+RECORD, BEST, LAST, BACKUP = 'run.json', 'best.keras', 'last.keras', 'backup'
+"""In a run's folder: the record, the best model by validation accuracy, the last one, and what is
+needed to go on."""
 
 
 class RunError(RuntimeError):
@@ -78,9 +79,14 @@ def read_record(run: Path) -> dict:
     return json.loads((run / RECORD).read_text())
 
 
-def check_same(record: dict, run: Path) -> None:
+def check_same(record: dict, run: Path, longer: bool = False) -> None:
     """
     Check that a run in this folder, if there is one, was started with the same record.
+
+    Args:
+        record: of the training that is to run.
+        run: folder of the run.
+        longer: the training may have more epochs than the run in the folder.
 
     Raises:
         RunError: if the recipe, the data, the teachers or the initial weights differ.
@@ -89,6 +95,13 @@ def check_same(record: dict, run: Path) -> None:
     if not (run / RECORD).exists():
         return
     before = read_record(run)
+    epochs, wanted = before['config']['epochs'], record['config']['epochs']
+    if epochs < wanted and not longer:
+        raise RunError(
+            f'{run} was started with {epochs} epochs; add --continue to train on to {wanted}'
+        )
+    if longer:
+        before['config']['epochs'] = max(epochs, wanted)
     for key in ('config', 'data_sha256', 'teachers_sha256', 'initial_weights_sha256'):
         if before.get(key) != json.loads(json.dumps(record[key])):
             raise RunError(

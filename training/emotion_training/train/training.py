@@ -14,8 +14,9 @@ from emotion_training.files import write_json
 from emotion_training.models import networks
 from emotion_training.models.networks import FEATURES
 from emotion_training.train.config import TrainingConfig
-from emotion_training.train.epoch_log import EPOCHS, best_so_far, draw_curves
+from emotion_training.train.epoch_log import EPOCHS, best_so_far, draw_curves, read_epochs
 from emotion_training.train.run_record import (
+    BACKUP,
     BEST,
     LAST,
     RECORD,
@@ -181,7 +182,8 @@ def _callbacks(
                 on_epoch_end=lambda epoch, _: averaging.on_epoch_begin(epoch + 1)
             )
         )
-    return [*chosen, callbacks.BackupAndRestore(run / 'backup')]
+    # kept after the end, for a longer training
+    return [*chosen, callbacks.BackupAndRestore(run / BACKUP, delete_checkpoint=False)]
 
 
 def train(
@@ -190,6 +192,7 @@ def train(
     run: Path,
     teachers: Sequence[Path] = (),
     initial_weights: Path | None = None,
+    longer: bool = False,
 ) -> Path:
     """
     Train on ``dataset/train``, validate on ``dataset/validation``, write to the folder `run`.
@@ -204,6 +207,8 @@ def train(
         teachers: .keras files for the distillation.
         initial_weights: .keras file of the same network, or exported .tflite file of a network
             with the same widths and full convolutions, see `low_rank`.
+        longer: a run with fewer epochs in this folder goes on to the recipe's epochs, with the
+            learning rate that a run of so many epochs has by then.
 
     Returns:
         The path of the best model by validation accuracy.
@@ -231,7 +236,14 @@ def train(
     if initial_weights:
         set_initial_weights(model, initial_weights, batches)
     record = run_record(config, images, validation, teachers, initial_weights)
-    check_same(record, run)
+    check_same(record, run, longer)
+    if longer and (run / LAST).exists() and len(read_epochs(run / EPOCHS)) < config.epochs:
+        if not (run / BACKUP).is_dir():
+            raise RunError(
+                f'{run} cannot go on, its folder {BACKUP} is gone: train in another folder with '
+                f'--initial-weights {run / LAST}'
+            )
+        (run / LAST).unlink()
     if (run / LAST).exists():
         print(f'{run} is finished; remove it to train again')
         return run / BEST
