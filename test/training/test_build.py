@@ -85,7 +85,7 @@ def test_an_invalid_csv_is_reported_with_its_row(tmp_path, capsys, row, change, 
             b'emotion,pixels,Usage\n0,' + b'1 ' * 100_000 + b',Training\n',
             'after line 1: field larger',
         ),
-        (bytes(range(256)) * 10, 'no column emotion, pixels, Usage'),
+        (bytes(range(256)) * 10, 'no column emotion, pixels'),
     ],
 )
 def test_other_content_saved_as_csv(tmp_path, capsys, content, message):
@@ -107,6 +107,30 @@ def test_a_byte_order_mark_blanks_and_another_column_order(drawn_csv, tmp_path):
     for one, other in zip(read_fer2013(copy), read_fer2013(drawn_csv[0]), strict=True):
         assert (one.row, one.label, one.usage) == (other.row, other.label, other.usage)
         assert np.array_equal(one.image, other.image)
+
+
+@pytest.mark.parametrize('mark', [';', '\t'])
+def test_other_separators_and_letters(drawn_csv, tmp_path, mark):
+    copy = tmp_path / 'export.csv'
+    with drawn_csv[0].open(newline='') as stream:
+        rows = [mark.join(row) for row in csv.reader(stream)]
+    copy.write_text('\n'.join([rows[0].upper(), *rows[1:]]))
+    assert [(one.row, one.label, one.usage) for one in read_fer2013(copy)] == [
+        (one.row, one.label, one.usage) for one in read_fer2013(drawn_csv[0])
+    ]
+
+
+def test_a_csv_without_usage_is_all_training(drawn_csv, tmp_path, capsys):
+    copy = tmp_path / 'plain.csv'
+    with drawn_csv[0].open(newline='') as stream:
+        rows = [f'{row["emotion"]},{row["pixels"]}' for row in csv.DictReader(stream)]
+    copy.write_text('\n'.join(['emotion,pixels', *rows]))
+    assert cli.main(['build', str(copy), '--out', str(tmp_path / 'data')]) == 2
+    assert 'has no validation split' in capsys.readouterr().err
+    options = ['--out', str(tmp_path / 'data'), '--validation-share', '0']
+    assert cli.main(['build', str(copy), *options]) == 0
+    rows = read_rows(tmp_path / 'data' / 'manifest.csv')
+    assert {row['split'] for row in rows} == {'train'}
 
 
 @pytest.mark.parametrize(
@@ -137,7 +161,7 @@ def test_a_missing_class(tmp_path, labels, message):
     rows = [(label, draw_face(label, rng), 'Training') for label in labels]
     samples = read_fer2013(*write_fer2013(tmp_path, rows))
     with pytest.raises(DatasetError, match=f'fer.csv: train has no image of {message}'):
-        build(samples, tmp_path / 'data', origin='fer.csv')
+        build(samples, tmp_path / 'data', origin='fer.csv', validation_share=0)
     assert not list(tmp_path.glob('data*'))
 
 

@@ -30,7 +30,7 @@ def splits(data):
 def test_the_exported_model_has_the_outputs_of_the_trained_one(
     small_run, splits, data, tmp_path, capsys
 ):
-    metadata = export(small_run, *splits, tmp_path, 'float16')
+    metadata = export(small_run, *splits, tmp_path, 'float16', mirror=True)
     path = tmp_path / metadata.file
     model = keras.saving.load_model(small_run / 'best.keras', compile=False)
     faces = splits[1].images[..., None].astype('float32')

@@ -2,6 +2,7 @@
 """Building from folders of images, in common layouts and with common faults."""
 
 import shutil
+from collections import Counter
 
 import cv2
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_training import cli
-from emotion_training.data import dataset
+from emotion_training.data import dataset, label_names
 from emotion_training.data.folders import find_images, read_images
+from emotion_training.data.label_names import LabelNames
 from support.drawn_faces import draw_face, read_rows
 
 NAMES = ('Angry', 'disgusted', 'fear', 'happy', 'neutral', 'Sad', 'surprise')
@@ -92,7 +94,7 @@ def test_color_and_size_are_noted(source, tmp_path):
         (b'version https://git-lfs.github.com/spec/v1\noid sha256:0\n', 'a Git LFS pointer'),
         (b'<!DOCTYPE html><html></html>', 'a web page'),
         (b'', 'an empty file'),
-        (b'notes', 'neither jpeg nor png'),
+        (b'notes', 'not an image'),
         (None, 'image cut short'),
     ],
 )
@@ -179,7 +181,7 @@ def test_a_folder_without_classes(tmp_path, capsys, files, options):
     [
         ('data', ('--votes', 'fer2013new.csv'), '--votes requires fer2013.csv'),
         ('images/data', (), 'is inside {source}'),
-        ('data', ('--validation-share', '0.2'), 'has its own train and validation split; omit'),
+        ('data', ('--validation-share', '0.2'), 'has its own validation split; omit'),
     ],
 )
 def test_options_that_do_not_fit(source, tmp_path, capsys, out, options, message):
@@ -201,6 +203,113 @@ def test_class_folders_alone_need_a_validation_share(tmp_path, capsys):
     assert build(source, tmp_path / 'data', '--validation-share', '0.1') == 0
     validation = dataset.load(tmp_path / 'data', 'validation')
     assert set(validation.labels) == set(range(7))
+
+
+@pytest.mark.parametrize('share', ['0.34', '0'])
+def test_train_and_test_without_validation(tmp_path, capsys, share):
+    """As Kaggle packs FER2013: a part of train becomes validation, test stays as it is."""
+    draw_folder(tmp_path / 'images' / 'train', 6, 1)
+    source = draw_folder(tmp_path / 'images' / 'test', 2, 2).parent
+    assert build(source, tmp_path / 'data') == 2
+    assert 'has no validation split, which training needs; say how much' in last_line(capsys)
+    assert build(source, tmp_path / 'data', '--validation-share', share) == 0
+    counts = Counter(row['split'] for row in read_rows(tmp_path / 'data' / 'manifest.csv'))
+    assert (counts['test'], counts['train'] + counts['validation']) == (14, 42)
+    # drawn faces are often near duplicates, which stay together
+    assert 7 <= counts['validation'] <= 28 if share == '0.34' else counts['validation'] == 0
+
+
+AFFECTNET = ('6', '5', '4', '1', '0', '2', '3')
+"""Names of the folders of EMOTIONS in AffectNet."""
+
+
+def numbered(tmp_path, names=AFFECTNET):
+    """Return a folder with classes that are named by numbers."""
+    draw_folder(tmp_path / 'images' / 'train', 3, 1, names=names)
+    return draw_folder(tmp_path / 'images' / 'val', 1, 2, names=names).parent
+
+
+def test_numbers_need_the_name_of_their_dataset(tmp_path, capsys):
+    source = numbered(tmp_path)
+    assert build(source, tmp_path / 'data') == 2
+    assert '0 is a number, which datasets use differently: give --codes' in last_line(capsys)
+    assert build(source, tmp_path / 'data', '--codes', 'affectnet', '--trust-codes') == 0
+    out = capsys.readouterr().out
+    assert 'class 6 is anger: 4 images\n' in out
+    rows = read_rows(tmp_path / 'data' / 'manifest.csv')
+    for row in rows:
+        assert row['label'] == EMOTIONS[AFFECTNET.index(row['source'].split('/')[1])]
+    (source / 'train' / '7').mkdir()
+    assert build(source, tmp_path / 'more', '--codes', 'affectnet') == 2
+    assert '7 stands for contempt in --codes affectnet; `--ignore 7`' in last_line(capsys)
+
+
+def test_faces_that_contradict_the_numbers(tmp_path, capsys, monkeypatch):
+    """The packaged model, here one that knows the drawn faces, sees another numbering in them."""
+    source = numbered(tmp_path)
+    known = {}
+    for file in find_images(source, names=LabelNames('affectnet')):
+        known[cv2.imread(str(file.path), 0).tobytes()] = EMOTIONS.index(file.label)
+
+    class Model:
+        def classify(self, faces):
+            return np.eye(7)[[known[face.tobytes()] for face in faces]]
+
+    monkeypatch.setattr(label_names.EmotionClassifier, 'load', lambda: Model())
+    assert build(source, tmp_path / 'wrong', '--codes', 'fer2013') == 2
+    message = last_line(capsys)
+    assert 'the faces contradict --codes fer2013: the packaged model sees 0% of' in message
+    assert 'and 100% as in --codes affectnet; --trust-codes' in message
+    assert not (tmp_path / 'wrong').exists()
+    assert build(source, tmp_path / 'data', '--codes', 'affectnet') == 0
+    assert build(source, tmp_path / 'wrong', '--codes', 'fer2013', '--trust-codes') == 0
+
+
+FRENCH = ('Colère', 'dégoût', 'PEUR', 'joie', 'neutre', 'tristesse', 'surprise')
+
+
+def test_class_names_of_another_language(tmp_path, capsys):
+    source = draw_folder(tmp_path / 'images', 6, 1, names=FRENCH)
+    options = ('--validation-share', '0.2', '--classes', str(tmp_path / 'names.csv'))
+    rows = [f'{name.upper()},{label}' for name, label in zip(FRENCH, EMOTIONS, strict=True)]
+    (tmp_path / 'names.csv').write_text('\n'.join(rows))
+    assert build(source, tmp_path / 'data', *options) == 0
+    for row in read_rows(tmp_path / 'data' / 'manifest.csv'):
+        assert row['label'] == EMOTIONS[FRENCH.index(row['source'].split('/')[0])]
+    for content, message in (
+        ('joie', 'line 1: expected NAME,EXPRESSION'),
+        ('joie,plaisir', "line 1: unknown expression 'plaisir'"),
+    ):
+        (tmp_path / 'names.csv').write_text(content)
+        assert build(source, tmp_path / 'none', *options) == 2
+        assert message in last_line(capsys)
+
+
+@pytest.mark.parametrize('suffix', ['.bmp', '.tiff', '.webp', '.png'])
+def test_other_formats_and_transparency(tmp_path, suffix):
+    source = draw_folder(tmp_path / 'images' / 'train', 1, 1)
+    gray = cv2.imread(str(source / 'fear' / '0.png'), 0)
+    (source / 'fear' / '0.png').unlink()
+    image = gray if suffix == '.tiff' else cv2.cvtColor(gray, cv2.COLOR_GRAY2BGRA)
+    options = [cv2.IMWRITE_WEBP_QUALITY, 101] if suffix == '.webp' else []
+    cv2.imwrite(str(source / 'fear' / f'0{suffix}'), image, options)
+    read = [item for item in read_images(source, find_images(source)) if item.label == 'fear']
+    assert np.abs(read[0].image.astype(int) - gray).max() <= 1
+
+
+def test_an_exif_orientation_is_followed(tmp_path):
+    source = draw_folder(tmp_path / 'images' / 'train', 1, 1)
+    path = source / 'fear' / '0.png'
+    gray = cv2.imread(str(path), 0)
+    path.unlink()
+    plain = cv2.imencode('.jpg', np.rot90(gray), [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    # orientation 6: to be turned clockwise by 90 degrees
+    entry = b'\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00'
+    exif = b'Exif\0\0MM\0*\0\0\0\x08\0\x01' + entry + bytes(4)
+    segment = b'\xff\xe1' + (len(exif) + 2).to_bytes(2, 'big') + exif
+    path.with_suffix('.jpg').write_bytes(plain[:2] + segment + plain[2:])
+    read = [item for item in read_images(source, find_images(source)) if item.label == 'fear']
+    assert np.abs(read[0].image.astype(int) - gray).mean() < 3
 
 
 def test_an_unreadable_folder_is_named(tmp_path, monkeypatch, capsys):

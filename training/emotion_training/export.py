@@ -118,7 +118,7 @@ def export(
     validation: Dataset,
     out: Path,
     quantization: str = QUANTIZATIONS[0],
-    mirror: bool = True,
+    mirror: bool = False,
     balance: float = BALANCE,
 ) -> ModelMetadata:
     """

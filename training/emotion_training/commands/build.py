@@ -2,10 +2,18 @@
 """The subcommand `build`: make a dataset from fer2013.csv or folders of images."""
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emotion_training.data.fer2013 import DatasetError
+
+if TYPE_CHECKING:
+    from emotion_training.data.folders import ImageFile
+
+_CHECKED_FACES = 40
+"""Faces of each class that the packaged model looks at, to check --codes."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -30,7 +38,25 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '--validation-share',
         type=_share,
         metavar='SHARE',
-        help='fraction of each class to use for validation if there is only train, e.g. 0.1',
+        help='fraction of each class in train to use for validation if there is none, e.g. 0.1; '
+        '0: build without one',
+    )
+    parser.add_argument(
+        '--codes',
+        default='',
+        choices=('fer2013', 'affectnet', 'rafdb', 'ckplus'),
+        help='what class folders named by numbers mean',
+    )
+    parser.add_argument(
+        '--trust-codes',
+        action='store_true',
+        help='build also if the faces look as if --codes were wrong',
+    )
+    parser.add_argument(
+        '--classes',
+        type=Path,
+        metavar='FILE',
+        help='further names of class folders, a csv file with NAME,EXPRESSION in each line',
     )
     parser.add_argument(
         '--ignore',
@@ -49,11 +75,42 @@ def _share(text: str) -> float:
     return value
 
 
+def _show_numbering(files: 'list[ImageFile]') -> None:
+    """Print what numbers as class names are taken for."""
+    counts = Counter((file.folder, file.label) for file in files if file.folder.isdecimal())
+    for (folder, label), count in sorted(counts.items()):
+        print(f'class {folder} is {label}: {count} images')
+
+
+def _check_numbering(source: Path, codes: str, files: 'list[ImageFile]') -> None:
+    """Let the packaged model look at some faces of each class that is named by a number."""
+    import numpy as np
+
+    from emotion_training.data.fer2013 import Sample
+    from emotion_training.data.folders import read_images
+    from emotion_training.data.label_names import check_numbering
+
+    by_folder: dict[str, list[ImageFile]] = {}
+    for file in files:
+        if file.folder.isdecimal():
+            by_folder.setdefault(file.folder, []).append(file)
+    images, numbers = [], []
+    for folder, inside in by_folder.items():
+        step = max(len(inside) // _CHECKED_FACES, 1)
+        for sample in read_images(source, inside[::step][:_CHECKED_FACES]):
+            if isinstance(sample, Sample):
+                images.append(sample.image)
+                numbers.append(folder)
+    if images:
+        check_numbering(codes, np.stack(images), np.array(numbers))
+
+
 def run(args: argparse.Namespace) -> None:
     """Build the dataset and print its summary."""
     from emotion_training.data.build import build
     from emotion_training.data.fer2013 import LeftOut, Sample, count_rows, read_fer2013
-    from emotion_training.data.folders import find_images, has_splits, read_images
+    from emotion_training.data.folders import find_images, read_images
+    from emotion_training.data.label_names import LabelNames, read_names
 
     source = args.source
     if not source.exists():
@@ -66,18 +123,17 @@ def run(args: argparse.Namespace) -> None:
     elif args.out.resolve().is_relative_to(source.resolve()):
         raise DatasetError(f'{args.out} is inside {source}; choose a folder outside of it')
     else:
-        files = find_images(source, args.ignore)
-        if args.validation_share is None and not has_splits(source, args.ignore):
-            raise DatasetError(
-                f'{source} contains classes but no splits; say how much becomes validation, such '
-                'as --validation-share 0.1'
-            )
+        names = LabelNames(args.codes, read_names(args.classes) if args.classes else None)
+        files = find_images(source, args.ignore, names)
+        _show_numbering(files)
+        if args.codes and not args.trust_codes:
+            _check_numbering(source, args.codes, files)
         samples, total = read_images(source, files), len(files)
     summary = build(
         samples,
         args.out,
         total,
-        validation_share=args.validation_share or 0.0,
+        validation_share=args.validation_share,
         leak_free=args.leak_free,
         origin=str(source),
     )

@@ -24,11 +24,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help='of the weights, and with int8 (default, the fastest) of the activations',
     )
     parser.add_argument(
-        '--no-mirror',
-        dest='mirror',
-        action='store_false',
-        help='classify the face without its mirror image, in half the time; '
-        'docs/lab/experiments.md has the cost in accuracy',
+        '--mirror',
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help='classify the mean of each face and its mirror image, in twice the time; '
+        'docs/lab/experiments.md has the gain in accuracy',
     )
     parser.add_argument(
         '--balance',

@@ -40,7 +40,7 @@ def build(
     out: Path,
     total: int | None = None,
     *,
-    validation_share: float = 0.0,
+    validation_share: float | None = None,
     leak_free: bool = False,
     origin: str = 'the data',
 ) -> Summary:
@@ -55,8 +55,8 @@ def build(
         samples: from `read_fer2013` or `read_images`.
         out: a folder that does not exist yet.
         total: number of samples, for the progress bar.
-        validation_share: fraction of each class to move to validation, 0..1; needs a source with
-            only train.
+        validation_share: fraction of each class in train to move to validation, 0..1; needs a
+            source without validation. With None the source must have one.
         leak_free: leave out training images with an exact or near duplicate in another split.
         origin: name of the source, for messages.
 
@@ -64,8 +64,8 @@ def build(
         The counts of the dataset.
 
     Raises:
-        DatasetError: if `out` exists, the source has an unknown usage, no images or splits of its
-            own despite `validation_share`, a split lacks a class or the disk is full.
+        DatasetError: if `out` exists, the source has an unknown usage, no images, no validation
+            without `validation_share` or one with it, a split lacks a class or the disk is full.
 
     """
     with atomic_folder(out) as folder:
@@ -101,7 +101,10 @@ def build(
 
 
 def _collect(
-    samples: Iterable[Sample | LeftOut], total: int | None, validation_share: float, origin: str
+    samples: Iterable[Sample | LeftOut],
+    total: int | None,
+    validation_share: float | None,
+    origin: str,
 ) -> tuple[pd.DataFrame, np.ndarray, list[LeftOut]]:
     """Return a row for each image, the images, uint8 [N, 48, 48], and what was left out."""
     found: list[Sample] = []
@@ -120,10 +123,13 @@ def _collect(
     if not found:
         first = f'; {left_out[0].source}: {left_out[0].reason}' if left_out else ''
         raise DatasetError(f'{origin}: none of {len(left_out)} files is an image{first}')
-    splits = sorted({SPLITS[sample.usage] for sample in found})
-    if validation_share and splits != ['train']:
+    splits = {SPLITS[sample.usage] for sample in found}
+    if validation_share and 'validation' in splits:
+        raise DatasetError(f'{origin} has its own validation split; omit --validation-share')
+    if validation_share is None and 'validation' not in splits:
         raise DatasetError(
-            f'{origin} has its own {" and ".join(splits)} split; omit --validation-share'
+            f'{origin} has no validation split, which training needs; say how much of train '
+            'becomes one, such as --validation-share 0.1 (0: nothing)'
         )
     images = np.stack([sample.image for sample in found])
     hashes = perceptual_hashes(images)
@@ -142,7 +148,9 @@ def _collect(
     table[list(VOTE_COLUMNS)] = pd.DataFrame(votes, dtype=object)
     table['group'] = group_duplicates(images, table.sha256, hashes)
     if validation_share:
-        table.loc[choose_validation(table, validation_share), 'split'] = 'validation'
+        train = table[table.split == 'train']
+        chosen = train.index[choose_validation(train, validation_share)]
+        table.loc[chosen, 'split'] = 'validation'
     return table, images, left_out
 
 

@@ -21,7 +21,9 @@ VOTE_COLUMNS = (
 SPLITS = {'Training': 'train', 'PublicTest': 'validation', 'PrivateTest': 'test'}
 """Folder of each value of FER2013's `Usage` column."""
 
+USAGE = 'Usage'
 SIDE_PX = 48
+_MAX_HEADER = 10_000
 
 
 class DatasetError(ValueError):
@@ -80,7 +82,9 @@ def _parse_pixels(text: str, where: str) -> np.ndarray:
 @contextmanager
 def _open_table(path: Path, columns: tuple[str, ...]) -> Iterator[csv.DictReader]:
     """
-    Open a csv file with these columns; blanks around column names are ignored.
+    Open a csv file with these columns, in any case and with blanks around them.
+
+    The values are separated by commas, semicolons or tabs, as in the header.
 
     Raises:
         DatasetError: if the file cannot be opened or, inside the block, cannot be read.
@@ -92,8 +96,14 @@ def _open_table(path: Path, columns: tuple[str, ...]) -> Iterator[csv.DictReader
         if content:
             raise DatasetError(f'{path} is {content}')
         with path.open(newline='', encoding='utf-8-sig', errors='replace') as stream:
-            reader = csv.DictReader(stream)
-            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            header = stream.readline(_MAX_HEADER)
+            separators = [mark for mark in ',;\t' if mark in header]
+            stream.seek(0)
+            reader = csv.DictReader(stream, delimiter=(separators or [','])[0])
+            known = {name.lower(): name for name in (*columns, USAGE)}
+            reader.fieldnames = [
+                known.get(name.strip().lower(), name.strip()) for name in reader.fieldnames or ()
+            ]
             missing = [name for name in columns if name not in reader.fieldnames]
             if missing:
                 raise DatasetError(
@@ -118,7 +128,7 @@ def _read_votes(path: Path) -> list[tuple[str | None, tuple[int, ...]]]:
                 raise DatasetError(f'{path}, row {number}: a vote is not a whole number') from None
             if min(votes) < 0 or max(votes) > 255:
                 raise DatasetError(f'{path}, row {number}: a vote lies outside 0..255')
-            rows.append((row.get('Usage'), votes))
+            rows.append((row.get(USAGE), votes))
     return rows
 
 
@@ -137,7 +147,8 @@ def read_fer2013(pixels: Path, votes: Path | None = None) -> Iterator[Sample]:
     Yield the rows of fer2013.csv in order, with their FER+ votes if `votes` is given.
 
     Args:
-        pixels: fer2013.csv with the columns ``emotion``, ``pixels`` and ``Usage``, in any order.
+        pixels: fer2013.csv with the columns ``emotion``, ``pixels`` and ``Usage``, in any order;
+            without ``Usage`` all rows are training images.
         votes: fer2013new.csv of FER+, with the same rows in the same order.
 
     Raises:
@@ -145,11 +156,13 @@ def read_fer2013(pixels: Path, votes: Path | None = None) -> Iterator[Sample]:
 
     """
     table = None if votes is None else _read_votes(votes)
-    with _open_table(pixels, ('emotion', 'pixels', 'Usage')) as reader:
+    with _open_table(pixels, ('emotion', 'pixels')) as reader:
+        usages = USAGE in (reader.fieldnames or ())
         number = -1
         for number, row in enumerate(reader):
             where = f'{pixels}, row {number}'
-            code, usage = (row['emotion'] or '').strip(), (row['Usage'] or '').strip()
+            code = (row['emotion'] or '').strip()
+            usage = (row[USAGE] or '').strip() if usages else 'Training'
             if code not in tuple('0123456'):
                 raise DatasetError(f'{where}: emotion is {code!r}, expected a code 0 to 6')
             if table is not None and number >= len(table):

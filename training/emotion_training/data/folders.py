@@ -8,12 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emotion_perception.emotions import canonical_emotion
 from emotion_perception.errors import ImageError
-from emotion_perception.imaging.codecs import decode_compressed
-from emotion_perception.imaging.levels import Levels
+from emotion_perception.imaging.codecs import read_image
 from emotion_training.data.fer2013 import SIDE_PX, DatasetError, LeftOut, Sample
 from emotion_training.data.image_checks import wrong_content
+from emotion_training.data.label_names import LabelNames
 
 SPLIT_FOLDERS = {
     **dict.fromkeys(('train', 'training'), 'Training'),
@@ -27,11 +26,12 @@ _SYSTEM_FILES = ('desktop.ini', 'thumbs.db')
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image file of a source; `usage` and `label` as in `Sample`."""
+    """An image file of a source; `usage` and `label` as in `Sample`, `folder` of its class."""
 
     path: Path
     usage: str
     label: str
+    folder: str
 
 
 def _folders(parent: Path, ignore: Iterable[str]) -> list[Path]:
@@ -51,7 +51,7 @@ def _is_split(folder: Path) -> bool:
     return folder.name.lower() in SPLIT_FOLDERS
 
 
-def _split_folders(root: Path, ignore: Iterable[str]) -> list[tuple[Path, str]]:
+def _split_folders(root: Path, ignore: Iterable[str], names: LabelNames) -> list[tuple[Path, str]]:
     """Return the parents of class folders and their usage; enters a single outer folder."""
     inside = _folders(root, ignore)
     splits = [folder for folder in inside if _is_split(folder)]
@@ -63,44 +63,45 @@ def _split_folders(root: Path, ignore: Iterable[str]) -> list[tuple[Path, str]]:
                 f'{", ".join(SPLIT_FOLDERS)}; `--ignore {others[0].name}` ignores it'
             )
         return [(folder, SPLIT_FOLDERS[folder.name.lower()]) for folder in splits]
-    if len(inside) == 1 and any(_is_split(f) or _is_class(f) for f in _folders(inside[0], ignore)):
-        return _split_folders(inside[0], ignore)
+    if len(inside) == 1 and any(
+        _is_split(folder) or _is_class(folder, names) for folder in _folders(inside[0], ignore)
+    ):
+        return _split_folders(inside[0], ignore, names)
     return [(root, 'Training')]
 
 
-def _is_class(folder: Path) -> bool:
+def _is_class(folder: Path, names: LabelNames) -> bool:
     try:
-        canonical_emotion(folder.name)
+        names.label(folder.name)
     except ValueError:
-        return False
+        return folder.name.isdecimal()
     return True
 
 
-def has_splits(root: Path, ignore: Iterable[str] = ()) -> bool:
-    """Return whether `root` contains folders of splits rather than of classes."""
-    return any(_is_split(folder) for folder, _ in _split_folders(root, ignore))
-
-
-def find_images(root: Path, ignore: Iterable[str] = ()) -> list[ImageFile]:
+def find_images(
+    root: Path, ignore: Iterable[str] = (), names: LabelNames | None = None
+) -> list[ImageFile]:
     """
     Return the image files of every class below `root`, sorted.
 
     Args:
         root: folder of class folders, or of split folders (`SPLIT_FOLDERS`) with class folders.
         ignore: names of folders to ignore, such as ``contempt``.
+        names: the meaning of the class folders' names; None knows the usual words.
 
     Raises:
         DatasetError: if a folder is named after no class, is empty, or there is none.
 
     """
+    names = names or LabelNames()
     found: list[ImageFile] = []
-    for parent, usage in _split_folders(root, ignore):
+    for parent, usage in _split_folders(root, ignore, names):
         classes = _folders(parent, ignore)
         if not classes:
             raise DatasetError(f'{parent} contains no folders named after classes')
         for folder in classes:
             try:
-                label = canonical_emotion(folder.name)
+                label = names.label(folder.name)
             except ValueError as error:
                 raise DatasetError(
                     f'{folder}: {error}; `--ignore {folder.name}` ignores it'
@@ -114,17 +115,17 @@ def find_images(root: Path, ignore: Iterable[str] = ()) -> list[ImageFile]:
             )
             if not files:
                 raise DatasetError(f'{folder} is empty: no image of {label}')
-            found += [ImageFile(path, usage, label) for path in files]
+            found += [ImageFile(path, usage, label, folder.name) for path in files]
     return found
 
 
 def _read_gray(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return uint8 [48, 48] and the conversions made; raises ImageError or OSError."""
-    data = path.read_bytes()
-    content = wrong_content(data[:512])
+    with path.open('rb') as stream:
+        content = wrong_content(stream.read(512))
     if content:
         raise ImageError(content, content)
-    image = decode_compressed(data, Levels())
+    image = read_image(path)
     notes = []
     gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     if not np.array_equal(image, cv2.merge((gray, gray, gray))):
