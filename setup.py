@@ -36,11 +36,11 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
-            'behavior_node = emotion_perception.ros.behavior_node:main',
-            'camera_node = emotion_perception.ros.camera_node:main',
+            'behavior_node = emotion_perception.ros.programs:behavior_node',
+            'camera_node = emotion_perception.ros.programs:camera_node',
             'emotion_demo = emotion_perception.ros.demo:main',
             'emotion-perception = emotion_perception.cli:main',
-            'emotion_node = emotion_perception.ros.emotion_node:main',
+            'emotion_node = emotion_perception.ros.programs:emotion_node',
         ],
     },
 )

@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -308,6 +309,9 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; return 0, 1 if some input could not be read, 2 on any other error."""
     args = _parser().parse_args(arguments)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # a shell starts background jobs so
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return args.run(args)
     except BrokenPipeError:

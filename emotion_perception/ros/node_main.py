@@ -2,7 +2,9 @@
 """Start and stop nodes the same way in every program of this package and every ROS 2 release."""
 
 import re
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,6 +86,10 @@ def ros_context(args: list[str] | None = None, catch_signals: bool = True) -> It
         NodeStartError: if ROS cannot start with `args` or in this environment.
 
     """
+    if catch_signals and threading.current_thread() is threading.main_thread():
+        # rclpy's handlers call these ones too; a parent may have had them ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # `with rclpy.init()` does the same, but only since Kilted
     signals = SignalHandlerOptions.ALL if catch_signals else SignalHandlerOptions.NO
     try:
@@ -125,3 +131,5 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None, name:
         InvalidParameterValueException,
     ) as error:
         sys.exit(f'{name}: {" ".join(str(error).split())}')
+    except KeyboardInterrupt:
+        pass  # before ROS had started

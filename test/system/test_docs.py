@@ -114,7 +114,7 @@ def parse(monkeypatch, target, arguments):
 def check_ros_arguments(executable, arguments):
     """Check the parameters that a node is started with."""
     assert not arguments or arguments[0] == '--ros-args', arguments
-    source = importlib.util.find_spec(EXECUTABLES[executable].split(':')[0]).origin
+    source = importlib.util.find_spec(f'emotion_perception.ros.{executable}').origin
     defaults = {spec.name: spec.default for spec in PARAMETERS}
     for option, value in pairwise(arguments):
         if option != '-p':
@@ -257,6 +257,16 @@ def test_links_images_and_files_exist(name):
         if re.fullmatch(rf'({folders})/[\w./]+', span):
             generated = span.split('/')[0] in ('demo', 'fuzz', 'install') or '/out/' in span
             assert generated or (ROOT / span).exists(), span
+
+
+def test_the_tests_that_a_page_names_exist():
+    named = [
+        name for text in TEXTS.values() for name in re.findall(r'`(test/[\w/.]+::\w+)`', text)
+    ]
+    assert len(named) > 15
+    for name in named:
+        path, _, function = name.partition('::')
+        assert f'def {function}(' in (ROOT / path).read_text(), name
 
 
 def test_every_page_is_in_the_index():

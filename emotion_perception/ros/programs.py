@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The node executables.
+
+Each takes SIGINT and SIGTERM before anything slow is imported, whatever its parent did with them.
+A shell starts background jobs with SIGINT ignored, and a signal during the imports would be lost.
+"""
+
+import importlib
+import os
+import signal
+from types import FrameType
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End at once: nothing is open yet."""
+    os._exit(0)
+
+
+def _run(module: str) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    importlib.import_module(f'emotion_perception.ros.{module}').main()
+
+
+def emotion_node() -> None:
+    """Run the emotion node."""
+    _run('emotion_node')
+
+
+def camera_node() -> None:
+    """Run the example camera."""
+    _run('camera_node')
+
+
+def behavior_node() -> None:
+    """Run the example behavior."""
+    _run('behavior_node')
