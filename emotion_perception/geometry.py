@@ -64,6 +64,14 @@ def crop_square(
     return SquareCrop(warp_square(image, matrix, side), matrix)
 
 
+def outside_share(box: Sequence[float], shape: Sequence[int]) -> float:
+    """Return the share of a box, x, y, width and height, outside an image of a shape [H, W]."""
+    x, y, w, h = box
+    inside_x = max(min(x + w, shape[1]) - max(x, 0.0), 0.0)
+    inside_y = max(min(y + h, shape[0]) - max(y, 0.0), 0.0)
+    return 1.0 - inside_x * inside_y / (w * h) if w > 0 and h > 0 else 1.0
+
+
 def crop_region(image: np.ndarray, face: Detection, factor: float, side: int) -> SquareCrop:
     """
     Crop the square around a face, turned until its eyes are level.

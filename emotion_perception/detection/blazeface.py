@@ -28,6 +28,7 @@ from emotion_perception.geometry import (
     crop_square,
     find_duplicate,
     is_duplicate,
+    outside_share,
     remove_duplicates,
 )
 from emotion_perception.runtime.litert import Network, read_model
@@ -47,6 +48,8 @@ _REGION_SCALE = 1.8
 """Side of a region as a multiple of the longer side of the box."""
 _MIN_NETWORK_SCORE = 0.25
 """Of a candidate and of its region; a lower score of one is outweighed by the other's."""
+_MIN_CUT_SCORE = 0.05
+"""Of both for a face that the border of the image cuts, of which the networks see less."""
 _MIN_TRACKED_SCORE = 0.4
 """Of the region of a face that was found before."""
 _WEIGHTS = 1.0, 2.0, 8.0
@@ -58,6 +61,12 @@ Weighted sum at which a face has the score 0.5, by kind of view.
 Weights and thresholds were chosen on 44 labeled faces in scenes of all sizes, places and rotations
 and on 334 images without faces, of which none shows a face at these scores. `make bench` part
 `reach` measures them. Turned views show more that resembles a face.
+"""
+_CUT_SHARE, _CUT_ALLOWANCE = 0.2, 2.7
+"""
+The threshold of an upright view is lower by the allowance for a face of which this share or more
+lies outside the image, and by a part of it for a smaller share: what resembles a face is rarer at
+the border than within the image.
 """
 _SLOPE = 0.5
 
@@ -243,19 +252,23 @@ class BlazeFaceDetector:
         network = self._short_range if view.kind == 'near' else self._full_range
         crop = crop_square(image, view.center, view.side, network.side, view.angle_deg)
         result = ViewResult([], {})
-        for score, points in network.find(crop, min(min_score, _MIN_NETWORK_SCORE)):
+        for score, points in network.find(crop, min(min_score, _MIN_CUT_SCORE)):
             candidate = _to_detection(score, points)
             # the width of a candidate is rough: only far too small ones are left out here
             if candidate.box[2] < min_width / 2 or is_duplicate(candidate, result.faces):
                 continue
+            outside = 0.0 if view.kind == 'turned' else outside_share(candidate.box, image.shape)
+            lowest = _MIN_CUT_SCORE if outside >= _CUT_SHARE else _MIN_NETWORK_SCORE
+            if score < min(min_score, lowest):
+                continue
             index = find_duplicate(candidate, known)
             if index is not None:
-                result.seen[index] = _combined_score(score, known[index], view)
+                result.seen[index] = _combined_score(score, known[index], view, image.shape)
                 continue
-            face = self._detect_in_region(image, candidate, min(min_score, _MIN_NETWORK_SCORE))
+            face = self._detect_in_region(image, candidate, min(min_score, lowest))
             if face is None or face.box[2] < min_width:
                 continue
-            face = replace(face, score=_combined_score(score, face, view))
+            face = replace(face, score=_combined_score(score, face, view, image.shape))
             if face.score >= min_score and not is_duplicate(face, [*known, *result.faces]):
                 result.faces.append(face)
         return result
@@ -286,7 +299,9 @@ def _to_detection(score: float, points: np.ndarray) -> Detection:
     return Detection((float(x), float(y), float(w), float(h)), score, landmarks)
 
 
-def _combined_score(candidate_score: float, face: Detection, view: View) -> float:
+def _combined_score(
+    candidate_score: float, face: Detection, view: View, shape: Sequence[int]
+) -> float:
     """
     Return the score of a face, 0..1.
 
@@ -294,6 +309,7 @@ def _combined_score(candidate_score: float, face: Detection, view: View) -> floa
         candidate_score: of the candidate in the view.
         face: as found in its region, with the score of that.
         view: of the candidate.
+        shape: of the image, height first.
 
     """
     assert face.landmarks is not None
@@ -301,7 +317,10 @@ def _combined_score(candidate_score: float, face: Detection, view: View) -> floa
     distance = float(np.hypot(*(mouth - (left + right) / 2))) / max(face.box[2], 1.0)
     values = _logit(candidate_score), _logit(face.score), min(distance / _EYES_TO_MOUTH, 1.0) - 1
     total = sum(weight * value for weight, value in zip(_WEIGHTS, values, strict=True))
-    return 1 / (1 + math.exp(-_SLOPE * (total - _THRESHOLDS[view.kind])))
+    threshold = _THRESHOLDS[view.kind]
+    if view.kind != 'turned':
+        threshold -= _CUT_ALLOWANCE * min(outside_share(face.box, shape) / _CUT_SHARE, 1.0)
+    return 1 / (1 + math.exp(-_SLOPE * (total - threshold)))
 
 
 def _logit(probability: float) -> float:

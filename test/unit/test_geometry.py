@@ -14,6 +14,7 @@ from emotion_perception.geometry import (
     halve,
     halving_count,
     is_duplicate,
+    outside_share,
     remove_duplicates,
     roll_deg,
     similarity_transform,
@@ -110,6 +111,22 @@ def test_central_face():
     faces = [face(10, 50), face(74, 26, 20), face(50, 50)]
     assert central_face(faces, 100) is faces[1]
     assert central_face(faces[:1], 100) is None
+
+
+@pytest.mark.parametrize(
+    ('box', 'share'),
+    [
+        ((0, 0, 100, 50), 0.0),
+        ((10, 10, 20, 20), 0.0),
+        ((-5, 0, 20, 20), 0.25),
+        ((90, 40, 20, 20), 0.75),
+        ((-10, -10, 120, 70), 1 - 5000 / 8400),
+        ((200, 0, 10, 10), 1.0),
+        ((5, 5, 0, 10), 1.0),
+    ],
+)
+def test_the_share_of_a_box_outside_the_image(box, share):
+    assert outside_share(box, (50, 100, 3)) == pytest.approx(share)
 
 
 def test_crop_square_and_back():

@@ -112,6 +112,31 @@ def test_two_faces(portrait, detector):
     check_portrait(second, np.array([[1.0, 0, 400], [0, 1, 0]]))
 
 
+@pytest.mark.parametrize(
+    ('side', 'outside'),
+    # at the top a third would take the eyes
+    [
+        *((side, share) for side in ('left', 'right', 'bottom') for share in (0.2, 0.33)),
+        ('top', 0.2),
+    ],
+)
+def test_a_face_that_the_border_cuts(portrait, detector, outside, side):
+    """The face ends as the image does, a part of its width or height before its own end."""
+    x, y, w, h = FACE_BOX
+    rows, columns = slice(None), slice(None)
+    if side == 'left':
+        columns = slice(round(x + outside * w), None)
+    elif side == 'right':
+        columns = slice(None, round(x + (1 - outside) * w))
+    elif side == 'top':
+        rows = slice(round(y + outside * h), None)
+    else:
+        rows = slice(None, round(y + (1 - outside) * h))
+    (face,) = detector.detect(np.ascontiguousarray(portrait[rows, columns]))
+    box = (x - (columns.start or 0), y - (rows.start or 0), w, h)
+    assert overlap(face.box, box) > 0.5
+
+
 def test_best_score_first(portrait, detector):
     near = portrait[:, 60:390]
     blurred, dark = cv2.GaussianBlur(near, (0, 0), 3), (near * 0.4).astype(np.uint8)
