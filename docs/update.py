@@ -23,7 +23,9 @@ from stress.soak import growth
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / 'docs' / 'lab' / 'records'
 
-RECORDED_NAMES = {'taught': 'distilled', 'loose': 'loose_crop'}
+TEACHER = ROOT / 'training' / 'teacher' / 'expression_full.tflite'
+
+RECORDED_NAMES = {'taught': 'distilled', 'loose': 'loose_crop', 'net': 'full'}
 """Names of trainings in the records -> their names today."""
 
 EARLIER_TRAININGS = ('teacher', 'taught', 'loose', 'large')
@@ -84,6 +86,8 @@ def training_cost() -> str:
         f'expression_{current_name(name)}': RECORDS / f'expression_{name}_epochs.csv'
         for name in EARLIER_TRAININGS
     }
+    logs['expression_full'] = training_record(TEACHER)
+    logs['expression_compact'] = RECORDS / 'expression_compact_epochs.csv'
     logs[DEFAULT_MODEL.stem] = training_record(DEFAULT_MODEL)
     rows = ['| training | epochs | minutes |', '|---|---|---|']
     total_min = 0.0
@@ -105,7 +109,7 @@ def trainings_table() -> str:
 
 
 def loose_crop_table() -> str:
-    """Return the scores on loose crops of a training without them and of the packaged model."""
+    """Return the scores on loose crops of a training without them and of the last full one."""
     results = {
         current_name(name): record(f'{name}_robustness')['corruptions']
         for name in ('taught', 'net')
@@ -157,6 +161,7 @@ PARTS: dict[str, dict[str, Part]] = {
         'trainings': trainings_table,
         'loose crop': loose_crop_table,
         'exports': lambda: experiment_tables.models_table(record('exports')),
+        'compact': lambda: experiment_tables.models_table(record('compact')),
         'balance': lambda: experiment_tables.models_table(
             record('balance'), ('FER+ majority', 'FER+ all faces')
         ),

@@ -48,7 +48,7 @@ _REGION_SCALE = 1.8
 """Side of a region as a multiple of the longer side of the box."""
 _MIN_NETWORK_SCORE = 0.25
 """Of a candidate and of its region; a lower score of one is outweighed by the other's."""
-_MIN_CUT_SCORE = 0.05
+_MIN_CUT_SCORE = 0.1
 """Of both for a face that the border of the image cuts, of which the networks see less."""
 _MIN_TRACKED_SCORE = 0.4
 """Of the region of a face that was found before."""
@@ -123,11 +123,14 @@ class _BlazeFaceNetwork:
             )
         self._boxes_at = shapes.index((1, len(self._anchors), 16))
 
-    def find(self, crop: SquareCrop, min_score: float) -> Iterator[tuple[float, np.ndarray]]:
+    def find(
+        self, crop: SquareCrop, min_score: float, blend_score: float = _MIN_NETWORK_SCORE
+    ) -> Iterator[tuple[float, np.ndarray]]:
         """
         Yield score and points of each face in a crop of side `side`, best first.
 
-        The points, float [8, 2] in pixels of the image, are center, size and six key points.
+        Boxes below `blend_score` do not move those above it. The points, float [8, 2] in pixels of
+        the image, are center, size and six key points.
         """
         rgb = cv2.cvtColor(crop.pixels, cv2.COLOR_BGR2RGB)
         values = np.multiply(rgb, np.float32(1 / 127.5), dtype=np.float32)
@@ -140,14 +143,14 @@ class _BlazeFaceNetwork:
         points = outputs[self._boxes_at][0, kept].reshape(-1, 8, 2)
         points[:, 0] += self._anchors[kept] * self.side
         points[:, 2:] += self._anchors[kept, None] * self.side
-        for score, merged in merge_overlapping(scores, points):
+        for score, merged in merge_overlapping(scores, points, blend_score):
             in_image = crop.to_image(merged)
             in_image[1] = merged[1] / crop.scale
             yield score, in_image
 
 
 def merge_overlapping(
-    scores: np.ndarray, points: np.ndarray
+    scores: np.ndarray, points: np.ndarray, blend_score: float = 0.0
 ) -> Iterator[tuple[float, np.ndarray]]:
     """
     Blend each group of overlapping boxes, weighted by score (BlazeFace's tie resolution).
@@ -155,6 +158,7 @@ def merge_overlapping(
     Args:
         scores: float [N].
         points: float [N, 8, 2], center and size first.
+        blend_score: a box below it is blended only into a group without any above it.
 
     Yields:
         (best score, blended points [8, 2]) of each group, best first.
@@ -170,6 +174,8 @@ def merge_overlapping(
         near = shared / (area[first] + area[order] - shared) >= _OVERLAP
         near[0] = True
         group = order[near]
+        if scores[first] >= blend_score:
+            group = group[scores[group] >= blend_score]
         weights = scores[group] / scores[group].sum()
         blended = (weights[:, None, None] * points[group]).sum(0)
         yield float(scores[first]), blended
@@ -252,13 +258,14 @@ class BlazeFaceDetector:
         network = self._short_range if view.kind == 'near' else self._full_range
         crop = crop_square(image, view.center, view.side, network.side, view.angle_deg)
         result = ViewResult([], {})
-        for score, points in network.find(crop, min(min_score, _MIN_CUT_SCORE)):
+        blend_score = min(min_score, _MIN_NETWORK_SCORE)
+        for score, points in network.find(crop, min(min_score, _MIN_CUT_SCORE), blend_score):
             candidate = _to_detection(score, points)
             # the width of a candidate is rough: only far too small ones are left out here
             if candidate.box[2] < min_width / 2 or is_duplicate(candidate, result.faces):
                 continue
-            outside = 0.0 if view.kind == 'turned' else outside_share(candidate.box, image.shape)
-            lowest = _MIN_CUT_SCORE if outside >= _CUT_SHARE else _MIN_NETWORK_SCORE
+            cut = _cut_share(candidate, view, image.shape) >= _CUT_SHARE
+            lowest = _MIN_CUT_SCORE if cut else _MIN_NETWORK_SCORE
             if score < min(min_score, lowest):
                 continue
             index = find_duplicate(candidate, known)
@@ -284,7 +291,8 @@ class BlazeFaceDetector:
     ) -> Detection | None:
         crop = crop_region(image, face, _REGION_SCALE, self._short_range.side)
         x, y, w, h = face.box
-        for score, points in self._short_range.find(crop, min_score):
+        blend_score = max(min_score, _MIN_NETWORK_SCORE)
+        for score, points in self._short_range.find(crop, min_score, blend_score):
             # the best face in the middle half of the region is the one that is searched for
             distance = crop.matrix[:, :2] @ (points[0] - (x + w / 2, y + h / 2))
             if np.abs(distance).max() <= self._short_range.side / 4:
@@ -317,10 +325,16 @@ def _combined_score(
     distance = float(np.hypot(*(mouth - (left + right) / 2))) / max(face.box[2], 1.0)
     values = _logit(candidate_score), _logit(face.score), min(distance / _EYES_TO_MOUTH, 1.0) - 1
     total = sum(weight * value for weight, value in zip(_WEIGHTS, values, strict=True))
-    threshold = _THRESHOLDS[view.kind]
-    if view.kind != 'turned':
-        threshold -= _CUT_ALLOWANCE * min(outside_share(face.box, shape) / _CUT_SHARE, 1.0)
+    cut = min(_cut_share(face, view, shape) / _CUT_SHARE, 1.0)
+    threshold = _THRESHOLDS[view.kind] - _CUT_ALLOWANCE * cut
     return 1 / (1 + math.exp(-_SLOPE * (total - threshold)))
+
+
+def _cut_share(face: Detection, view: View, shape: Sequence[int]) -> float:
+    """Return which share of an upright face that fits into the image lies outside of it."""
+    if view.kind == 'turned' or max(face.box[2:]) > min(shape[:2]):
+        return 0.0
+    return outside_share(face.box, shape)
 
 
 def _logit(probability: float) -> float:

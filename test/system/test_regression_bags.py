@@ -89,8 +89,7 @@ def test_visitors_come_and_go(tmp_path, visitors):
     check('visitors', visitors, tmp_path)
     expected = json.loads((EXPECTED / 'visitors.json').read_text())
     assert [face['id'] for face in expected['faces']] == [1, 2, 3]
-    # a second face is detected at the next keyframe
-    assert [face['images'] for face in expected['faces']] == [60, 49, 30]
+    assert [face['images'] for face in expected['faces']] == [60, 50, 30]
 
 
 def test_a_change_shows_as_a_table(tmp_path, visitors, monkeypatch):

@@ -346,6 +346,19 @@ def multiplications(model):
     )
 
 
+def test_the_packaged_model_can_be_trained_further():
+    """Its file gives the network of its recipe, but for the rounding to eight bits."""
+    model = networks.expression_net(**load_config('expression_net').network_args)
+    rng = np.random.default_rng(4)
+    faces = np.stack([draw_face(EMOTIONS[n % 7], rng) for n in range(32)])
+    faces = faces[..., None].astype(np.float32)
+    set_low_rank_weights(model, DEFAULT_MODEL, faces)
+    found = np.asarray(keras.ops.softmax(model(faces)['crowd']))
+    expected = load_teachers([DEFAULT_MODEL], HEADS)(faces)['crowd']
+    assert np.abs(found - expected).max() < 0.1
+    assert np.abs(found - expected).mean() < 0.005
+
+
 def test_the_packaged_recipe_is_within_its_budget():
     config = load_config('expression_net')
     model = networks.expression_net(**config.network_args)

@@ -19,9 +19,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         '--quantization',
-        default='int8',
-        choices=('int8', 'float16', 'float32'),
-        help='of the weights, and with int8 (default, the fastest) of the activations',
+        default='dynamic',
+        choices=('dynamic', 'int8', 'float16', 'float32'),
+        help='dynamic (default, the fastest): eight bits, with a scale for each image; int8: with '
+        'fixed scales; float16 and float32: of the weights only',
     )
     parser.add_argument(
         '--mirror',

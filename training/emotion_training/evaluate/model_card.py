@@ -131,7 +131,7 @@ def facts_table(metadata: dict[str, Any], size: int) -> str:
     sources = [('teacher', digest) for digest in provenance.get('teachers_sha256') or []]
     if provenance.get('initial_weights_sha256'):
         sources.append(('initial weights', provenance['initial_weights_sha256']))
-    rows += [[name, f'the .keras file with the sha256 `{digest}`'] for name, digest in sources]
+    rows += [[name, f'the file with the sha256 `{digest}`'] for name, digest in sources]
     return _markdown(rows, ['', ''])
 
 

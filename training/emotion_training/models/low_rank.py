@@ -55,8 +55,8 @@ def exported_layers(path: Path) -> list[Layer]:
                 found.append((np.moveaxis(values(weights), 0, -1), values(bias)))
             except ValueError:
                 raise ModelError(
-                    f'the weights of {path} cannot be read; export it with --quantization int8 or '
-                    'float32'
+                    f'the weights of {path} cannot be read; export it with another --quantization '
+                    'than float16'
                 ) from None
     return found
 
@@ -100,11 +100,12 @@ def _values_at(model: keras.Model, tensor, faces: np.ndarray) -> np.ndarray:
 
 def set_low_rank_weights(model: keras.Model, path: Path, faces: np.ndarray) -> None:
     """
-    Give a network the weights of an exported one with the same widths and full convolutions.
+    Give a network the weights of an exported one with the same widths.
 
-    The convolutions that are narrowed get the best approximation for these faces, from the first
-    to the last, each on the outputs of those before it; the normalization gets the statistics of
-    its inputs, so that training starts where the approximation is.
+    Where the exported one has full convolutions and this one narrowed ones, they get the best
+    approximation for these faces, from the first to the last, each on the outputs of those before
+    it. The normalization gets the statistics of its inputs, so that training starts where the
+    approximation is.
 
     Args:
         model: an `expression_net`, with or without ranks.
@@ -116,6 +117,9 @@ def set_low_rank_weights(model: keras.Model, path: Path, faces: np.ndarray) -> N
 
     """
     exported = exported_layers(path)
+
+    def has(*shape: int) -> bool:
+        return any(weights.shape == shape for weights, _ in exported)
 
     def take(name: str, *shape: int) -> Layer:
         for index, (weights, _) in enumerate(exported):
@@ -131,16 +135,17 @@ def set_low_rank_weights(model: keras.Model, path: Path, faces: np.ndarray) -> N
         convolution = layers[name]
         narrowing = layers.get(name.replace(CONVOLUTION, NARROWING))
         height, width, channels, filters = convolution.kernel.shape
-        if narrowing is not None:
-            channels = narrowing.kernel.shape[2]
-        kernel, bias = take(name, height, width, channels, filters)
-        if narrowing is None:
-            convolution.set_weights([kernel])
-        else:
+        if narrowing is not None and has(height, width, narrowing.kernel.shape[2], filters):
+            kernel, bias = take(name, height, width, narrowing.kernel.shape[2], filters)
             inputs = _values_at(model, narrowing.input, faces)
             narrow = factors(kernel, inputs, narrowing.filters)
             narrowing.set_weights([narrow[0]])
             convolution.set_weights([narrow[1]])
+        else:
+            if narrowing is not None:
+                narrowing.set_weights([take(name, *narrowing.kernel.shape)[0]])
+            kernel, bias = take(name, height, width, channels, filters)
+            convolution.set_weights([kernel])
         normalization = layers[name.replace(CONVOLUTION, NORMALIZATION)]
         outputs = _values_at(model, convolution.output, faces)
         mean, variance = outputs.mean((0, 1, 2)), outputs.var((0, 1, 2))

@@ -42,7 +42,7 @@ def set_initial_weights(model: keras.Model, path: Path, batches: AugmentedBatche
     Args:
         model: to be trained.
         path: of the same network; an exported one may have full convolutions where `model` has
-            narrowed ones.
+            narrowed ones. Its weights are rounded.
         batches: to be trained on; the approximation is the best for the first of them.
 
     Raises:

@@ -205,7 +205,7 @@ def train(
         dataset: folder made by `build`.
         run: folder to write to.
         teachers: .keras files for the distillation.
-        initial_weights: .keras file of the same network, or exported .tflite file of a network
+        initial_weights: .keras file of the same network, or exported .tflite file of it or of one
             with the same widths and full convolutions, see `low_rank`.
         longer: a run with fewer epochs in this folder goes on to the recipe's epochs, with the
             learning rate that a run of so many epochs has by then.
