@@ -72,7 +72,8 @@ def label_order(names: str | Sequence[str]) -> tuple[str, ...]:
     if names == 'fer2013':
         return FER2013_CODES
     words = names.split(',') if isinstance(names, str) else names
-    order = tuple(canonical_emotion(str(word)) for word in words)
+    # numbers would say nothing: what they mean is what is asked for
+    order = tuple('' if str(word).isdecimal() else canonical_emotion(str(word)) for word in words)
     if sorted(order) != sorted(EMOTIONS):
         raise ValueError(
             f'the labels must be each of {", ".join(EMOTIONS)} once, in the order of the '

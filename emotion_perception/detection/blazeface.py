@@ -62,11 +62,11 @@ Weights and thresholds were chosen on 44 labeled faces in scenes of all sizes, p
 and on 334 images without faces, of which none shows a face at these scores. `make bench` part
 `reach` measures them. Turned views show more that resembles a face.
 """
-_CUT_SHARE, _CUT_ALLOWANCE = 0.2, 2.7
+_CUT_SHARES, _CUT_ALLOWANCE = (0.05, 0.2), 2.7
 """
-The threshold of an upright view is lower by the allowance for a face of which this share or more
-lies outside the image, and by a part of it for a smaller share: what resembles a face is rarer at
-the border than within the image.
+The threshold of an upright view is lower by the allowance for a face of which the second share or
+more lies outside the image, by nothing below the first and by a part between them. What resembles
+a face is rarer at the border than within the image.
 """
 _SLOPE = 0.5
 
@@ -264,16 +264,17 @@ class BlazeFaceDetector:
             # the width of a candidate is rough: only far too small ones are left out here
             if candidate.box[2] < min_width / 2 or is_duplicate(candidate, result.faces):
                 continue
-            cut = _cut_share(candidate, view, image.shape) >= _CUT_SHARE
-            lowest = _MIN_CUT_SCORE if cut else _MIN_NETWORK_SCORE
-            if score < min(min_score, lowest):
+            lowest = min(min_score, _lowest_score(candidate, view, image.shape))
+            if score < lowest:
                 continue
             index = find_duplicate(candidate, known)
             if index is not None:
                 result.seen[index] = _combined_score(score, known[index], view, image.shape)
                 continue
-            face = self._detect_in_region(image, candidate, min(min_score, lowest))
+            face = self._detect_in_region(image, candidate, lowest)
             if face is None or face.box[2] < min_width:
+                continue
+            if min(score, face.score) < min(min_score, _lowest_score(face, view, image.shape)):
                 continue
             face = replace(face, score=_combined_score(score, face, view, image.shape))
             if face.score >= min_score and not is_duplicate(face, [*known, *result.faces]):
@@ -325,16 +326,21 @@ def _combined_score(
     distance = float(np.hypot(*(mouth - (left + right) / 2))) / max(face.box[2], 1.0)
     values = _logit(candidate_score), _logit(face.score), min(distance / _EYES_TO_MOUTH, 1.0) - 1
     total = sum(weight * value for weight, value in zip(_WEIGHTS, values, strict=True))
-    cut = min(_cut_share(face, view, shape) / _CUT_SHARE, 1.0)
-    threshold = _THRESHOLDS[view.kind] - _CUT_ALLOWANCE * cut
+    threshold = _THRESHOLDS[view.kind] - _CUT_ALLOWANCE * _cut(face, view, shape)
     return 1 / (1 + math.exp(-_SLOPE * (total - threshold)))
 
 
-def _cut_share(face: Detection, view: View, shape: Sequence[int]) -> float:
-    """Return which share of an upright face that fits into the image lies outside of it."""
+def _cut(face: Detection, view: View, shape: Sequence[int]) -> float:
+    """Return how much an upright face that fits into the image is cut by its border, 0..1."""
     if view.kind == 'turned' or max(face.box[2:]) > min(shape[:2]):
         return 0.0
-    return outside_share(face.box, shape)
+    low, high = _CUT_SHARES
+    return min(max((outside_share(face.box, shape) - low) / (high - low), 0.0), 1.0)
+
+
+def _lowest_score(face: Detection, view: View, shape: Sequence[int]) -> float:
+    """Return the lowest score that either network may give a face."""
+    return _MIN_CUT_SCORE if _cut(face, view, shape) == 1 else _MIN_NETWORK_SCORE
 
 
 def _logit(probability: float) -> float:

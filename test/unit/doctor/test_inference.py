@@ -57,10 +57,10 @@ def change_model(path):
     path.write_bytes(data)
 
 
-def reverse_labels(path):
-    """Reverse the labels in the json."""
+def repeat_a_label(path):
+    """Name one label twice in the json, and another not at all."""
     values = json.loads(path.with_suffix('.json').read_text())
-    values['labels'].reverse()
+    values['labels'][1] = values['labels'][0]
     path.with_suffix('.json').write_text(json.dumps(values))
 
 
@@ -68,12 +68,12 @@ def reverse_labels(path):
     ('damage', 'text'),
     [
         (change_model, 'its sha256 is'),
-        (reverse_labels, 'in this order'),
+        (repeat_a_label, 'must be each of anger'),
         (lambda path: path.unlink(), 'there is no model file'),
         (lambda path: path.with_suffix('.json').unlink(), 'needs its json'),
         (lambda path: path.write_bytes(b'<html>'), 'is not a LiteRT'),
     ],
-    ids=['changed model', 'labels in another order', 'no model', 'no json', 'garbage'],
+    ids=['changed model', 'a label twice', 'no model', 'no json', 'garbage'],
 )
 def test_damaged_model(model_copy, damage, text):
     damage(model_copy)

@@ -9,12 +9,12 @@ import os
 import pytest
 
 from emotion_perception.classification import DEFAULT_MODEL
-from emotion_perception.emotions import EMOTIONS
+from emotion_perception.emotions import EMOTIONS, FER2013_CODES
 from emotion_perception.errors import ModelError
 from emotion_perception.runtime.metadata import read_metadata, verify_sha256
 
 NO_METADATA = 'net.json is not the metadata of a model: '
-LABELS = 'the labels are .*; this runtime needs anger, disgust, .* in this order'
+LABELS = 'net.json is not the metadata of a model: the labels must be each of anger, disgust, .*'
 TEMPERATURE = 'net.json: a temperature must be above 0 and finite'
 HEADS = r'net.json: each of the heads \(.*\) needs a temperature'
 TEXT = 'net.json: name, sha256 and heads must be text'
@@ -60,6 +60,19 @@ def test_written_as_read(path, values):
     assert read_metadata(path.with_name('copy.json')) == metadata
     with pytest.raises(dataclasses.FrozenInstanceError):
         metadata.sha256 = 'other'
+
+
+@pytest.mark.parametrize(
+    ('given', 'labels'),
+    [
+        (list(EMOTIONS[::-1]), EMOTIONS[::-1]),
+        (['angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral'], FER2013_CODES),
+        ('fer2013', FER2013_CODES),
+    ],
+)
+def test_labels_in_any_order_and_other_words(path, values, given, labels):
+    path.write_text(json.dumps(values | {'labels': given}))
+    assert read_metadata(path).labels == labels
 
 
 def test_optional_fields(path, values):
@@ -120,11 +133,11 @@ def test_a_missing_field_is_named(path, values, name):
     [
         ({'mean': 0.5}, f"{NO_METADATA}.*'mean'"),
         # labels in another order would name every face wrongly
-        ({'labels': EMOTIONS[::-1]}, LABELS),
-        ({'labels': ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')}, LABELS),
         ({'labels': EMOTIONS[:6]}, LABELS),
-        ({'labels': (*EMOTIONS, 'contempt')}, LABELS),
+        ({'labels': (*EMOTIONS[:6], 'anger')}, LABELS),
+        ({'labels': (*EMOTIONS, 'contempt')}, 'unknown expression .contempt.'),
         ({'labels': ()}, LABELS),
+        ({'labels': 7}, NO_METADATA),
         ({'labels': list(range(7))}, LABELS),
         *(
             ({'temperature': {'crowd': 1, 'fer2013': value}}, TEMPERATURE)
