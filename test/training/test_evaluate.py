@@ -62,6 +62,21 @@ def report(data, keras_models, tmp_path_factory):
     return (out / 'report.html').read_text(), json.loads((out / 'scores.json').read_text())
 
 
+def test_a_report_is_replaced_on_request_only(keras_models, data, tmp_path, capsys):
+    arguments = ['evaluate', str(keras_models[0]), str(data)]
+    for option, name in (('--out', 'report.html'), ('--record', 'record.json')):
+        (tmp_path / name).write_text('mine')
+        target = str(tmp_path / name if option == '--record' else tmp_path)
+        assert cli.main([*arguments, option, target]) == 2
+        assert f'{name} exists already' in capsys.readouterr().err
+        assert (tmp_path / name).read_text() == 'mine'
+        assert cli.main([*arguments, option, target, '--force']) == 0
+        assert (tmp_path / name).read_text() != 'mine'
+    assert cli.main([*arguments, '--out', str(data / 'report')]) == 2
+    assert 'lies in the input folder' in capsys.readouterr().err
+    assert not (data / 'report').exists()
+
+
 def test_each_head_has_its_own_probabilities(keras_models, data):
     images = load(data, 'validation').images
     two, one = (head_probabilities(path, images) for path in keras_models)

@@ -54,6 +54,22 @@ def test_the_exported_model_has_the_outputs_of_the_trained_one(
     assert found == pytest.approx(np.asarray(keras.ops.softmax(logits['crowd'])), abs=1e-4)
 
 
+def test_an_exported_model_is_replaced_on_request_only(small_run, data, tmp_path, capsys):
+    arguments = ['export', str(small_run), str(data), '--quantization', 'float32', '--out']
+    assert cli.main([*arguments, str(tmp_path)]) == 0
+    size = (tmp_path / 'drawn.tflite').stat().st_size
+    (tmp_path / 'drawn.tflite').write_bytes(b'mine')
+    assert cli.main([*arguments, str(tmp_path)]) == 2
+    assert 'drawn.tflite exists already; choose another name, or replace it with --force' in (
+        capsys.readouterr().err
+    )
+    assert (tmp_path / 'drawn.tflite').read_bytes() == b'mine'
+    assert cli.main([*arguments, str(tmp_path), '--force']) == 0
+    assert len((tmp_path / 'drawn.tflite').read_bytes()) == size
+    assert cli.main([*arguments, str(small_run / 'inside')]) == 2
+    assert 'lies in the input folder' in capsys.readouterr().err
+
+
 def test_eight_bits_are_small_and_nearly_as_accurate(small_run, splits, tmp_path):
     kinds = ('dynamic', 'int8', 'float32')
     made = [export(small_run, *splits, tmp_path / kind, quantization=kind) for kind in kinds]

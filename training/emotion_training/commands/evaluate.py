@@ -5,6 +5,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from emotion_perception.files import check_outputs
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the subcommand to the parser of `emotion-training`."""
@@ -26,6 +28,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '--record', metavar='FILE', type=Path,
         help='also write the scores as json, without the names of files in the dataset',
     )  # fmt: skip
+    parser.add_argument(
+        '--force', action='store_true', help='replace existing files; an input is never replaced'
+    )
     parser.set_defaults(run=run)
 
 
@@ -33,9 +38,13 @@ def run(args: argparse.Namespace) -> None:
     """Run the subcommand."""
     from emotion_training.data.dataset import load
     from emotion_training.evaluate.evaluation import publishable, report_data, table
+    from emotion_training.evaluate.evaluation_report import REPORT, SCORES, write_report
     from emotion_training.evaluate.model_comparison import comparison
     from emotion_training.files import write_json
 
+    outputs = [args.out / name for name in (REPORT, SCORES)] if args.out else []
+    outputs += [args.record] if args.record else []
+    check_outputs(outputs, (*args.models, args.dataset), args.force)
     split = load(args.dataset, args.split)
     data = report_data(args.models, args.dataset, args.split, split, args.train or args.dataset)
     for remark in data['remarks']:
@@ -46,7 +55,5 @@ def run(args: argparse.Namespace) -> None:
         write_json(args.record, publishable(data, details=False))
         print(args.record)
     if args.out:
-        from emotion_training.evaluate.evaluation_report import write_report
-
         for path in write_report(data, split, args.out):
             print(path)

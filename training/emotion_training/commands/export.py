@@ -4,6 +4,7 @@
 import argparse
 from pathlib import Path
 
+from emotion_perception.files import check_outputs
 from emotion_perception.runtime.quiet import without_library_notes
 
 
@@ -38,6 +39,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help='of the crowd head: 0 keeps the class frequencies of the training set, 1 makes all '
         'classes equally likely (default: %(default)s); docs/lab/experiments.md compares them',
     )
+    parser.add_argument(
+        '--force', action='store_true', help='replace existing files; an input is never replaced'
+    )
     parser.set_defaults(run=run)
 
 
@@ -48,7 +52,11 @@ def run(args: argparse.Namespace) -> None:
 
     with without_library_notes():
         from emotion_training.export import export
+        from emotion_training.train.run_record import read_record
 
+    name = read_record(args.run_folder)['config']['name']
+    outputs = [args.out / f'{name}{end}' for end in ('.tflite', '.json')]
+    check_outputs(outputs, (args.run_folder, args.dataset), args.force)
     splits = load(args.dataset, 'train'), load(args.dataset, 'validation')
     metadata = export(
         args.run_folder, *splits, args.out, args.quantization, args.mirror, args.balance

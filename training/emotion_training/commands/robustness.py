@@ -5,8 +5,10 @@ import argparse
 from pathlib import Path
 
 from emotion_perception.detection import DETECTORS
+from emotion_perception.files import check_outputs
 
 PARTS = ('corruptions', 'scenes')
+_RESULTS, _PLOT = 'robustness.json', 'robustness.png'
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -29,6 +31,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '--detector-model', default='', help="the detector's model file, for yunet"
     )
     parser.add_argument('--out', type=Path, help='folder for robustness.json and robustness.png')
+    parser.add_argument(
+        '--force', action='store_true', help='replace existing files; an input is never replaced'
+    )
     parser.set_defaults(run=run)
 
 
@@ -38,6 +43,8 @@ def run(args: argparse.Namespace) -> None:
     from emotion_training.evaluate import corruption_scores, scene_scores
     from emotion_training.files import write_json
 
+    outputs = [args.out / name for name in (_RESULTS, _PLOT)] if args.out else []
+    check_outputs(outputs, (args.model, args.dataset), args.force)
     split = load(args.dataset, args.split)
     results = {}
     if args.only != 'scenes':
@@ -49,8 +56,8 @@ def run(args: argparse.Namespace) -> None:
         )
         print(scene_scores.table(results['scenes']))
     if args.out:
-        write_json(args.out / 'robustness.json', results)
-        print(args.out / 'robustness.json')
+        write_json(args.out / _RESULTS, results)
+        print(args.out / _RESULTS)
         if 'corruptions' in results:
-            corruption_scores.draw(results['corruptions'], args.out / 'robustness.png')
-            print(args.out / 'robustness.png')
+            corruption_scores.draw(results['corruptions'], args.out / _PLOT)
+            print(args.out / _PLOT)

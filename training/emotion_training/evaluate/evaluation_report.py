@@ -16,6 +16,9 @@ from emotion_training.evaluate import report_plots
 from emotion_training.evaluate.evaluation import FER2013_LABEL, MAJORITY
 from emotion_training.files import atomic_file
 
+REPORT, SCORES = 'report.html', 'scores.json'
+"""Files of a report."""
+
 _TEMPLATE = 'evaluation_report.html'
 
 
@@ -80,7 +83,7 @@ def render(data: dict[str, Any], split: Dataset) -> str:
 
 def write_report(data: dict[str, Any], split: Dataset, out: Path) -> list[Path]:
     """
-    Write ``report.html`` and ``scores.json`` into a folder; return their paths.
+    Write `REPORT` and `SCORES` into a folder; return their paths.
 
     Args:
         data: result of `evaluation.report_data`.
@@ -89,8 +92,8 @@ def write_report(data: dict[str, Any], split: Dataset, out: Path) -> list[Path]:
 
     """
     contents = {
-        out / 'report.html': render(data, split),
-        out / 'scores.json': json.dumps(data, indent=1) + '\n',
+        out / REPORT: render(data, split),
+        out / SCORES: json.dumps(data, indent=1) + '\n',
     }
     for path, text in contents.items():
         with atomic_file(path) as stream:
