@@ -10,6 +10,14 @@ import numpy as np
 
 from emotion_perception.types import Box, Detection
 
+ROTATIONS: dict[int, int | None] = {
+    0: None,
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+"""Clockwise rotations of images in degrees, and OpenCV's codes for them."""
+
 _MAX_WARP_PX = 32_766
 """Longest side of an image that OpenCV's warpAffine takes."""
 
@@ -208,6 +216,12 @@ def clip_box(box: tuple[float, float, float, float], width: int, height: int) ->
     right = min(max(round(box[0] + box[2]), left + 1), width)
     bottom = min(max(round(box[1] + box[3]), top + 1), height)
     return Box(left, top, right - left, bottom - top)
+
+
+def rotate_image(image: np.ndarray, rotate_deg: int) -> np.ndarray:
+    """Return an image rotated clockwise by one of `ROTATIONS`, itself for 0."""
+    code = ROTATIONS[rotate_deg]
+    return image if code is None else cv2.rotate(image, code)
 
 
 def unrotate_box(

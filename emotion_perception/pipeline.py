@@ -8,24 +8,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from emotion_perception.alignment import FACE_SIDE_PX, crop_face
 from emotion_perception.classification import EmotionClassifier
 from emotion_perception.detection import DETECTORS, SEARCH_WIDTH_PX, Detector, make_detector
 from emotion_perception.detection.keyframes import KeyframeDetector
-from emotion_perception.geometry import clip_box, unrotate_box
+from emotion_perception.geometry import ROTATIONS, clip_box, rotate_image, unrotate_box
 from emotion_perception.tracking import SmoothedExpression, Tracker, TrackingSettings
 from emotion_perception.types import Detection, FaceEmotion
-
-ROTATIONS: dict[int, int | None] = {
-    0: None,
-    90: cv2.ROTATE_90_CLOCKWISE,
-    180: cv2.ROTATE_180,
-    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
-}
-"""Clockwise rotations of the images in degrees, and OpenCV's codes for them."""
 
 
 class Pipeline:
@@ -236,7 +227,7 @@ class Pipeline:
         score = min(min_detection_score, self.detector.min_detection_score)
         width = min(min_face_px, self.detector.min_face_px)
         with self._lock:
-            faces = self._keyframes.search(self._rotate(image_bgr), score, width)
+            faces = self._keyframes.search(rotate_image(image_bgr, self._rotate_deg), score, width)
             size = image_bgr.shape[1::-1]
             return [
                 replace(
@@ -256,7 +247,7 @@ class Pipeline:
         self, image: np.ndarray, stamp: float, ends_s: float
     ) -> list[FaceEmotion]:
         assert self.tracker is not None
-        image, size = self._rotate(image), image.shape[1::-1]
+        image, size = rotate_image(image, self._rotate_deg), image.shape[1::-1]
         faces = self._keyframes.detect(image, stamp, ends_s - time.perf_counter())
         tracks = self.tracker.associate([face.detection for face in faces], stamp)
         read = [
@@ -287,7 +278,7 @@ class Pipeline:
         return sorted(result, key=lambda face: (face.face_id, face.box))
 
     def _process_untracked(self, image: np.ndarray) -> list[FaceEmotion]:
-        image, size = self._rotate(image), image.shape[1::-1]
+        image, size = rotate_image(image, self._rotate_deg), image.shape[1::-1]
         detections = self.detector.detect(image)
         result = []
         for face, row in zip(detections, self._classify(image, detections), strict=True):
@@ -295,10 +286,6 @@ class Pipeline:
             expression.update(row, 0.0, self._settings)
             result.append(self._to_face(face, row, expression, size))
         return sorted(result, key=lambda face: face.box)
-
-    def _rotate(self, image: np.ndarray) -> np.ndarray:
-        code = ROTATIONS[self._rotate_deg]
-        return image if code is None else cv2.rotate(image, code)
 
     def _classify(self, image: np.ndarray, detections: list[Detection]) -> np.ndarray:
         """Return the probabilities of all faces, float32 [N, 7], from one batch of crops."""

@@ -11,6 +11,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from emotion_perception.errors import SourceError
+from emotion_perception.geometry import ROTATIONS, rotate_image
 from emotion_perception.imaging.sources import PORTRAIT, open_source
 from emotion_perception.ros.conversions import bgr_to_image
 from emotion_perception.ros.node_main import run_node
@@ -23,8 +24,8 @@ class CameraNode(Node):
     Publishes `image` at a fixed rate, stamped before the frame is read.
 
     Parameters: `source` (see `imaging.sources.open_source`), `width`, `height`, `rate_hz`,
-    `frame_id`, and `frames`, the number of images to send, each while there is a subscriber; 0 is
-    no limit.
+    `frame_id`, `rotate`, clockwise in degrees, and `frames`, the number of images to send, each
+    while there is a subscriber; 0 is no limit.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -47,6 +48,9 @@ class CameraNode(Node):
             )
         self._frame_id = str(self.declare_parameter('frame_id', 'camera').value)
         self._frames = self._integer('frames', 0, 0, 2**31)
+        self._rotate_deg = self._integer('rotate', 0, 0, 270)
+        if self._rotate_deg not in ROTATIONS:
+            raise SourceError(f'rotate must be 0, 90, 180 or 270, not {self._rotate_deg}')
         self._sent = 0
         self._source = open_source(source, size, rate_hz)
         self._publisher = self.create_publisher(Image, 'image', qos_profile_sensor_data)
@@ -77,7 +81,8 @@ class CameraNode(Node):
         frame = self._source.read()
         if frame is None:
             raise SourceError('the camera or video gives no more frames')
-        self._publisher.publish(bgr_to_image(frame, Header(stamp=stamp, frame_id=self._frame_id)))
+        header = Header(stamp=stamp, frame_id=self._frame_id)
+        self._publisher.publish(bgr_to_image(rotate_image(frame, self._rotate_deg), header))
 
 
 def main(args: list[str] | None = None) -> None:

@@ -18,7 +18,7 @@ from rclpy.parameter import Parameter
 
 from emotion_perception.detection import DETECTORS, SEARCH_WIDTH_PX
 from emotion_perception.detection.keyframes import DETECT_EVERY
-from emotion_perception.pipeline import ROTATIONS
+from emotion_perception.geometry import ROTATIONS
 from emotion_perception.ros.image_subscription import TRANSPORTS
 from emotion_perception.runtime.metadata import HEADS
 from emotion_perception.tracking import TrackingSettings

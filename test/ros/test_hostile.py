@@ -152,6 +152,7 @@ def test_hostile_requests(node, peer, portrait_message):
         (camera_node, ['-p', 'width:=4000000000'], 'width'),
         (camera_node, ['-p', 'width:=2.5'], 'width'),
         (camera_node, ['-p', 'frames:=-3'], 'frames'),
+        (camera_node, ['-p', 'rotate:=45'], 'rotate must be 0, 90, 180 or 270, not 45'),
         (behavior_node, ['-p', 'settle_s:=.nan'], 'settle_s'),
         (behavior_node, ['-p', 'settle_s:=abc'], 'settle_s'),
     ],

@@ -12,7 +12,8 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from emotion_perception.ros.conversions import bgr_to_image, seconds
+from emotion_perception.pipeline import Pipeline
+from emotion_perception.ros.conversions import bgr_to_image, image_to_bgr, seconds
 from support.ros_peer import ERROR, WARN
 
 WALL = np.full((480, 640, 3), 128, np.uint8)
@@ -164,3 +165,17 @@ def test_two_cameras_on_one_topic(node, peer, send, portrait):
     assert node.count('2 publishers on /image') == 1
     peer.node.destroy_publisher(second)
     peer.wait_for_status(image_publishers=1)
+
+
+@pytest.mark.parametrize('rotate', [90, 180, 270])
+def test_a_camera_that_hangs_turned(start, peer, tmp_path, portrait, rotate):
+    """It turns its images, so that the node sees what stands upright."""
+    cv2.imwrite(str(tmp_path / 'wall.png'), np.rot90(portrait, rotate // 90))
+    images = []
+    peer.node.create_subscription(Image, '/image', images.append, qos_profile_sensor_data)
+    height, width = np.rot90(portrait, rotate // 90).shape[:2]
+    start('camera_node', source=tmp_path / 'wall.png', rotate=rotate, width=width, height=height)
+    image = image_to_bgr(peer.until(lambda: images, what='an image')[0])
+    assert image.shape == portrait.shape
+    (face,) = Pipeline.default(tracking=False).process(image)
+    assert face.label == 'happiness'

@@ -154,7 +154,8 @@ def read_images(root: Path, files: Iterable[ImageFile]) -> Iterator[Sample | Lef
         try:
             image, notes = _read_gray(file.path)
         except ImageError as error:
-            reason = error.kind if error.kind == str(error) else f'{error.kind}: {error}'
+            text = str(error)
+            reason = text if text.startswith(error.kind) else f'{error.kind}: {text}'
             yield LeftOut(row, source, file.usage, file.label, reason)
         except OSError as error:
             yield LeftOut(row, source, file.usage, file.label, f'not readable: {error.strerror}')
