@@ -62,11 +62,13 @@ Weights and thresholds were chosen on 44 labeled faces in scenes of all sizes, p
 and on 334 images without faces, of which none shows a face at these scores. `make bench` part
 `reach` measures them. Turned views show more that resembles a face.
 """
-_CUT_SHARES, _CUT_ALLOWANCE = (0.05, 0.2), 2.7
+_CUT_SHARES = 0.05, 0.2
+_CUT_ALLOWANCES = {'whole': 2.7, 'near': 1.9, 'far': 2.7, 'turned': 0.0}
 """
-The threshold of an upright view is lower by the allowance for a face of which the second share or
-more lies outside the image, by nothing below the first and by a part between them. What resembles
-a face is rarer at the border than within the image.
+The threshold is lower by the allowance for a face of which the second share or more lies outside
+the image, by nothing below the first and by a part between them: what resembles a face is rarer at
+the border than within the image. In the near view candidate and region are seen by the same
+network, which proves less.
 """
 _SLOPE = 0.5
 
@@ -229,7 +231,8 @@ class BlazeFaceDetector:
         """
         Return the faces in an image, best score first: see `Detector`.
 
-        All upright views are searched, and if they show no face the turned ones.
+        All upright views are searched, and if they show no face, or only such as the border of the
+        image cuts, the turned ones.
         """
         height, width = image.shape[:2]
         faces: list[Detection] = []
@@ -238,7 +241,7 @@ class BlazeFaceDetector:
                 faces += self.detect_in_view(
                     image, view, faces, min_detection_score, min_face_px
                 ).faces
-            if faces:
+            if any(_cut(face, image.shape) == 0 for face in faces):
                 break
         return remove_duplicates(faces)
 
@@ -326,13 +329,13 @@ def _combined_score(
     distance = float(np.hypot(*(mouth - (left + right) / 2))) / max(face.box[2], 1.0)
     values = _logit(candidate_score), _logit(face.score), min(distance / _EYES_TO_MOUTH, 1.0) - 1
     total = sum(weight * value for weight, value in zip(_WEIGHTS, values, strict=True))
-    threshold = _THRESHOLDS[view.kind] - _CUT_ALLOWANCE * _cut(face, view, shape)
+    threshold = _THRESHOLDS[view.kind] - _CUT_ALLOWANCES[view.kind] * _cut(face, shape)
     return 1 / (1 + math.exp(-_SLOPE * (total - threshold)))
 
 
-def _cut(face: Detection, view: View, shape: Sequence[int]) -> float:
-    """Return how much an upright face that fits into the image is cut by its border, 0..1."""
-    if view.kind == 'turned' or max(face.box[2:]) > min(shape[:2]):
+def _cut(face: Detection, shape: Sequence[int]) -> float:
+    """Return how much a face that fits into the image is cut by its border, 0..1."""
+    if max(face.box[2:]) > min(shape[:2]):
         return 0.0
     low, high = _CUT_SHARES
     return min(max((outside_share(face.box, shape) - low) / (high - low), 0.0), 1.0)
@@ -340,7 +343,8 @@ def _cut(face: Detection, view: View, shape: Sequence[int]) -> float:
 
 def _lowest_score(face: Detection, view: View, shape: Sequence[int]) -> float:
     """Return the lowest score that either network may give a face."""
-    return _MIN_CUT_SCORE if _cut(face, view, shape) == 1 else _MIN_NETWORK_SCORE
+    cut = _CUT_ALLOWANCES[view.kind] and _cut(face, shape) == 1
+    return _MIN_CUT_SCORE if cut else _MIN_NETWORK_SCORE
 
 
 def _logit(probability: float) -> float:
