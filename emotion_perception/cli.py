@@ -17,7 +17,14 @@ from emotion_perception.arguments import fraction, labels, positive_number, whol
 from emotion_perception.bag import cli as bag_command
 from emotion_perception.doctor import cli as doctor_command
 from emotion_perception.emotions import EMOTIONS
-from emotion_perception.errors import BagError, DetectorError, ImageError, ModelError, SourceError
+from emotion_perception.errors import (
+    BagError,
+    DetectorError,
+    ImageError,
+    ModelError,
+    SourceError,
+    one_line,
+)
 from emotion_perception.files import check_outputs, whole_output
 from emotion_perception.runtime.quiet import without_library_notes
 
@@ -57,17 +64,12 @@ def _print_faces(
         if as_json:
             print(json.dumps(_face_record(source, time_s, face)), flush=True)
             continue
-        where = _one_line(source) if time_s is None else f'{time_s:8.2f} s  face {face.face_id:<3}'
+        where = one_line(source) if time_s is None else f'{time_s:8.2f} s  face {face.face_id:<3}'
         x, y, w, h = face.box
         print(f'{where}  {face.label:<10} {face.confidence:6.1%}  {w}x{h} at {x},{y}', flush=True)
     if not faces and time_s is None:
         none = json.dumps({'source': source, 'label': None})
-        print(none if as_json else f'{_one_line(source)}  no face', flush=True)
-
-
-def _one_line(text: object) -> str:
-    """Return a file's name as one line: what is not printable, such as a line end, is escaped."""
-    return ''.join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))
+        print(none if as_json else f'{one_line(source)}  no face', flush=True)
 
 
 def _csv_rows(source: str, faces: 'list[FaceEmotion]') -> list[dict[str, Any]]:
@@ -133,7 +135,7 @@ def _image(args: argparse.Namespace) -> int:
             image = read_image(path)
         except (ImageError, OSError) as error:
             reason = getattr(error, 'strerror', None) or error
-            print(f'{_one_line(path)}: {reason}', file=sys.stderr)
+            print(f'{one_line(path)}: {reason}', file=sys.stderr)
             failed += 1
             continue
         faces = _classify_crop(pipeline, image) if args.crops else pipeline.process(image)
@@ -324,7 +326,7 @@ def main(arguments: list[str] | None = None) -> int:
         message = str(error)
     except KeyboardInterrupt:
         return 130
-    print(f'emotion-perception {args.command}: {_one_line(message)}', file=sys.stderr)
+    print(f'emotion-perception {args.command}: {one_line(message)}', file=sys.stderr)
     return 2
 
 

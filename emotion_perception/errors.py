@@ -39,3 +39,11 @@ class SourceError(RuntimeError):
 
 class BagError(RuntimeError):
     """A recording cannot be read or written; the message says what to do."""
+
+
+def one_line(text: object) -> str:
+    """Return a name for a message: what is not printable, such as a line end, is escaped."""
+    return ''.join(
+        letter if letter.isprintable() else letter.encode('unicode_escape').decode()
+        for letter in str(text)
+    )

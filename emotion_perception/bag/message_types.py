@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from emotion_perception.errors import BagError, ImageError
+from emotion_perception.errors import BagError, ImageError, one_line
 
 RAW = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
@@ -30,10 +30,7 @@ _MAX_BRACKETS = 20
 
 def printable(text: str) -> str:
     """Return text from a recording as one short line without control characters."""
-    shown = ''.join(
-        letter if letter.isprintable() else letter.encode('unicode_escape').decode()
-        for letter in text[: _MAX_TEXT + 1]
-    )
+    shown = one_line(text[: _MAX_TEXT + 1])
     return shown if len(text) <= _MAX_TEXT else f'{shown[:_MAX_TEXT]}...'
 
 

@@ -6,6 +6,7 @@ What the data files hold counts: a metadata.yaml that is missing, damaged or say
 needed, and messages that a killed recorder left in SQLite's write-ahead log are read too.
 """
 
+import heapq
 import os
 import shlex
 import shutil
@@ -109,7 +110,7 @@ def _data_files(folder: Path) -> list[Path]:
 
 
 def _write_ahead_log(path: Path) -> Path | None:
-    """Return the log with the rows that a killed recorder had not yet put into its database."""
+    """Return the log with the rows that a recorder has not yet put into its database."""
     log = path.with_name(f'{path.name}-wal')
     return log if path.suffix == '.db3' and log.is_file() and log.stat().st_size else None
 
@@ -136,7 +137,7 @@ class _Reader(Protocol):
 
 
 class _DataFiles:
-    """Reads data files one after the other, without a metadata.yaml."""
+    """Reads the messages of data files by time, without a metadata.yaml."""
 
     def __init__(self, paths: Iterable[Path]):
         """
@@ -157,7 +158,7 @@ class _DataFiles:
         except BaseException:
             self._stack.close()
             raise
-        self._readers = sorted(readers, key=lambda reader: reader.start_time)
+        self._readers = readers
         self.message_count = sum(reader.message_count for reader in readers)
         self.start_time = min(reader.start_time for reader in readers)
         self.end_time = max(reader.end_time for reader in readers)
@@ -181,13 +182,16 @@ class _DataFiles:
         return copy
 
     def messages(self, connections: list[Connection]) -> Iterator[tuple[Connection, int, bytes]]:
-        """Yield connection, time and bytes of each message, file after file."""
+        """Yield connection, time and bytes of each message, by time."""
         wanted = {_key(one): one for one in connections}
-        for reader in self._readers:
-            own = [one for one in reader.connections if _key(one) in wanted]
-            if own:
-                for one, stamp_ns, data in reader.messages(own):
-                    yield wanted[_key(one)], stamp_ns, data
+        chosen = [
+            (reader, [one for one in reader.connections if _key(one) in wanted])
+            for reader in self._readers
+        ]
+        # with an empty list a reader would yield all
+        streams = [reader.messages(own) for reader, own in chosen if own]
+        for one, stamp_ns, data in heapq.merge(*streams, key=lambda message: message[1]):
+            yield wanted[_key(one)], stamp_ns, data
 
     def close(self) -> None:
         """Close the files and remove what was copied."""
@@ -250,7 +254,9 @@ def _open_reader(path: Path) -> tuple[_Reader, str]:
     files = _data_files(path) if path.is_dir() else [path]
     logs = [log.name for log in map(_write_ahead_log, files) if log]
     if logs:
-        return _DataFiles(files), f'the recorder was killed; its last messages are in {logs[0]}'
+        return _DataFiles(
+            files
+        ), f'the recorder did not finish; its last messages are in {logs[0]}'
     if path.is_dir() and not (path / 'metadata.yaml').is_file():
         return _DataFiles(files), 'it has no metadata.yaml'
     reader = Reader(path)

@@ -80,7 +80,7 @@ def load_keras(path: Path) -> tuple[_KerasBackend, ModelMetadata, bool]:
     ``rescale=1/255`` of Keras' generators. Files that contain code (lambda layers) are refused.
 
     Returns:
-        The model, its metadata, and whether anything says the order of its outputs: a json, or
+        The model, its metadata, and whether anything says the order of its outputs: its json, or
         outputs named as `emotion-training train` names them.
 
     Raises:
@@ -119,8 +119,12 @@ def load_keras(path: Path) -> tuple[_KerasBackend, ModelMetadata, bool]:
         'parameters': model.count_params(),
     }
     beside = path.with_suffix('.json')
-    says_order = beside.is_file() or heads[0] in names
-    metadata = read_metadata(beside, defaults) if beside.is_file() else ModelMetadata(**defaults)
+    says_order = heads[0] in names
+    if beside.is_file():
+        metadata = read_metadata(beside, defaults)
+        says_order |= 'labels' in json.loads(beside.read_text())
+    else:
+        metadata = ModelMetadata(**defaults)
     backend = _KerasBackend(model, metadata.input['range'][1] / 255, metadata.heads)
     return backend, metadata, says_order
 

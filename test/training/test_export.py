@@ -164,6 +164,8 @@ def test_a_model_of_the_old_h5_format_is_loaded(tmp_path):
     assert classifier.classify(faces) == pytest.approx(expected, abs=1e-4)
     # nothing says the order of its outputs
     assert 'which is taken to be anger, disgust, fear, happiness' in classifier.remark
+    (tmp_path / 'model.json').write_text('{"temperature": {"crowd": 1.0}}')  # nor this
+    assert EmotionClassifier.load(tmp_path / 'model.h5').remark == classifier.remark
     in_codes = expected[:, [FER2013_CODES.index(label) for label in EMOTIONS]]
     told = EmotionClassifier.load(tmp_path / 'model.h5', labels='fer2013')
     (tmp_path / 'model.json').write_text('{"labels": "fer2013"}')

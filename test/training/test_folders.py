@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Building from folders of images, in common layouts and with common faults."""
 
+import re
 import shutil
 from collections import Counter
 
@@ -242,6 +243,14 @@ def test_numbers_need_the_name_of_their_dataset(tmp_path, capsys):
     (source / 'train' / '7').mkdir()
     assert build(source, tmp_path / 'more', '--codes', 'affectnet') == 2
     assert '7 stands for contempt in --codes affectnet; `--ignore 7`' in last_line(capsys)
+
+
+def test_the_choices_of_codes_are_the_known_numberings(tmp_path, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        build(tmp_path, tmp_path / 'data', '--codes', 'none')
+    error = capsys.readouterr().err
+    listed = re.findall(r'\w+', error.partition('choose from')[2])
+    assert listed == list(label_names.NUMBERINGS)
 
 
 def test_faces_that_contradict_the_numbers(tmp_path, capsys, monkeypatch):

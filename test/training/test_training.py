@@ -364,6 +364,9 @@ def test_the_packaged_recipe_is_within_its_budget():
     model = networks.expression_net(**config.network_args)
     assert multiplications(model) == 29_834_368
     assert model.count_params() == 714_374
+    full = networks.expression_net(**load_config('expression_full').network_args)
+    # the docs' 210 million are for the face and its mirror image
+    assert 2 * multiplications(full) == pytest.approx(210e6, rel=0.005)
 
 
 @pytest.mark.slow

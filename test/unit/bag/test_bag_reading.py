@@ -220,19 +220,20 @@ def test_split_files_without_metadata_are_one_recording(run, tmp_path, write_bag
     folder = tmp_path / 'split'
     folder.mkdir()
     # named so that the order of names is not that of the images
-    for name, numbers in (('bag_10', (4, 5)), ('bag_9', (0, 1, 2, 3))):
+    # and so that one begins before the other ends
+    for name, numbers in (('bag_10', (3, 4, 5)), ('bag_9', (0, 1, 2, 3))):
         images = [bgr_to_image(small_portrait, stamped(n)) for n in numbers]
         part = write_bag(name, {'/eye': images}, first=numbers[0])
         shutil.move(part / 'bag.mcap', folder / f'{name}.mcap')
     with open_bag(folder) as bag:
         (connection,) = image_connections(bag)
-        assert (connection.msgcount, bag.count, bag.remark) == (6, 6, 'it has no metadata.yaml')
+        assert (connection.msgcount, bag.count, bag.remark) == (7, 7, 'it has no metadata.yaml')
         stamps = [stamp for _, stamp, _ in bag.messages([connection])]
-        assert stamps == [START_NS + number * PERIOD_NS for number in range(6)]
+        assert stamps == [START_NS + number * PERIOD_NS for number in (0, 1, 2, 3, 3, 4, 5)]
         assert (bag.start_ns, bag.end_ns) == (stamps[0], stamps[-1])
         assert not bag.missing([connection])
     code, out, _ = run('process', folder, '-o', tmp_path / 'out')
-    assert (code, ': 6 images of /eye' in out) == (0, True)
+    assert (code, ': 7 images of /eye' in out) == (0, True)
 
 
 @pytest.mark.parametrize('metadata', [True, False])
@@ -261,7 +262,7 @@ def test_rows_in_the_write_ahead_log_of_a_killed_recorder(
     code, out, errors = run('process', killed, '-o', tmp_path / 'out')
     assert (code, ': 3 images of /eye' in out) == (0, True)
     assert errors == [
-        f'note: {killed}: the recorder was killed; its last messages are in bag.db3-wal; '
+        f'note: {killed}: the recorder did not finish; its last messages are in bag.db3-wal; '
         'what its data files hold was read'
     ]
     assert file_bytes(killed) == before

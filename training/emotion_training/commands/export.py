@@ -22,7 +22,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '--quantization',
         default='dynamic',
         choices=('dynamic', 'int8', 'float16', 'float32'),
-        help='dynamic (default, the fastest): eight bits, with a scale for each image; int8: with '
+        help='dynamic (default): eight bits, with a scale for each image; int8: with '
         'fixed scales; float16 and float32: of the weights only',
     )
     parser.add_argument(

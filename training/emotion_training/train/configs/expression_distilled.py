@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The first network of expression_net's size, distilled from expression_teacher.
+The first network of expression_full's size, distilled from expression_teacher.
 
     emotion-training train expression_distilled DATASET --out runs/expression_distilled \
         --teacher runs/expression_teacher/best.keras

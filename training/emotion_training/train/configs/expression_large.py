@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A second teacher for expression_net: 4.9 M parameters, too large for the node.
+A second teacher for expression_full: 4.9 M parameters, too large for the node.
 
     emotion-training train expression_large DATASET --out runs/expression_large \
         --teacher runs/expression_loose_crop/best.keras

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Initial weights and a teacher of expression_net, trained with loose crops.
+Initial weights and a teacher of expression_full, trained with loose crops.
 
     emotion-training train expression_loose_crop DATASET --out runs/expression_loose_crop \
         --teacher runs/expression_distilled/best.keras --initial-weights
