@@ -140,3 +140,14 @@ def test_what_is_refused_later_is_refused_at_the_start(given, message):
         in_process_node(cli_args=['--ros-args', '-p', given]),
     ):
         pass
+
+
+def test_a_node_that_cannot_start_leaves_the_graph(peer):
+    """Other tests would find it in place of their own node."""
+    with (
+        pytest.raises(InvalidParameterValueException),
+        in_process_node(cli_args=['--ros-args', '-p', 'rotate:=45']),
+    ):
+        pass
+    peer.spin(1)
+    assert 'emotion_perception' not in peer.node.get_node_names()

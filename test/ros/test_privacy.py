@@ -161,7 +161,8 @@ def used_with(node_name, topic):
                 lambda p=peer: any(topic in names for names in used(p, node_name)), 8
             ):
                 return used(peer, node_name)
-    raise TimeoutError(f'{node_name} does not use {topic}')
+            nodes = sorted(peer.node.get_node_names())
+    raise TimeoutError(f'{node_name} does not use {topic}; there are the nodes {nodes}')
 
 
 def test_the_security_policy_allows_what_each_node_uses(start):
