@@ -39,14 +39,21 @@ CONFIRM_EVERY_S = 1.0
 READ_EVERY_S = 0.2
 """Without time for all faces, one that was read this long ago is as urgent as a due keyframe."""
 
-_FLOW_S = 1.0
-"""For this long after a face could not be read images are kept to compare the next one with."""
+DETECT_REGION_EVERY_S, DETECT_REGION_AT_LEAST_EVERY_S = 0.045, 0.08
+"""
+A tracked face is detected in its region again after the first of these times: in every second
+frame at 30 Hz. Frames in between, and up to the second one those in which a view is searched, move
+it along with the image.
+"""
 
 _CERTAIN_REGION_SCORE = 0.7
-"""A tracked face with this score needs no view to confirm it: it may be leaving the image."""
+"""
+A tracked face with this score needs no view to confirm it: it may be leaving the image. With a
+lower one it is detected in its region in each frame.
+"""
 
 
-@dataclass
+@dataclass(eq=False)
 class TrackedFace:
     """
     A face that is followed from frame to frame.
@@ -55,8 +62,9 @@ class TrackedFace:
         detection: in the last frame; its score is that of the last view that showed the face.
         view: that view.
         seen_s: stamp of the frame in which it was searched.
-        read_s: stamp of the last frame in which the face was detected in its region or in a view,
-            not only moved along with the image.
+        detected_s: stamp of the last frame in which the face was detected in its region or in a
+            view, not only moved along with the image.
+        read_s: stamp of the last frame in which its expression was to be read.
         read: whether that was the last frame.
         region_score: score of the last region detection, 0..1.
         missed: how often its view was searched since then and did not show it.
@@ -67,6 +75,7 @@ class TrackedFace:
     detection: Detection
     view: View
     seen_s: float
+    detected_s: float
     read_s: float
     read: bool = True
     region_score: float = 1.0
@@ -110,10 +119,11 @@ class KeyframeDetector:
 
     In a keyframe one view of the image is searched, all views in turn. While nobody is tracked
     each frame is a keyframe; else each n-th is, at less than 30 Hz as often as at 30 Hz, and those
-    after a face was lost or found. Tracked faces are detected in their regions. If a time budget
-    is too short for that, some are detected in turn, the near ones and those that change more
-    often, and the others are moved along with the image. Without a budget the result does not
-    depend on the time that anything takes.
+    after a face was lost or found. Tracked faces are detected in their regions in every second
+    frame at 30 Hz and moved along with the image in the others; with n = 1 they are detected in
+    each. If a time budget is too short to read them all, they are read in turn, the near ones and
+    those that change more often. Without a budget the result does not depend on the time that
+    anything takes.
 
     Attributes:
         every: n, for every n-th frame to be a keyframe; may be changed between two frames.
@@ -151,7 +161,6 @@ class KeyframeDetector:
         self._size = (0, 0)
         self._stamp_s = self._keyframe_s = self._keyframes_until_s = -math.inf
         self._since_keyframe = 0
-        self._flow_until_s = -math.inf
         self._lost_view: View | None = None
         self._searched_lost_view = False
         self._flow.reset()
@@ -187,8 +196,9 @@ class KeyframeDetector:
         self._since_keyframe += 1
         ends_s = self._clock() + budget_s
         views = self._choose_views(step_s)
-        views = self._choose_faces(stamp_s, budget_s, views)
-        for face in self._follow(image):
+        due = self._due_faces(views)
+        views = self._choose_faces(budget_s, views, due)
+        for face in self._follow(image, due):
             views.insert(0, face.view)
             self._lost_view = face.view
             self._keyframes_until_s = stamp_s + KEYFRAMES_AFTER_CHANGE_S
@@ -196,10 +206,8 @@ class KeyframeDetector:
             self._keyframes_until_s = stamp_s + KEYFRAMES_AFTER_CHANGE_S
         if step_s > MAX_STEP_S and not self._faces:
             self._search(image, self._cycle.next_turned(), ends_s)
-        if not all(face.read for face in self._faces):
-            self._flow_until_s = stamp_s + _FLOW_S
-        if stamp_s < self._flow_until_s:
-            self._flow.remember(image)
+        if self.every > 1 or not all(face.read for face in self._faces):
+            self._flow.remember(image, [face.detection for face in self._faces])
         else:
             self._flow.reset()
         self._faces.sort(key=lambda face: -face.detection.score)
@@ -252,7 +260,30 @@ class KeyframeDetector:
             return [unseen.view]
         return [self._cycle.next_tracking()]
 
-    def _choose_faces(self, stamp_s: float, budget_s: float, views: list[View]) -> list[View]:
+    def _due_faces(self, views: list[View]) -> list[TrackedFace]:
+        """Return the tracked faces that are to be detected in their regions in this frame."""
+        least_s = DETECT_REGION_AT_LEAST_EVERY_S if views else DETECT_REGION_EVERY_S
+        # several faces take turns
+        early = 0 if views else len(self._faces) // 2
+        return [
+            face
+            for rank, face in enumerate(sorted(self._faces, key=lambda face: face.detected_s))
+            if self.every == 1
+            or rank < early
+            or self._stamp_s - face.detected_s >= least_s
+            or face.region_score < _CERTAIN_REGION_SCORE
+            or self._below_thresholds(face.detection)
+        ]
+
+    def _below_thresholds(self, face: Detection) -> bool:
+        return (
+            face.score < self._detector.min_detection_score
+            or face.box[2] < self._detector.min_face_px
+        )
+
+    def _choose_faces(
+        self, budget_s: float, views: list[View], due: list[TrackedFace]
+    ) -> list[View]:
         """Mark the faces that are read in this frame; return the views that are searched."""
         if not self._faces or math.isinf(budget_s):
             for face in self._faces:
@@ -261,7 +292,7 @@ class KeyframeDetector:
         widest = max(face.detection.box[2] for face in self._faces)
         jobs: list[tuple[float, TrackedFace | None]] = [
             (
-                (stamp_s - face.read_s)
+                (self._stamp_s - face.read_s)
                 / READ_EVERY_S
                 * (1 + 0.5 * face.detection.box[2] / widest + face.change),
                 face,
@@ -276,7 +307,10 @@ class KeyframeDetector:
         left_s, costs_s = budget_s, self._costs_s
         searched = False
         for rank, (_, job) in enumerate(sorted(jobs, key=lambda job: -job[0])):
-            cost_s = costs_s['view'] if job is None else costs_s['region'] + costs_s['reading']
+            if job is None:
+                cost_s = costs_s['view']
+            else:
+                cost_s = costs_s['reading'] + (job in due) * costs_s['region']
             fits = rank == 0 or cost_s <= left_s
             left_s -= cost_s * fits
             if job is None:
@@ -285,31 +319,43 @@ class KeyframeDetector:
                 job.read = fits
         return views if searched else []
 
-    def _follow(self, image: np.ndarray) -> list[TrackedFace]:
-        """Move the faces to their places in this frame; drop and return those that are lost."""
+    def _follow(self, image: np.ndarray, due: list[TrackedFace]) -> list[TrackedFace]:
+        """
+        Move the faces to their places in this frame; drop and return those that are lost.
+
+        Those that are `due` are detected in their regions if they are read, and so are the others
+        that cannot be followed reliably.
+        """
         if self._regions is None:
             # the search of this frame finds the faces again
             lost, self._faces = self._faces, []
             return lost
-        unread = [face for face in self._faces if not face.read]
-        moved = self._flow.move(image, [face.detection for face in unread])
-        for face, detection in zip(unread, moved, strict=True):
-            face.detection = detection
+        detected = [face for face in self._faces if face.read and face in due]
+        followed = [face for face in self._faces if face not in detected]
+        moved, reliable = self._flow.move(image, [face.detection for face in followed])
+        placed: list[Detection] = []
+        for face, detection, certain in zip(followed, moved, reliable, strict=True):
+            if certain or not face.read:
+                face.detection = detection
+                placed.append(detection)
+            else:
+                detected.append(face)
+            if face.read:
+                face.read_s = self._stamp_s
         lost = []
-        placed: list[Detection] = [face.detection for face in unread]
-        for face in [face for face in self._faces if face.read]:
+        for face in detected:
             started_s = self._clock()
             found = self._regions.detect_in_region(image, face.detection)
             self.add_cost('region', self._clock() - started_s)
-            below = face.detection.score < self._detector.min_detection_score
-            if found is None or found.box[2] < self._detector.min_face_px or below:
+            if found is None or self._below_thresholds(replace(found, score=face.detection.score)):
                 lost.append(face)
                 self._faces.remove(face)
             elif is_duplicate(found, placed):
                 self._faces.remove(face)
             else:
                 placed.append(found)
-                face.region_score, face.read_s = found.score, self._stamp_s
+                face.region_score = found.score
+                face.detected_s = face.read_s = self._stamp_s
                 face.detection = replace(found, score=face.detection.score)
         return lost
 
@@ -342,7 +388,8 @@ class KeyframeDetector:
                 turn = round(roll_deg(found.landmarks) / 90) % 4
                 self.new_faces_by_turn[turn] += 1
                 count += 1
-                self._faces.append(TrackedFace(found, view, self._stamp_s, self._stamp_s))
+                stamp_s = self._stamp_s
+                self._faces.append(TrackedFace(found, view, stamp_s, stamp_s, stamp_s))
             self._since_keyframe, self._keyframe_s = 0, self._stamp_s
             now_s = self._clock()
             self.add_cost('view', now_s - started_s)

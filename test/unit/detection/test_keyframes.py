@@ -278,6 +278,54 @@ def test_reset_and_a_smaller_n_count_at_once():
     assert detector.calls['view'] == 7
 
 
+TEXTURE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+TEXTURE = cv2.resize(TEXTURE, (640, 480), interpolation=cv2.INTER_CUBIC)
+
+
+def region_calls(detector, rate_hz, frames=60, every=6):
+    """Return how many regions are searched in each frame of a still image, and the keyframes."""
+    detector.region_score = 0.9
+    keyframes = KeyframeDetector(detector, every)
+    calls = []
+    for frame in range(frames):
+        before = detector.calls.copy()
+        found = keyframes.detect(TEXTURE, frame / rate_hz)
+        assert len(found) == len(detector.places)
+        assert all(face.read for face in found)
+        calls.append((detector.calls - before)['region'])
+    return calls
+
+
+@pytest.mark.parametrize(('rate_hz', 'share'), [(60, 1 / 3), (30, 1 / 2), (15, 1), (5, 1)])
+def test_a_face_is_followed_between_two_region_detections(rate_hz, share):
+    calls = region_calls(Scripted(100.0), rate_hz, every=1000)
+    assert sum(calls[20:]) == pytest.approx(share * 40, abs=1)
+
+
+def test_a_frame_in_which_a_view_is_searched_searches_no_region():
+    detector = Scripted(100.0)
+    calls = region_calls(detector, 30)
+    assert detector.calls['view'] == 3 + 9
+    assert [calls[frame] for frame in range(6, 60, 6)] == [0] * 9
+    assert sum(calls) == pytest.approx(30, abs=3)
+
+
+def test_the_region_detections_of_several_faces_are_spread_over_the_frames():
+    calls = region_calls(Scripted(*(100.0 + 100 * k for k in range(4))), 30, every=1000)
+    assert {*calls[5:]} == {2}
+
+
+@pytest.mark.parametrize('reason', ['each frame a keyframe', 'doubtful', 'not followed'])
+def test_a_face_is_detected_in_its_region_in_each_frame(reason):
+    detector = Scripted(100.0)
+    detector.region_score = 0.6 if reason == 'doubtful' else 0.9
+    keyframes = KeyframeDetector(detector, 1 if reason == 'each frame a keyframe' else 6)
+    for frame in range(21):
+        keyframes.detect(IMAGE if reason == 'not followed' else TEXTURE, frame / 30)
+    # the first region detection shows that the face is doubtful
+    assert detector.calls['region'] == (19 if reason == 'doubtful' else 20)
+
+
 class Clock:
     """A clock that a detector moves on."""
 
@@ -480,7 +528,8 @@ def test_clips(shared, detector, classifier, clip, same_label):
     assert (agreement.missed, agreement.extra, agreement.same_id) == (0, 0, 1)
     assert agreement.same_label >= same_label
     assert agreement.box_p50 < 0.04
-    assert agreement.box_p99 < 0.08
+    # the box of the region network jumps by as much
+    assert agreement.box_p99 < 0.15
 
 
 def test_faces_that_come_and_go(shared, detector, classifier):

@@ -32,23 +32,73 @@ def test_a_face_moves_by_the_shift_of_the_image(size, step):
         Detection((80.0, 80.0, 80.0, 80.0), 0.7, LANDMARKS),
         Detection((300.0, 200.0, 120.0, 120.0), 0.6),
     ]
-    flow.remember(image)
-    first, second = flow.move(shift(image, *step), faces)
+    flow.remember(image, faces)
+    (first, second), reliable = flow.move(shift(image, *step), faces)
+    assert reliable == [True, True]
     assert np.array(first.box[:2]) - 80 == pytest.approx(np.array(step), abs=0.5)
     assert first.landmarks - LANDMARKS == pytest.approx(np.tile(step, (3, 1)), abs=0.5)
     assert np.array(second.box[:2]) - (300, 200) == pytest.approx(np.array(step), abs=0.5)
-    assert (first.box[2:], first.score, second.landmarks) == ((80, 80), 0.7, None)
+    assert first.box[2:] == pytest.approx((80, 80), abs=0.5)
+    assert (first.score, second.landmarks) == (0.7, None)
+
+
+@pytest.mark.parametrize(('scale', 'angle_deg'), [(1.05, 0), (0.95, 0), (1, 4), (1.04, -3)])
+def test_a_face_grows_and_turns_as_the_image_does(scale, angle_deg):
+    image, flow = texture((640, 480)), LandmarkFlow()
+    face = Detection((80.0, 80.0, 80.0, 80.0), 0.7, LANDMARKS)
+    flow.remember(image, [face])
+    # OpenCV's rotation is counterclockwise and counts from the center of the first pixel
+    matrix = cv2.getRotationMatrix2D((119.5, 119.5), -angle_deg, scale)
+    (moved,), reliable = flow.move(cv2.warpAffine(image, matrix, (640, 480)), [face])
+    assert reliable == [True]
+    assert moved.box == pytest.approx((120 - 40 * scale,) * 2 + (80 * scale,) * 2, abs=0.7)
+    center = np.array((120, 120))
+    cos, sin = (scale * f(np.radians(angle_deg)) for f in (np.cos, np.sin))
+    expected = (LANDMARKS - center) @ np.array(((cos, sin), (-sin, cos))) + center
+    assert moved.landmarks == pytest.approx(expected, abs=0.7)
+
+
+def test_a_sudden_growth_is_not_reliable():
+    image, flow = texture((640, 480)), LandmarkFlow()
+    face = Detection((80.0, 80.0, 80.0, 80.0), 0.7, LANDMARKS)
+    flow.remember(image, [face])
+    matrix = cv2.getRotationMatrix2D((119.5, 119.5), 0, 1.25)
+    _, reliable = flow.move(cv2.warpAffine(image, matrix, (640, 480)), [face])
+    assert reliable == [False]
 
 
 def test_nothing_to_compare_with():
     image, flow = texture((640, 480)), LandmarkFlow()
     face = Detection((80.0, 80.0, 80.0, 80.0), 0.7, LANDMARKS)
-    assert flow.move(image, [face]) == [face]
-    flow.remember(image)
-    assert flow.move(texture((320, 240)), [face]) == [face]
-    assert flow.move(image, []) == []
+    kept = [face], [False]
+    assert flow.move(image, [face]) == kept
+    flow.remember(image, [face])
+    assert flow.move(texture((320, 240)), [face]) == kept
+    assert flow.move(image, []) == ([], [])
     flow.reset()
-    assert flow.move(shift(image, 5, 5), [face]) == [face]
+    assert flow.move(shift(image, 5, 5), [face]) == kept
+    flow.remember(image, [])
+    assert flow.move(shift(image, 5, 5), [face]) == kept
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda image: texture(image.shape[1::-1], seed=1),
+        lambda image: shift(image, 60, 0),
+        lambda image: np.full_like(image, 90),
+        # half of the face is covered
+        lambda image: np.where(np.arange(640)[:, None] < 120, image, texture((640, 480), seed=1)),
+    ],
+    ids=['another image', 'far away', 'nothing to see', 'half of it covered'],
+)
+def test_a_face_whose_points_do_not_move_alike_is_not_reliable(change):
+    image, flow = texture((640, 480)), LandmarkFlow()
+    face = Detection((80.0, 80.0, 80.0, 80.0), 0.7, LANDMARKS)
+    flow.remember(image, [face])
+    (moved,), reliable = flow.move(change(image), [face])
+    assert reliable == [False]
+    assert np.isfinite(moved.box).all()
 
 
 @pytest.mark.parametrize(
@@ -56,6 +106,6 @@ def test_nothing_to_compare_with():
 )
 def test_a_box_outside_the_image(box):
     flow = LandmarkFlow()
-    flow.remember(texture((640, 480)))
-    (face,) = flow.move(texture((640, 480)), [Detection(box, 0.5)])
+    flow.remember(texture((640, 480)), [Detection(box, 0.5)])
+    (face,), _ = flow.move(texture((640, 480)), [Detection(box, 0.5)])
     assert np.isfinite(face.box).all()
