@@ -141,7 +141,7 @@ def _move(
         if (
             np.hypot(*(moved - center)) <= _MAX_STEP * w
             and 1 / _MAX_SCALE <= scale <= _MAX_SCALE
-            and np.median(distances) <= _MAX_DEVIATION * w
+            and _median(distances) <= _MAX_DEVIATION * w
         ):
             w, h = w * scale, h * scale
             landmarks = face.landmarks
@@ -149,11 +149,16 @@ def _move(
                 landmarks = (landmarks @ linear.T + shift).astype(np.float32)
             box = float(moved[0] - w / 2), float(moved[1] - h / 2), w, h
             return replace(face, box=box, landmarks=landmarks), True
-    step = np.median(after - before, axis=0) if len(before) else np.zeros(2)
+    step = _median(after - before) if len(before) else np.zeros(2)
     landmarks = None if face.landmarks is None else face.landmarks + step.astype(np.float32)
     return replace(
         face, box=(x + float(step[0]), y + float(step[1]), w, h), landmarks=landmarks
     ), False
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    """Return the upper median along the first axis; NumPy's loads its masked arrays, 8 MB."""
+    return np.sort(values, axis=0)[len(values) // 2]
 
 
 def _gray(image: np.ndarray, left: int, top: int, right: int, bottom: int, times: int) -> _Gray:

@@ -16,7 +16,7 @@ from emotion_perception.doctor.check_result import OK, PROBLEM, WARNING, Check, 
 
 PROFILE = 'fastdds_images.xml'
 _LOAD_TIMEOUT_S = 20.0
-_SEGMENT_MB = 34
+_SEGMENT_MB = 17
 """Shared memory of one process with that profile."""
 
 _SOURCE = 'source /opt/ros/$ROS_DISTRO/setup.bash and the workspace (in a clone: source env.sh)'

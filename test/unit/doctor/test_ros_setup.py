@@ -86,7 +86,7 @@ def test_log_folder_that_is_not_writable(environment):
     assert result.advice == 'set ROS_LOG_DIR to a writable folder'
 
 
-@pytest.mark.parametrize(('free_mb', 'status'), [(100, OK), (64, WARNING), (0, WARNING)])
+@pytest.mark.parametrize(('free_mb', 'status'), [(100, OK), (32, WARNING), (0, WARNING)])
 def test_shared_memory(monkeypatch, free_mb, status):
     usage = SimpleNamespace(free=free_mb * 10**6)
     monkeypatch.setattr(ros_setup.shutil, 'disk_usage', lambda folder: usage)
