@@ -3,6 +3,7 @@
 
 import glob
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -25,9 +26,16 @@ IMAGE_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.
 _RARE_SUFFIXES = frozenset({'.avif', '.gif', '.heic', '.heif', '.jp2', '.jxl'})
 """Images that not every OpenCV reads; those in a folder are tried, so that none is overlooked."""
 
-_JPEG = b'\xff\xd8'
-_JPEG_MARKER = re.compile(rb'\xff+([^\x00\xff\xd0-\xd7])')
+JPEG_END_MISSING = 'jpeg end missing'
+"""Kind of a jpeg that is whole but for its end marker, as many cameras send it."""
+
+_JPEG, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
+_JPEG_MARKER = re.compile(rb'\xff([^\x00\xff\xd0-\xd7])')
 """A marker that is neither a byte of pixels nor a restart within them."""
+_COEFFICIENTS = 64
+"""Of a block of a jpeg; progressive ones send them in several scans, to the bit `low`."""
+_OTHER_BITS = b'\xa5' * 32
+"""Neither zeros, with which libjpeg continues a scan that is cut short, nor a marker."""
 _PNG = b'\x89PNG\r\n\x1a\n'
 _PNG_PIXEL_CHUNKS = (b'IHDR', b'PLTE', b'tRNS', b'IDAT', b'IEND')
 """Chunks of a png that define its pixels; the others are texts, profiles and animations."""
@@ -49,7 +57,9 @@ def check_pixel_count(what: str, width: int, height: int) -> None:
 
 
 def decode_compressed(
-    data: bytes | bytearray | memoryview | np.ndarray, levels: Levels | None = None
+    data: bytes | bytearray | memoryview | np.ndarray,
+    levels: Levels | None = None,
+    repairs: Counter[str] | None = None,
 ) -> np.ndarray:
     """
     Decode a jpeg or png image, such as `sensor_msgs/CompressedImage.data`.
@@ -57,6 +67,7 @@ def decode_compressed(
     Args:
         data: contents of the file.
         levels: scale of 16-bit images, kept from image to image; None makes 65535 to 255.
+        repairs: an image without its end marker is counted here as `JPEG_END_MISSING`.
 
     Returns:
         BGR uint8 [H, W, 3]; an Exif orientation is ignored.
@@ -68,7 +79,10 @@ def decode_compressed(
     """
     blob = bytes(data)
     if blob.startswith(_JPEG):
-        blob = _strip_jpeg(blob)
+        whole = _whole_jpeg(blob)
+        if repairs is not None and not blob.startswith(whole):
+            repairs[JPEG_END_MISSING] += 1
+        blob = whole
     elif blob.startswith(_PNG):
         blob = _strip_png(blob)
     elif not blob:
@@ -107,40 +121,62 @@ class _JpegParts(NamedTuple):
         width: of the image.
         height: of the image.
         scans: passes over the pixels.
-        end: position behind the end marker; None if there is none.
+        all_sent: whether the scans hold all coefficients of all components to their last bit.
+        end: position of the end marker, or of the next image, or the length.
+        ended: whether there is an end marker.
 
     """
 
     width: int
     height: int
     scans: int
-    end: int | None
+    all_sent: bool
+    end: int
+    ended: bool
 
 
 def _jpeg_parts(blob: bytes) -> _JpegParts:
-    at, scans, end = 2, 0, None
+    at, scans, missing, end, ended = 2, 0, 0, len(blob), False
     size: tuple[int, int] | None = None
+    progressive = False
     while (found := _JPEG_MARKER.search(blob, at)) is not None:
         marker, at = found[1][0], found.end()
-        if marker == 0xD9:
-            end = at
+        if marker == 0xD9 or (marker == 0xD8 and scans):
+            end, ended = found.start(), marker == 0xD9
             break
         if marker in (0x01, 0xD8):  # stands alone, no segment follows
             continue
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and at <= len(blob) - 7:
-            height, width = blob[at + 3 : at + 5], blob[at + 5 : at + 7]
-            size = size or (int.from_bytes(width), int.from_bytes(height))
-        scans += marker == 0xDA
-        at += int.from_bytes(blob[at : at + 2])
+        length = int.from_bytes(blob[at : at + 2])
+        segment = blob[at + 2 : at + length]
+        is_frame = 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)
+        if is_frame and size is None and len(segment) >= 6:
+            size = int.from_bytes(segment[3:5]), int.from_bytes(segment[1:3])
+            missing, progressive = segment[5] * _COEFFICIENTS, marker == 0xC2
+        if marker == 0xDA:
+            scans += 1
+            missing -= _coefficients_sent(segment, progressive)
+        at += length
     if size is None:
         raise ImageError(
             'image damaged', f'the jpeg image of {len(blob)} bytes is damaged: no frame header'
         )
-    return _JpegParts(*size, scans, end)
+    return _JpegParts(*size, scans, missing <= 0, end, ended)
 
 
-def _strip_jpeg(blob: bytes) -> bytes:
-    """Return a jpeg without what follows its end, such as the film of a phone's motion photo."""
+def _coefficients_sent(scan: bytes, progressive: bool) -> int:
+    """Return the coefficients of a block of each component that a scan sends to their last bit."""
+    first, last, bits = scan[-3:] if len(scan) >= 6 else (0, 0, 1)
+    if not progressive:
+        return scan[0] * _COEFFICIENTS if scan else 0
+    return 0 if bits & 0x0F else scan[0] * (last - first + 1)
+
+
+def _whole_jpeg(blob: bytes) -> bytes:
+    """
+    Return a jpeg up to its end, which is added where only that is missing.
+
+    What follows the end is no part of the image: the film of a phone's motion photo, other views.
+    """
     parts = _jpeg_parts(blob)
     check_pixel_count('jpeg image', parts.width, parts.height)
     if parts.scans > MAX_SCANS:
@@ -148,10 +184,39 @@ def _strip_jpeg(blob: bytes) -> bytes:
             'too many scans',
             f'the jpeg image passes over its pixels {parts.scans} times, more than {MAX_SCANS}',
         )
+    body = blob[: parts.end]
+    if parts.ended:
+        return body + _JPEG_END
+    body = _without_padding(body)
     # a jpeg that ends inside its last scan would be decoded to a half-gray image without an error
-    if parts.end is None:
+    if not parts.all_sent or not _is_last_scan_whole(body, parts.scans):
         raise ImageError('image cut short', f'the jpeg image is cut short after {len(blob)} bytes')
-    return blob[: parts.end]
+    return body + _JPEG_END
+
+
+def _without_padding(body: bytes) -> bytes:
+    """Return a jpeg without fill bytes and the zeros of a buffer that is longer than its image."""
+    body = body.rstrip(b'\xff')
+    scan = body.rstrip(b'\0')
+    if len(body) - len(scan) < 3:  # bits of the scan
+        return body
+    return scan + b'\0' * scan.endswith(b'\xff')  # a zero marks that 255 as bits of the scan
+
+
+def _is_last_scan_whole(body: bytes, scans: int) -> bool:
+    """Return whether the pixels of a jpeg without its end do not depend on what follows."""
+    # several scans are decoded only up to an end; after a single one libjpeg would report the bits
+    ends = (body + _OTHER_BITS + _JPEG_END * (scans > 1), body + _JPEG_END)
+    found = None
+    for blob in ends:
+        try:
+            image = _decode(blob, cv2.IMREAD_IGNORE_ORIENTATION, None)
+        except cv2.error:
+            return False
+        if image is None or (found is not None and not np.array_equal(image, found)):
+            return False
+        found = image
+    return True
 
 
 def _strip_png(blob: bytes) -> bytes:
@@ -231,6 +296,8 @@ def read_image(path: Path) -> np.ndarray:
     blob = path.read_bytes()
     if blob.startswith((_JPEG, _PNG[:6])) or not blob:
         decode_compressed(blob)  # refuses files that are cut short, which OpenCV fills with gray
+    if blob.startswith(_JPEG):
+        blob = _whole_jpeg(blob)
     try:
         image = _decode(blob, 0, Levels())
     except cv2.error as error:

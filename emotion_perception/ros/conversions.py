@@ -3,6 +3,7 @@
 
 import array
 import math
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -26,20 +27,25 @@ except ImportError as error:
     ) from error
 
 
-def image_to_bgr(message: Image | CompressedImage, levels: Levels | None = None) -> np.ndarray:
+def image_to_bgr(
+    message: Image | CompressedImage,
+    levels: Levels | None = None,
+    repairs: Counter[str] | None = None,
+) -> np.ndarray:
     """
     Return the image in a message as BGR, uint8 [H, W, 3].
 
     Args:
         message: the image.
         levels: scale of 16-bit images, kept from image to image; None takes that of this image.
+        repairs: counts images that could be decoded although a part was missing, by kind.
 
     Raises:
         ImageError: if it cannot be decoded.
 
     """
     if isinstance(message, CompressedImage):
-        return decode_compressed(message.data, levels or Levels())
+        return decode_compressed(message.data, levels or Levels(), repairs)
     return to_bgr(
         message.data,
         message.encoding,

@@ -155,7 +155,7 @@ def to_diagnostic_status(
     level, message = level_and_message(status, statistics)
     processing, age = statistics.percentiles_ms('processing'), statistics.percentiles_ms('age')
     received, dropped = statistics.arrivals()
-    failed = dict(statistics.failed)
+    failed, repaired = dict(statistics.failed), dict(statistics.repaired)
     values = {
         'state': status.state,
         'images_received': received,
@@ -163,6 +163,8 @@ def to_diagnostic_status(
         'images_dropped': dropped,
         'images_failed': sum(failed.values()),
         **{f'images_failed_{_to_snake_case(kind)}': count for kind, count in failed.items()},
+        'images_repaired': sum(repaired.values()),
+        **{f'images_repaired_{_to_snake_case(kind)}': n for kind, n in repaired.items()},
         'image_format': statistics.format,
         'image_levels': statistics.levels,
         'format_changes': statistics.format_changes,

@@ -121,7 +121,7 @@ class FrameProcessor:
                 self._count_failure(type(error).__name__, text, traceback.format_exc())
 
     def _process(self, message: Image | CompressedImage, arrived_s: float) -> None:
-        image = image_to_bgr(message, self._levels)
+        image = image_to_bgr(message, self._levels, self._statistics.repaired)
         self._statistics.levels = str(self._levels)
         raw = isinstance(message, Image)
         encoding = message.encoding if raw else message.format[:_FORMAT_LENGTH]

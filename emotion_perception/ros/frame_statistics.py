@@ -22,6 +22,7 @@ class FrameStatistics:
         processed: processed images.
         faces: faces in them.
         failed: failed images by kind.
+        repaired: images that could be decoded although a part was missing, by kind.
         last_failure: why the last image failed; empty after one that did not.
         last_frame_at_s: monotonic time of the last arrival, -inf before the first.
         jumps_back: how often the stamps jumped back.
@@ -36,6 +37,7 @@ class FrameStatistics:
         """Start with nothing counted."""
         self.processed = self.faces = self.jumps_back = self.stalls = self.format_changes = 0
         self.failed: Counter[str] = Counter()
+        self.repaired: Counter[str] = Counter()
         self.last_failure = self.format = self.levels = ''
         self.last_frame_at_s = -math.inf
         self._lock = threading.Lock()

@@ -2,8 +2,10 @@
 """Compressed images: decoded, or refused before they cost memory and time."""
 
 import array
+import re
 import struct
 import zlib
+from collections import Counter
 
 import cv2
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 
 from emotion_perception.errors import ImageError
 from emotion_perception.imaging.codecs import (
+    JPEG_END_MISSING,
     MAX_PIXELS,
     decode_compressed,
     find_images,
@@ -46,13 +49,28 @@ OPTIONS = {
 }
 
 
+def jpeg_of_a_scan_a_component(photo):
+    """Return a jpeg with luma and both differences in scans of their own."""
+    parts = [pack('.jpg', plane) for plane in cv2.split(cv2.cvtColor(photo, cv2.COLOR_BGR2YCrCb))]
+    frame, scan = parts[0].index(b'\xff\xc0'), parts[0].index(b'\xff\xda')
+    head = bytearray(parts[0])
+    head[frame + 2 : frame + 4], head[frame + 9] = bytes([0, 17]), 3
+    head[frame + 10 : frame + 13] = b'\1\x11\0\3\x11\0\2\x11\0'
+    blob = bytes(head[: head.index(b'\xff\xda')])
+    for name, part in zip(b'\1\2\3', parts, strict=True):
+        blob += part[scan : scan + 5] + bytes([name]) + part[scan + 6 : -2]
+    return blob + b'\xff\xd9'
+
+
 def jpeg_of(kind, photo):
     """Return a jpeg with these options, or with a jpeg as its thumbnail."""
+    if kind == 'scan a component':
+        return jpeg_of_a_scan_a_component(photo)
     plain = pack('.jpg', photo, *OPTIONS.get(kind, []))
     return with_exif(plain, pack('.jpg', photo[:16, :16])) if kind == 'thumbnail' else plain
 
 
-JPEGS = [*OPTIONS, 'thumbnail']
+JPEGS = [*OPTIONS, 'thumbnail', 'scan a component']
 
 
 @pytest.mark.parametrize('kind', JPEGS)
@@ -107,7 +125,8 @@ def test_cut_short(photo, kind):
     """However little is missing at the end, half an image is never returned."""
     blob = pack('.png', photo) if kind == 'png' else jpeg_of(kind, photo)
     assert decode_compressed(blob).shape == photo.shape
-    for length in [*range(1, len(blob) - 40, 7), *range(len(blob) - 40, len(blob))]:
+    shortest = len(blob) - 2 * (kind != 'png')  # a jpeg's last two bytes are its end marker
+    for length in [*range(1, len(blob) - 40, 7), *range(len(blob) - 40, shortest)]:
         with pytest.raises(ImageError, match=r'cut short|damaged|neither|cannot be decoded'):
             decode_compressed(blob[:length])
     format_name = 'png' if kind == 'png' else 'jpeg'
@@ -129,6 +148,65 @@ def test_bytes_behind_a_jpeg_are_no_part_of_it(photo, kind, behind, tmp_path):
     assert np.array_equal(decode_compressed(blob + behind), decode_compressed(blob))
     (tmp_path / 'photo.jpg').write_bytes(blob + behind)
     assert read_image(tmp_path / 'photo.jpg').shape == photo.shape
+
+
+@pytest.mark.parametrize('kind', JPEGS)
+@pytest.mark.parametrize(
+    'behind', [b'', b'\xff', b'\xff' * 5, bytes(3), bytes(4000), b'\xff' + bytes(100), b'\xff\xd8']
+)
+def test_a_jpeg_without_its_end_marker_is_whole(photo, kind, behind, tmp_path):
+    """Many cameras leave it out, and fill up a buffer or send the next image instead."""
+    blob = jpeg_of(kind, photo)
+    repairs = Counter()
+    assert np.array_equal(
+        decode_compressed(blob[:-2] + behind, repairs=repairs), decode_compressed(blob)
+    )
+    assert repairs == {JPEG_END_MISSING: 1}
+    decode_compressed(blob, repairs=repairs)
+    decode_compressed(blob + behind, repairs=repairs)
+    assert repairs == {JPEG_END_MISSING: 1}
+    (tmp_path / 'photo.jpg').write_bytes(blob[:-2] + behind)
+    assert np.array_equal(read_image(tmp_path / 'photo.jpg'), decode_compressed(blob))
+
+
+@pytest.mark.parametrize('kind', JPEGS)
+@pytest.mark.parametrize('behind', [b'', bytes(3), bytes(4000), b'\xff\xd8\xff\xe1'])
+def test_a_jpeg_without_its_last_bits_is_cut_short(photo, kind, behind):
+    blob = jpeg_of(kind, photo)
+    for missing in (20, 60, 200):
+        with pytest.raises(ImageError, match='cut short'):
+            decode_compressed(blob[:-missing] + behind)
+
+
+def test_a_progressive_jpeg_without_its_last_scans_is_cut_short(photo):
+    """Each of its scans ends where an end marker may stand."""
+    blob = jpeg_of('progressive', photo)
+    scans = [match.start() for match in re.finditer(rb'\xff\xc4|\xff\xda', blob)]
+    assert len(scans) > 10
+    for at in scans[1:]:
+        with pytest.raises(ImageError, match='cut short'):
+            decode_compressed(blob[:at])
+
+
+def test_an_image_of_several_jpegs_is_the_first(photo):
+    """Cameras put views for screens, other lenses and depths behind the image (CIPA DC-007)."""
+    blob, other = pack('.jpg', photo), pack('.jpg', photo[:20, :30])
+    assert np.array_equal(decode_compressed(blob + other + other), decode_compressed(blob))
+    # whole within a segment, as a thumbnail is, or spread over two
+    segments = with_exif(with_exif(blob, other), other[:100])
+    assert np.array_equal(decode_compressed(segments), decode_compressed(blob))
+
+
+def test_a_whole_jpeg_without_its_end_is_decoded_without_a_word(photo, capfd):
+    for kind in ('baseline', 'restart markers'):
+        decode_compressed(jpeg_of(kind, photo)[:-2])
+    assert capfd.readouterr().err == ''
+
+
+def test_a_long_run_of_fill_bytes_takes_no_time(photo):
+    """Each was tried as the first of a marker, with all that follow: half an hour for 300 kB."""
+    with pytest.raises(ImageError, match='cut short'):
+        decode_compressed(pack('.jpg', photo)[:-30] + b'\xff' * 300_000 + b'\0')
 
 
 def test_damaged_png(photo):

@@ -112,6 +112,7 @@ def test_the_keys_of_the_diagnostic_status(clock):
     statistics = FrameStatistics()
     for kind in ('unknown encoding', 'ValueError', 'ValueError'):
         statistics.add_failure(kind, 'text')
+    statistics.repaired['jpeg end missing'] += 1
     statistics.add_arrival(5.0, True)
     statistics.add_format('640x480 bgr8')
     add_frames(statistics, clock, 2, 2)
@@ -127,6 +128,8 @@ def test_the_keys_of_the_diagnostic_status(clock):
         'images_failed': '3',
         'images_failed_unknown_encoding': '1',
         'images_failed_value_error': '2',
+        'images_repaired': '1',
+        'images_repaired_jpeg_end_missing': '1',
         'image_format': '640x480 bgr8',
         'image_levels': '',
         'format_changes': '0',
