@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from emotion_perception.errors import ImageError
+from emotion_perception.imaging import avif
 from emotion_perception.imaging.levels import Levels
 
 MAX_PIXELS = 100_000_000
@@ -284,7 +285,8 @@ def read_image(path: Path) -> np.ndarray:
     Read an image file of any format that OpenCV reads.
 
     Returns:
-        BGR uint8 [H, W, 3], rotated by its Exif orientation, 16 bits scaled by their range.
+        BGR uint8 [H, W, 3], rotated by its Exif orientation, or that of avif, 16 bits scaled by
+        their range.
 
     Raises:
         ImageError: if it is not an image, or damaged.
@@ -298,8 +300,9 @@ def read_image(path: Path) -> np.ndarray:
         decode_compressed(blob)  # refuses files that are cut short, which OpenCV fills with gray
     if blob.startswith(_JPEG):
         blob = _whole_jpeg(blob)
+    boxes = avif.is_avif(blob)
     try:
-        image = _decode(blob, 0, Levels())
+        image = _decode(blob, cv2.IMREAD_IGNORE_ORIENTATION if boxes else 0, Levels())
     except cv2.error as error:
         raise ImageError('image damaged', f'cannot be decoded: {error.err}') from None
     if image is None and path.suffix.lower() in _RARE_SUFFIXES:
@@ -308,4 +311,4 @@ def read_image(path: Path) -> np.ndarray:
         )
     if image is None:
         raise ImageError('not an image', f'not an image: it starts with {blob[:16]!r}')
-    return image
+    return avif.orient(image, blob) if boxes else image
