@@ -142,13 +142,16 @@ def _jpeg_parts(blob: bytes) -> _JpegParts:
     progressive = False
     while (found := _JPEG_MARKER.search(blob, at)) is not None:
         marker, at = found[1][0], found.end()
-        if marker == 0xD9 or (marker == 0xD8 and scans):
+        length = int.from_bytes(blob[at : at + 2])
+        segment = blob[at + 2 : at + length]
+        is_scan = marker == 0xDA and 6 <= len(segment) == length - 2 == 4 + 2 * segment[0]
+        all_sent = scans > 0 and missing <= 0
+        # where all is sent without an end marker, what looks like a marker is a film's by chance
+        if marker == 0xD9 or (scans and marker == 0xD8) or (all_sent and not is_scan):
             end, ended = found.start(), marker == 0xD9
             break
         if marker in (0x01, 0xD8):  # stands alone, no segment follows
             continue
-        length = int.from_bytes(blob[at : at + 2])
-        segment = blob[at + 2 : at + length]
         is_frame = 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)
         if is_frame and size is None and len(segment) >= 6:
             size = int.from_bytes(segment[3:5]), int.from_bytes(segment[1:3])

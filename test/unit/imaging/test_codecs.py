@@ -152,10 +152,22 @@ def test_bytes_behind_a_jpeg_are_no_part_of_it(photo, kind, behind, tmp_path):
 
 @pytest.mark.parametrize('kind', JPEGS)
 @pytest.mark.parametrize(
-    'behind', [b'', b'\xff', b'\xff' * 5, bytes(3), bytes(4000), b'\xff' + bytes(100), b'\xff\xd8']
+    'behind',
+    [
+        b'',
+        b'\xff',
+        b'\xff' * 5,
+        bytes(3),
+        bytes(4000),
+        b'\xff' + bytes(100),
+        b'\xff\xd8',
+        # what Samsung's phones put there without an end marker, and then the film
+        b'\0\0\x01\x0aImage_UTC_Data' + b'\xff\xda' * 300 + b'\xff\xd9',
+        b'\0\0\x01\x0aImage_UTC_Data' + b'\xff\xe0\xff\xff',
+    ],
 )
 def test_a_jpeg_without_its_end_marker_is_whole(photo, kind, behind, tmp_path):
-    """Many cameras leave it out, and fill up a buffer or send the next image instead."""
+    """Cameras leave it out, and fill up a buffer or send the next image instead."""
     blob = jpeg_of(kind, photo)
     repairs = Counter()
     assert np.array_equal(
@@ -230,6 +242,7 @@ def test_damaged_png(photo):
         (b'RIFF\0\0\0\0WEBPVP8 ', 'neither jpeg nor png', 'neither jpeg nor png'),
         (b'\xff\xd8', 'image damaged', 'the jpeg image of 2 bytes is damaged: no frame header'),
         (b'\xff\xd8\xff\xd9', 'image damaged', 'damaged: no frame header'),
+        (b'\xff\xd8\xff\xda\0\2\xff\xda\0\1', 'image damaged', 'damaged: no frame header'),
         (b'\xff\xd8' + bytes(500) + b'\xff\xd9', 'image damaged', 'damaged: no frame header'),
         (b'\x89PNG\r\n\x1a\n', 'image cut short', 'the png image is cut short after 8 bytes'),
         (b'\x89PNG\r\n\x1a\nIEND', 'image cut short', 'cut short after 12 bytes'),
