@@ -132,7 +132,8 @@ def _image(args: argparse.Namespace) -> int:
     rows: list[dict[str, Any]] = []
     for path in images:
         try:
-            image = read_image(path)
+            with without_library_notes():
+                image = read_image(path)
         except (ImageError, OSError) as error:
             reason = getattr(error, 'strerror', None) or error
             print(f'{one_line(path)}: {reason}', file=sys.stderr)
@@ -159,7 +160,8 @@ def _video(args: argparse.Namespace) -> int:
 
     if args.out:
         check_outputs([args.out], [Path(args.source)], args.force)
-    source = open_source(args.source, rate_hz=args.rate, loop=False)
+    with without_library_notes():
+        source = open_source(args.source, rate_hz=args.rate, loop=False)
     try:
         if isinstance(source, MovingImageSource):
             raise SourceError(f'{args.source} is an image; use `emotion-perception image`')
@@ -184,7 +186,8 @@ def _process_frames(
     from emotion_perception.visualization import annotate
 
     count = 0
-    with VideoFile(out, source.rate_hz) if out else contextlib.nullcontext() as video:
+    film = VideoFile(out, source.rate_hz) if out else contextlib.nullcontext()
+    with without_library_notes(), film as video:
         try:
             while (frame := source.read()) is not None:
                 faces = pipeline.process(frame, source.time_s)

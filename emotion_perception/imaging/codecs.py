@@ -27,6 +27,18 @@ IMAGE_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.
 _RARE_SUFFIXES = frozenset({'.avif', '.gif', '.heic', '.heif', '.jp2', '.jxl'})
 """Images that not every OpenCV reads; those in a folder are tried, so that none is overlooked."""
 
+_STARTS = {
+    b'BM': '.bmp',
+    b'GIF8': '.gif',
+    b'II*\0': '.tiff',
+    b'MM\0*': '.tiff',
+    b'RIFF': '.webp',
+    b'\xff\x0a': '.jxl',
+    b'\0\0\0\x0cJXL ': '.jxl',
+    b'\0\0\0\x0cjP  ': '.jp2',
+}
+_BRANDS = dict.fromkeys((b'heic', b'heix', b'mif1'), '.heic') | {b'avif': '.avif'}
+
 JPEG_END_MISSING = 'jpeg end missing'
 """Kind of a jpeg that is whole but for its end marker, as many cameras send it."""
 
@@ -283,6 +295,23 @@ def find_images(names: Iterable[str]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def _not_read(path: Path, blob: bytes) -> ImageError:
+    """Return why OpenCV does not read a file, by its content where its name says nothing."""
+    suffix = path.suffix
+    if suffix.lower() not in _RARE_SUFFIXES:
+        suffix = next((kind for start, kind in _STARTS.items() if blob.startswith(start)), '')
+        suffix = _BRANDS.get(blob[8:12], suffix) if avif.is_avif(blob) else suffix
+    if not suffix:
+        return ImageError('not an image', f'not an image: it starts with {blob[:16]!r}')
+    if cv2.haveImageWriter(f'image{suffix.lower()}'):
+        return ImageError(
+            'image damaged', f'the {suffix[1:]} image of {len(blob)} bytes is damaged'
+        )
+    return ImageError(
+        'unknown format', f'this OpenCV does not read {suffix}; convert it to jpeg or png'
+    )
+
+
 def read_image(path: Path) -> np.ndarray:
     """
     Read an image file of any format that OpenCV reads.
@@ -308,10 +337,6 @@ def read_image(path: Path) -> np.ndarray:
         image = _decode(blob, cv2.IMREAD_IGNORE_ORIENTATION if boxes else 0, Levels())
     except cv2.error as error:
         raise ImageError('image damaged', f'cannot be decoded: {error.err}') from None
-    if image is None and path.suffix.lower() in _RARE_SUFFIXES:
-        raise ImageError(
-            'unknown format', f'this OpenCV does not read {path.suffix}; convert it to jpeg or png'
-        )
     if image is None:
-        raise ImageError('not an image', f'not an image: it starts with {blob[:16]!r}')
+        raise _not_read(path, blob)
     return avif.orient(image, blob) if boxes else image

@@ -133,6 +133,14 @@ class VideoSource:
         self._capture.release()
 
 
+def _read_frame(path: Path) -> np.ndarray:
+    try:
+        return read_image(path)
+    except (ImageError, OSError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise SourceError(f'{path} cannot be read: {reason}') from error
+
+
 class ImageFilesSource:
     """Image files as the frames of a film."""
 
@@ -154,10 +162,7 @@ class ImageFilesSource:
         if self._frame >= len(self._paths) and not self._loop:
             return None
         path = self._paths[self._frame % len(self._paths)]
-        try:
-            image = read_image(path)
-        except (ImageError, OSError) as error:
-            raise SourceError(f'{path} cannot be read: {error}') from error
+        image = _read_frame(path)
         self.time_s = self._frame / self.rate_hz
         self._frame += 1
         return image
@@ -287,8 +292,5 @@ def open_source(
     if not path.exists():
         raise SourceError(f'there is no camera, video or image {source!r}')
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        image = cv2.imread(str(path))
-        if image is None:
-            raise SourceError(f'{path} is not a readable image')
-        return MovingImageSource(image, size, rate_hz)
+        return MovingImageSource(_read_frame(path), size, rate_hz)
     return VideoSource(str(path), size, loop)

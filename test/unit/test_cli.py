@@ -279,6 +279,29 @@ def test_an_irregular_film_keeps_its_times(run, tmp_path, portrait):
     assert 'face 2 ' in printed[-1]
 
 
+def test_the_libraries_of_image_and_video_files_print_nothing(tmp_path, portrait, capfd):
+    """Half a jpeg was announced by libjpeg, half a bmp by OpenCV and half a film by FFmpeg."""
+    inputs = {}
+    for suffix in ('jpg', 'bmp', 'tiff', 'webp'):
+        blob = cv2.imencode(f'.{suffix}', portrait)[1].tobytes()
+        inputs[f'cut.{suffix}'] = blob[: len(blob) // 2]
+    progressive = cv2.imencode('.jpg', portrait, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    whole = cv2.imencode('.jpg', portrait)[1].tobytes()
+    inputs |= {'cut_progressive.jpg': progressive[:-3], 'cut.mjpeg': whole[:-500] * 2}
+    for name, contents in inputs.items():
+        (tmp_path / name).write_bytes(contents)
+    images = [str(tmp_path / name) for name in inputs if not name.endswith('.mjpeg')]
+    assert cli.main(['image', *images]) == 1
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.split(': ')[0] for line in lines] == images
+    assert all(re.search('is cut short after|is damaged', line) for line in lines)
+    assert cli.main(['video', str(tmp_path / 'cut.jpg')]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert 'cut.jpg cannot be read: the jpeg image is cut short after' in line
+    cli.main(['video', str(tmp_path / 'cut.mjpeg')])
+    assert len(capfd.readouterr().err.splitlines()) <= 1
+
+
 def test_a_video_that_cannot_be_written_is_one_clear_line(tmp_path, capfd):
     write_film(tmp_path / 'film.mkv', [np.zeros((48, 64, 3), np.uint8)], [0])
     code = cli.main(['video', str(tmp_path / 'film.mkv'), '--out', str(tmp_path / 'out.txt')])

@@ -396,6 +396,25 @@ def test_rare_formats_in_a_folder_are_named_and_notes_of_the_system_are_not(tmp_
 
 
 @pytest.mark.parametrize(
+    ('name', 'contents', 'message'),
+    [
+        # iPhones send heic under any name
+        ('a.jpg', b'\0\0\0\x18ftypheic', r'this OpenCV does not read \.heic; convert it to jpeg'),
+        ('a.HEIC', b'\0\0\0\x18ftypmif1', r'this OpenCV does not read \.HEIC; convert it'),
+        ('a.png', b'\xff\x0a' + bytes(30), r'this OpenCV does not read \.jxl; convert it'),
+        ('a.jp2', b'\0\0\0\x0cjP  \r\n\x87\n', 'the jp2 image of 12 bytes is damaged'),
+        ('a.webp', b'RIFF\0\1\0\0WEBPVP8 ' + bytes(40), 'the webp image of 56 bytes is damaged'),
+        ('a.jpg', b'BM' + bytes(60), 'the bmp image of 62 bytes is damaged'),
+        ('a.tif', b'II*\0\x08' + bytes(60), 'the tiff image of 65 bytes is damaged'),
+    ],
+)
+def test_what_opencv_does_not_read_is_told_from_what_is_damaged(tmp_path, name, contents, message):
+    (tmp_path / name).write_bytes(contents)
+    with pytest.raises(ImageError, match=message):
+        read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize(
     ('contents', 'kind', 'message'),
     [
         (None, 'not an image', 'a folder without images'),

@@ -46,7 +46,7 @@ def test_missing_portrait(monkeypatch, tmp_path, state):
             for name in ('nowhere.mp4', 'nowhere.png', 'video99')
         ),
         ('page.mp4', 'page.mp4 cannot be opened: it is no video that OpenCV reads'),
-        ('page.jpg', 'page.jpg is not a readable image'),
+        ('page.jpg', 'page.jpg cannot be read: not an image: it starts with'),
         ('folder', 'folder holds no image'),
         ('frame_%03d.jpg', 'no file .*frame_%03d.jpg'),
         ('rtsp://127.0.0.1:1/film', 'cannot be opened: is the address right, and does the stream'),
