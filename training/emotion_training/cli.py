@@ -5,7 +5,7 @@ import argparse
 import os
 import sys
 
-from emotion_perception.errors import ModelError
+from emotion_perception.errors import ModelError, one_line
 from emotion_training.commands import (
     build,
     card,
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return args.run(args) or 0
     except (DatasetError, ModelError, OSError, RuntimeError, ValueError) as error:
-        print(f'emotion-training {args.command}: {error}', file=sys.stderr)
+        print(f'emotion-training {args.command}: {one_line(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('stopped; run the same command again to resume', file=sys.stderr)

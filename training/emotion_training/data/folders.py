@@ -10,6 +10,7 @@ import numpy as np
 
 from emotion_perception.errors import ImageError
 from emotion_perception.imaging.codecs import read_image
+from emotion_perception.runtime.quiet import without_library_notes
 from emotion_training.data.fer2013 import SIDE_PX, DatasetError, LeftOut, Sample
 from emotion_training.data.image_checks import wrong_content
 from emotion_training.data.label_names import LabelNames
@@ -125,7 +126,8 @@ def _read_gray(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
         content = wrong_content(stream.read(512))
     if content:
         raise ImageError(content, content)
-    image = read_image(path)
+    with without_library_notes():
+        image = read_image(path)
     notes = []
     gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     if not np.array_equal(image, cv2.merge((gray, gray, gray))):
