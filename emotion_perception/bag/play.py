@@ -19,6 +19,7 @@ from emotion_perception.bag.writing import STORAGES, NewBag, new_bag
 from emotion_perception.errors import BagError, ImageError
 from emotion_perception.ros.conversions import image_to_bgr
 from emotion_perception.ros.node_main import ros_context
+from emotion_perception.runtime.quiet import without_library_notes
 
 _DISCOVERY_S = 0.5
 _LAST_RESULT_S = 2.0
@@ -188,7 +189,8 @@ def _play(
 def _wait_for_result(player: Player, message: Image | CompressedImage) -> bool:
     """Wait for an image's result; return whether a node can decode the image at all."""
     try:
-        image_to_bgr(message)
+        with without_library_notes():
+            image_to_bgr(message)
         decodable = True
     except (ImageError, cv2.error):
         decodable = False

@@ -28,6 +28,7 @@ from emotion_perception.ros.conversions import (
     to_emotion_array,
 )
 from emotion_perception.ros.stamps import MonotonicStamps
+from emotion_perception.runtime.quiet import without_library_notes
 
 
 @dataclass
@@ -91,7 +92,8 @@ class ImageProcessor:
         result.images += 1
         try:
             message = self._types.decode_image(data, msgtype)
-            image = image_to_bgr(message, self._levels)
+            with without_library_notes():
+                image = image_to_bgr(message, self._levels)
             jumps = self._stamps.jumps_back
             stamp = seconds(message.header.stamp)
             time_s = self._stamps.to_monotonic_s(stamp, recorded_ns * 1e-9)

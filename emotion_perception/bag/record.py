@@ -22,6 +22,7 @@ from emotion_perception.imaging.sources import (
     open_source,
 )
 from emotion_perception.ros.conversions import bgr_to_image, time_message
+from emotion_perception.runtime.quiet import without_library_notes
 
 FORMATS = ('raw', 'jpeg')
 """Formats of the recorded images; the first is the default."""
@@ -78,7 +79,8 @@ def record_bag(
     stopped = stopped or threading.Event()
     topic = full_topic_name(topic or TOPICS[image_format])
     types = MessageTypes()
-    frames = open_source(source, loop=False)
+    with without_library_notes():
+        frames = open_source(source, loop=False)
     try:
         if isinstance(frames, MovingImageSource) and seconds is None:
             raise BagError(f'{source} is an image and never ends; limit it with --seconds')
@@ -106,7 +108,8 @@ def _stamped_frames(
     """Yield stamp in nanoseconds and frame."""
     start_ns = 0
     while not stopped.is_set():
-        frame = source.read()
+        with without_library_notes():
+            frame = source.read()
         if frame is None:
             return
         stamp_ns = time.time_ns() if source.live else FILE_START_NS + round(source.time_s * 1e9)

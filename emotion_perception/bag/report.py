@@ -25,6 +25,7 @@ from emotion_perception.emotions import EMOTIONS, UNCERTAIN
 from emotion_perception.errors import BagError, ImageError
 from emotion_perception.files import whole_output
 from emotion_perception.ros.conversions import image_to_bgr
+from emotion_perception.runtime.quiet import without_library_notes
 from emotion_perception.visualization import COLORS
 
 MAX_FACES = 40
@@ -200,7 +201,8 @@ def _face_images(
                 stamp_ns = stamp.sec * 10**9 + stamp.nanosec or recorded_ns
                 if stamp_ns not in wanted:
                     continue
-                image = image_to_bgr(message)
+                with without_library_notes():
+                    image = image_to_bgr(message)
             except (ImageError, cv2.error):
                 continue
             for face_id, segment in wanted.pop(stamp_ns):

@@ -32,12 +32,15 @@ _STARTS = {
     b'GIF8': '.gif',
     b'II*\0': '.tiff',
     b'MM\0*': '.tiff',
-    b'RIFF': '.webp',
     b'\xff\x0a': '.jxl',
     b'\0\0\0\x0cJXL ': '.jxl',
     b'\0\0\0\x0cjP  ': '.jp2',
 }
-_BRANDS = dict.fromkeys((b'heic', b'heix', b'mif1'), '.heic') | {b'avif': '.avif'}
+_BRANDS = dict.fromkeys((b'heic', b'heix', b'mif1'), '.heic') | {
+    b'avif': '.avif',
+    b'WEBP': '.webp',
+}
+"""What stands in the bytes 8 to 11."""
 
 JPEG_END_MISSING = 'jpeg end missing'
 """Kind of a jpeg that is whole but for its end marker, as many cameras send it."""
@@ -299,8 +302,8 @@ def _not_read(path: Path, blob: bytes) -> ImageError:
     """Return why OpenCV does not read a file, by its content where its name says nothing."""
     suffix = path.suffix
     if suffix.lower() not in _RARE_SUFFIXES:
-        suffix = next((kind for start, kind in _STARTS.items() if blob.startswith(start)), '')
-        suffix = _BRANDS.get(blob[8:12], suffix) if avif.is_avif(blob) else suffix
+        starts = (kind for start, kind in _STARTS.items() if blob.startswith(start))
+        suffix = next(starts, _BRANDS.get(blob[8:12], ''))
     if not suffix:
         return ImageError('not an image', f'not an image: it starts with {blob[:16]!r}')
     if cv2.haveImageWriter(f'image{suffix.lower()}'):

@@ -404,6 +404,7 @@ def test_rare_formats_in_a_folder_are_named_and_notes_of_the_system_are_not(tmp_
         ('a.png', b'\xff\x0a' + bytes(30), r'this OpenCV does not read \.jxl; convert it'),
         ('a.jp2', b'\0\0\0\x0cjP  \r\n\x87\n', 'the jp2 image of 12 bytes is damaged'),
         ('a.webp', b'RIFF\0\1\0\0WEBPVP8 ' + bytes(40), 'the webp image of 56 bytes is damaged'),
+        ('a.png', b'RIFF\0\1\0\0AVI LIST', "not an image: it starts with b'RIFF"),
         ('a.jpg', b'BM' + bytes(60), 'the bmp image of 62 bytes is damaged'),
         ('a.tif', b'II*\0\x08' + bytes(60), 'the tiff image of 65 bytes is damaged'),
     ],
