@@ -156,13 +156,18 @@ def _image(args: argparse.Namespace) -> int:
 
 
 def _video(args: argparse.Namespace) -> int:
-    from emotion_perception.imaging.sources import MovingImageSource, open_source
+    from emotion_perception.imaging.sources import (
+        ImageFilesSource,
+        MovingImageSource,
+        open_source,
+    )
 
-    if args.out:
-        check_outputs([args.out], [Path(args.source)], args.force)
     with without_library_notes():
         source = open_source(args.source, rate_hz=args.rate, loop=False)
     try:
+        if args.out:
+            frames = source.paths if isinstance(source, ImageFilesSource) else ()
+            check_outputs([args.out], (Path(args.source), *frames), args.force)
         if isinstance(source, MovingImageSource):
             raise SourceError(f'{args.source} is an image; use `emotion-perception image`')
         pipeline = _pipeline(args, tracking=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from emotion_perception.arguments import positive_number
 from emotion_perception.errors import BagError
+from emotion_perception.files import check_outputs
 
 _LIBRARIES = ('apsw', 'backports', 'jinja2', 'lz4', 'rosbags', 'ruamel', 'tqdm')
 _STORAGES = ('mcap', 'sqlite3')
@@ -135,6 +136,8 @@ def _command(
     @functools.wraps(action)
     def run(args: argparse.Namespace) -> int:
         try:
+            if 'out' in args and not args.out.exists():  # else it is refused later
+                check_outputs([args.out], [Path(args.source)])
             return action(args)
         except ModuleNotFoundError as error:
             library = (error.name or '').split('.')[0]

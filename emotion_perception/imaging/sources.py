@@ -142,13 +142,19 @@ def _read_frame(path: Path) -> np.ndarray:
 
 
 class ImageFilesSource:
-    """Image files as the frames of a film."""
+    """
+    Image files as the frames of a film.
+
+    Attributes:
+        paths: of the files.
+
+    """
 
     live = False
 
     def __init__(self, paths: Sequence[Path], rate_hz: float = 30.0, loop: bool = False):
         """Start at the first of one or more files, of which `rate_hz` make a second."""
-        self._paths, self.rate_hz, self._loop = paths, rate_hz, loop
+        self.paths, self.rate_hz, self._loop = paths, rate_hz, loop
         self._frame, self.time_s = 0, 0.0
 
     def read(self) -> np.ndarray | None:
@@ -159,9 +165,9 @@ class ImageFilesSource:
             SourceError: if the file cannot be read.
 
         """
-        if self._frame >= len(self._paths) and not self._loop:
+        if self._frame >= len(self.paths) and not self._loop:
             return None
-        path = self._paths[self._frame % len(self._paths)]
+        path = self.paths[self._frame % len(self.paths)]
         image = _read_frame(path)
         self.time_s = self._frame / self.rate_hz
         self._frame += 1

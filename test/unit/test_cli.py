@@ -263,6 +263,21 @@ def test_a_film_is_never_replaced(run, tmp_path, out):
     assert len(list(tmp_path.iterdir())) == 4
 
 
+@pytest.mark.parametrize('source', ['frames/f%d.jpg', 'frames'])
+def test_a_frame_of_a_film_is_never_replaced(run, tmp_path, monkeypatch, source):
+    """A frame that a pattern names was replaced with --force."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'frames').mkdir()
+    for number in (1, 2):
+        cv2.imwrite(f'frames/f{number}.jpg', np.full((60, 60, 3), 90, np.uint8))
+    before = {path: path.read_bytes() for path in (tmp_path / 'frames').iterdir()}
+    for option in ([], ['--force']):
+        code, _, error = run('video', source, '--out', 'frames/f1.jpg', *option)
+        assert code == 2
+        assert 'frames/f1.jpg is an input; choose another place' in error
+    assert {path: path.read_bytes() for path in (tmp_path / 'frames').iterdir()} == before
+
+
 def test_an_irregular_film_keeps_its_times(run, tmp_path, portrait):
     frame = cv2.resize(portrait, (256, 256))
     write_film(tmp_path / 'film.mkv', [frame] * 4, [0, 100, 300, 4000])

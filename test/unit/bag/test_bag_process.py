@@ -221,6 +221,11 @@ def test_nothing_is_overwritten(run, tmp_path, portrait_bag):
         code, _, errors = run('process', portrait_bag, '-o', out)
         assert code == 2
         assert errors[0].endswith(f'{out} exists already; remove it or choose another name')
+    inside = portrait_bag / 'emotions'
+    for command in ('process', 'play', 'report', 'record'):
+        code, _, errors = run(command, portrait_bag, '-o', inside)
+        assert code == 2
+        assert f'{inside} lies in the input folder {portrait_bag}; choose a place' in errors[0]
     assert file_bytes(portrait_bag) == before
     assert list(tmp_path.iterdir()) == [portrait_bag]
 
