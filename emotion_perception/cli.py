@@ -115,8 +115,7 @@ def _write_image(target: Path, image: 'np.ndarray', replace: bool) -> None:
     import cv2
 
     with whole_output(target, target.name, replace) as partial:
-        if not cv2.imwrite(str(partial), image):
-            raise OSError(f'{target} cannot be written')
+        partial.write_bytes(cv2.imencode('.png', image)[1].tobytes())
 
 
 def _image(args: argparse.Namespace) -> int:
@@ -147,7 +146,7 @@ def _image(args: argparse.Namespace) -> int:
     if args.csv:
         with (
             whole_output(args.csv, replace=args.force) as partial,
-            partial.open('w', newline='', encoding='utf-8') as stream,
+            partial.open('w', newline='', encoding='utf-8', errors='surrogateescape') as stream,
         ):
             table = csv.DictWriter(stream, CSV_COLUMNS, extrasaction='ignore', lineterminator='\n')
             table.writeheader()
@@ -248,7 +247,7 @@ def _pipeline(args: argparse.Namespace, tracking: bool) -> 'Pipeline':
             labels=args.labels,
         )
     if pipeline.classifier.remark:
-        print(f'note: {pipeline.classifier.remark}', file=sys.stderr)
+        print(f'note: {one_line(pipeline.classifier.remark)}', file=sys.stderr)
     return pipeline
 
 

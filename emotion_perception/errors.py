@@ -47,3 +47,12 @@ def one_line(text: object) -> str:
         letter if letter.isprintable() else letter.encode('unicode_escape').decode()
         for letter in str(text)
     )
+
+
+def is_unicode(name: object) -> bool:
+    """Return whether a name can be given to OpenCV, which crashes on one of other bytes."""
+    try:
+        str(name).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emotion_perception.arguments import positive_number
-from emotion_perception.errors import BagError
+from emotion_perception.errors import BagError, one_line
 from emotion_perception.files import check_outputs
 
 _LIBRARIES = ('apsw', 'backports', 'jinja2', 'lz4', 'rosbags', 'ruamel', 'tqdm')
@@ -161,8 +161,12 @@ def _event_of_ctrl_c() -> threading.Event:
     return stopped
 
 
+def _say(text: str) -> None:
+    print(one_line(text))
+
+
 def _warn(text: str) -> None:
-    print(text, file=sys.stderr)
+    print(one_line(text), file=sys.stderr)
 
 
 def _warn_of_remark(source: Path, remark: str) -> None:
@@ -184,7 +188,7 @@ def _process(args: argparse.Namespace) -> int:
         args.storage,
         args.compress,
     )
-    print(
+    _say(
         f'{args.out}: {result.images} images of {printable(result.topic)}, {result.faces} faces '
         f'with {len(result.face_ids)} ids'
     )
@@ -219,7 +223,7 @@ def _play(args: argparse.Namespace) -> int:
     _warn_of_remark(args.source, result.remark)
     p50, p99 = result.latency_ms()
     received = len(result.round_trips_s)
-    print(
+    _say(
         f'{args.out}: {result.sent} images of {printable(result.topic)} sent, {received} results, '
         f'round trip p50 {p50:.1f} ms, p99 {p99:.1f} ms; {result.late} sent late'
     )
@@ -245,7 +249,7 @@ def _report(args: argparse.Namespace) -> int:
 
     images_of = args.source if args.pictures == Path() else args.pictures
     report_bag(args.source, args.out, args.namespace, images_of, args.topic)
-    print(args.out)
+    _say(str(args.out))
     return 0
 
 
@@ -262,7 +266,7 @@ def _record(args: argparse.Namespace) -> int:
         args.compress,
         _event_of_ctrl_c(),
     )
-    print(f'{args.out}: {result.images} images on {result.topic}, {result.duration_s:.2f} s')
+    _say(f'{args.out}: {result.images} images on {result.topic}, {result.duration_s:.2f} s')
     return 0
 
 

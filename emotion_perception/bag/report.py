@@ -22,7 +22,7 @@ from emotion_perception.bag.results import (
     read_results,
 )
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
-from emotion_perception.errors import BagError, ImageError
+from emotion_perception.errors import BagError, ImageError, one_line
 from emotion_perception.files import whole_output
 from emotion_perception.ros.conversions import image_to_bgr
 from emotion_perception.runtime.quiet import without_library_notes
@@ -68,7 +68,7 @@ def report_bag(
         shown = sorted(timelines, key=lambda face: (-face.images, face.face_id))[:MAX_FACES]
         shown.sort(key=lambda face: face.face_id)
         images = _face_images(images_of, topic, shown, types) if images_of else {}
-        page = _render(source.name, results, timelines, shown, images)
+        page = _render(one_line(source.name), results, timelines, shown, images)
         partial.write_text(page, encoding='utf-8')
 
 

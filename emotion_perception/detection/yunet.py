@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from emotion_perception.detection.base import SEARCH_WIDTH_PX
-from emotion_perception.errors import DetectorError
+from emotion_perception.errors import DetectorError, is_unicode
 from emotion_perception.geometry import central_face, crop_region, to_image_coordinates
 from emotion_perception.types import Detection
 
@@ -50,6 +50,8 @@ class YuNetDetector:
             )
         if not Path(model_path).is_file():
             raise DetectorError(f'yunet: there is no file {model_path}')
+        if not is_unicode(model_path):
+            raise DetectorError(f'yunet: the name of {model_path} is not UTF-8; rename it')
         try:
             # two networks, because a change of the input's size is slow
             self._image_network, self._region_network = (

@@ -13,7 +13,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from emotion_perception.errors import ImageError, SourceError
+from emotion_perception.errors import ImageError, SourceError, is_unicode
 from emotion_perception.imaging.codecs import IMAGE_SUFFIXES, is_image_file, read_image
 
 PORTRAIT = 'portrait'
@@ -89,6 +89,8 @@ class VideoSource:
             SourceError: if it cannot be opened.
 
         """
+        if not is_unicode(source):
+            raise SourceError(f'{source} cannot be opened: its name is not UTF-8; rename it')
         backend = cv2.CAP_GSTREAMER if _is_gstreamer(source) else cv2.CAP_ANY
         with quiet_opencv():
             self._capture = cv2.VideoCapture(source, backend)

@@ -7,7 +7,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from emotion_perception.errors import SourceError
+from emotion_perception.errors import SourceError, is_unicode
 from emotion_perception.imaging.sources import quiet_opencv
 
 _CODEC = 'mp4v'
@@ -34,7 +34,12 @@ class VideoFile:
             rate_hz: of the source. One below 10 or above 240 may be a mean over pauses or no rate
                 at all; the file then has 30.
 
+        Raises:
+            SourceError: if its name is not UTF-8.
+
         """
+        if not is_unicode(path):
+            raise SourceError(f'{path.name} cannot be written: its name is not UTF-8')
         usual = _USUAL_RATES_HZ[0] <= rate_hz <= _USUAL_RATES_HZ[1]
         self._path, self._rate_hz = path, rate_hz if usual else _DEFAULT_RATE_HZ
         self._writer: cv2.VideoWriter | None = None

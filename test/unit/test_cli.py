@@ -3,6 +3,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,8 +16,9 @@ from emotion_perception import cli
 from emotion_perception.classification import DEFAULT_MODEL, EmotionClassifier
 from emotion_perception.detection import DETECTORS
 from emotion_perception.emotions import EMOTIONS
+from emotion_perception.errors import one_line
 from emotion_perception.imaging import sources
-from emotion_perception.imaging.codecs import find_images
+from emotion_perception.imaging.codecs import find_images, read_image
 from emotion_perception.imaging.sources import MovingImageSource, portrait_path
 from emotion_perception.runtime.metadata import HEADS, read_metadata
 from emotion_perception.tracking import TrackingSettings
@@ -103,6 +105,30 @@ def test_an_image_without_a_face_in_json(run, tmp_path):
     code, out, error = run('image', wall, tmp_path / 'no\r\x1b[2J.png')
     assert (code, out) == (1, f'{tmp_path}/a\\nwall.png  no face\n')
     assert error == f'{tmp_path}/no\\r\\x1b[2J.png: No such file or directory\n'
+
+
+def test_names_that_are_not_utf_8(run, tmp_path):
+    """OpenCV crashed on them."""
+    image, film, out = (tmp_path / f'caf\udce9{name}' for name in ('.jpg', '.mkv', ''))
+    wall = np.full((100, 100, 3), 90, np.uint8)
+    image.write_bytes(cv2.imencode('.jpg', wall)[1].tobytes())
+    table, escaped = tmp_path / 'table.csv', f'{tmp_path}/caf\\udce9'
+    code, printed, _ = run('image', image, '--csv', table, '--out', out)
+    assert (code, printed) == (0, f'{escaped}.jpg  no face\n')
+    assert os.fsencode(image) in table.read_bytes()
+    assert np.array_equal(read_image(out / 'caf\udce9.png'), read_image(image))
+    write_film(tmp_path / 'film.mkv', [wall], [0])
+    target = tmp_path / 'caf\udce9.mp4'
+    code, _, error = run('video', tmp_path / 'film.mkv', '--out', target)
+    assert (code, target.exists()) == (2, False)
+    assert f'{one_line(target.name)} cannot be written: its name is not UTF-8' in error
+    (tmp_path / 'film.mkv').rename(film)
+    code, _, error = run('video', film)
+    expected = f'{escaped}.mkv cannot be opened: its name is not UTF-8; rename it'
+    assert (code, error) == (2, f'emotion-perception video: {expected}\n')
+    code, _, error = run('image', image, '--detector', 'yunet', '--detector-model', film)
+    expected = f'yunet: the name of {escaped}.mkv is not UTF-8; rename it'
+    assert (code, error) == (2, f'emotion-perception image: {expected}\n')
 
 
 def test_an_order_of_labels_that_is_none(run, capsys):

@@ -111,6 +111,19 @@ def test_a_camera_is_stamped_by_the_clock(tmp_path, clip, monkeypatch, types):
     assert images(tmp_path / 'bag', types)[1] == pytest.approx([7 + n / 1000 for n in range(12)])
 
 
+def test_names_with_line_ends_and_other_bytes(run, tmp_path, clip):
+    names = [f'{name}\n\udce9' for name in ('recorded', 'with', 'page')]
+    recorded, processed, page = (tmp_path / name for name in names)
+    escaped = [f'{tmp_path}/{name}\\n\\udce9' for name in ('recorded', 'with', 'page')]
+    code, out, _ = run('record', clip, '-o', recorded, '--seconds', '0.2')
+    assert (code, out.split(': ')[0]) == (0, escaped[0])
+    code, out, _ = run('process', recorded, '-o', processed)
+    assert (code, out.split(': ')[0]) == (0, escaped[1])
+    code, out, _ = run('report', processed, '-o', page)
+    assert (code, out) == (0, f'{escaped[2]}\n')
+    assert 'with\\n\\udce9' in page.read_text()
+
+
 @pytest.mark.parametrize(
     ('source', 'message'),
     [('nothing.mp4', 'there is no camera, video or image'), ('97', 'cannot be opened')],

@@ -153,6 +153,8 @@ def read_images(root: Path, files: Iterable[ImageFile]) -> Iterator[Sample | Lef
     """
     for row, file in enumerate(files):
         source = file.path.relative_to(root).as_posix()
+        # a name may hold bytes that are not UTF-8
+        source = source.encode(errors='backslashreplace').decode()
         try:
             image, notes = _read_gray(file.path)
         except ImageError as error:
