@@ -3,6 +3,7 @@
 
 import re
 import shutil
+import unicodedata
 from collections import Counter
 
 import cv2
@@ -327,11 +328,16 @@ def test_class_names_of_another_language(tmp_path, capsys):
     assert build(source, tmp_path / 'data', *options) == 0
     for row in read_rows(tmp_path / 'data' / 'manifest.csv'):
         assert row['label'] == EMOTIONS[FRENCH.index(row['source'].split('/')[0])]
+    # as Excel saves it, and letters and accents apart, as in archives made on macOS
+    text = unicodedata.normalize('NFD', '\r\n'.join(rows).replace(',', ';'))
+    (tmp_path / 'names.csv').write_text(text, 'utf-8-sig')
+    assert build(source, tmp_path / 'again', *options) == 0
     for content, message in (
-        ('joie', 'line 1: expected NAME,EXPRESSION'),
-        ('joie,plaisir', "line 1: unknown expression 'plaisir'"),
+        (b'joie', 'line 1: expected NAME,EXPRESSION'),
+        (b'joie,plaisir', "line 1: unknown expression 'plaisir'"),
+        ('dégoût,disgust'.encode('latin-1'), 'names.csv is not UTF-8; save it so'),
     ):
-        (tmp_path / 'names.csv').write_text(content)
+        (tmp_path / 'names.csv').write_bytes(content)
         assert build(source, tmp_path / 'none', *options) == 2
         assert message in last_line(capsys)
 

@@ -5,7 +5,10 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -69,6 +72,20 @@ def test_an_interrupted_run_resumes_and_learns(small_run):
     assert (record['config']['epochs'], record['train_images']) == (SMALL.epochs, 140)
     assert record['keras'] == keras.__version__
     assert record['parameters'] == load_keras(small_run / 'best.keras').count_params()
+
+
+@pytest.mark.slow
+def test_an_error_of_a_training_is_one_line(data, small_run):
+    """TensorFlow says before it that there is no graphics card."""
+    command = [sys.executable, '-m', 'emotion_training.cli', 'train', 'small_net', data]
+    command += ['--out', small_run, '--seed', '77']
+    environment = {k: v for k, v in os.environ.items() if k != 'TF_CPP_MIN_LOG_LEVEL'}
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, env=environment, timeout=300
+    )
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (2, '')
+    assert line.startswith(f'emotion-training train: {small_run} was started with another config')
 
 
 @pytest.mark.slow

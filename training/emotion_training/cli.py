@@ -34,7 +34,8 @@ def main(argv: list[str] | None = None) -> int:
 
     """
     os.environ.setdefault('KERAS_BACKEND', 'tensorflow')
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    # errors are raised, too; without a graphics card TensorFlow logs one
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     parser = argparse.ArgumentParser(
         prog='emotion-training',
         description='Build and filter a FER2013-style dataset; train, evaluate, export a model.',

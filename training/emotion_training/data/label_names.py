@@ -2,6 +2,7 @@
 """What the names of class folders mean: words, the numbers of known datasets, other languages."""
 
 import csv
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,6 +39,11 @@ _CLEARLY = 0.2
 """Difference in agreement from which another numbering fits better beyond doubt."""
 
 
+def _word(name: str) -> str:
+    """Return a name in lower case; archives made on macOS hold letters and accents apart."""
+    return unicodedata.normalize('NFC', name).strip().lower()
+
+
 class LabelNames:
     """The label of each name of a class folder."""
 
@@ -61,7 +67,7 @@ class LabelNames:
             ValueError: if it stands for none of the seven; the message says what to do.
 
         """
-        word = name.strip().lower()
+        word = _word(name)
         if word in self._names:
             return self._names[word]
         if not word.isdecimal():
@@ -82,24 +88,28 @@ def read_names(path: Path) -> dict[str, str]:
     """
     Return name (in lower case) -> label from a csv file with a name and a label in each row.
 
+    They are separated by a comma or, as Excel does in Europe, by a semicolon.
+
     Raises:
         DatasetError: if a row has no name, or no label of the seven.
 
     """
     names: dict[str, str] = {}
     try:
-        with path.open(newline='', encoding='utf-8-sig') as stream:
-            for number, row in enumerate(csv.reader(stream), 1):
-                if not row:
-                    continue
-                if len(row) != 2 or not row[0].strip():
-                    raise DatasetError(f'{path}, line {number}: expected NAME,EXPRESSION')
-                try:
-                    names[row[0].strip().lower()] = canonical_emotion(row[1])
-                except ValueError as error:
-                    raise DatasetError(f'{path}, line {number}: {error}') from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f'{path} cannot be read: {error}') from None
+        text = path.read_text('utf-8-sig')
+    except OSError as error:
+        raise DatasetError(f'{path} cannot be read: {error.strerror}') from None
+    except UnicodeDecodeError:
+        raise DatasetError(f'{path} is not UTF-8; save it so') from None
+    for number, row in enumerate(csv.reader(text.replace(';', ',').splitlines()), 1):
+        if not row:
+            continue
+        if len(row) != 2 or not row[0].strip():
+            raise DatasetError(f'{path}, line {number}: expected NAME,EXPRESSION')
+        try:
+            names[_word(row[0])] = canonical_emotion(row[1])
+        except ValueError as error:
+            raise DatasetError(f'{path}, line {number}: {error}') from None
     return names
 
 
