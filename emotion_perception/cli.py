@@ -158,6 +158,7 @@ def _video(args: argparse.Namespace) -> int:
     from emotion_perception.imaging.sources import (
         ImageFilesSource,
         MovingImageSource,
+        local_path,
         open_source,
     )
 
@@ -166,7 +167,7 @@ def _video(args: argparse.Namespace) -> int:
     try:
         if args.out:
             frames = source.paths if isinstance(source, ImageFilesSource) else ()
-            check_outputs([args.out], (Path(args.source), *frames), args.force)
+            check_outputs([args.out], (Path(local_path(args.source)), *frames), args.force)
         if isinstance(source, MovingImageSource):
             raise SourceError(f'{args.source} is an image; use `emotion-perception image`')
         pipeline = _pipeline(args, tracking=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
 import cv2
 import numpy as np
@@ -94,9 +95,11 @@ class VideoSource:
         backend = cv2.CAP_GSTREAMER if _is_gstreamer(source) else cv2.CAP_ANY
         with quiet_opencv():
             self._capture = cv2.VideoCapture(source, backend)
-        self.live = not (isinstance(source, str) and Path(source).is_file())
         if not self._capture.isOpened():
             raise SourceError(f'{source} cannot be opened: {_why_not_opened(source)}')
+        # the address of a film, which has an end, and not of a camera
+        is_film = _is_address(source) and self._capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
+        self.live = not is_film and not (isinstance(source, str) and Path(source).is_file())
         self._loop = loop
         if size and self.live:
             self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
@@ -242,6 +245,12 @@ def _is_address(source: int | str) -> bool:
     return isinstance(source, str) and '://' in source
 
 
+def local_path(source: str) -> str:
+    """Return the path in a ``file://`` address; another source as it is."""
+    address = urlsplit(source) if _is_address(source) else None
+    return unquote(address.path) if address and address.scheme == 'file' else source
+
+
 def _is_gstreamer(source: int | str) -> bool:
     return isinstance(source, str) and ' ! ' in source
 
@@ -276,8 +285,8 @@ def open_source(
     Args:
         source: ``'portrait'``; number or path of a V4L2 device; path of a video or image file, or
             of a folder of images that are frames; a pattern of such files, ``frame_%03d.jpg``; an
-            address, ``rtsp://...`` or ``http://...``; or a GStreamer pipeline that ends in
-            appsink.
+            address, ``rtsp://...``, ``http://...`` or ``file://...``; or a GStreamer pipeline that
+            ends in appsink.
         size: width and height requested from a device, and of the frames made from an image.
         rate_hz: of the frames made from one or many images.
         loop: start a file again at its end.
@@ -286,6 +295,7 @@ def open_source(
         SourceError: if there is no such source or it cannot be opened.
 
     """
+    source = local_path(source)
     if source.isdigit():
         return VideoSource(int(source), size)
     if _is_address(source) or _is_gstreamer(source):

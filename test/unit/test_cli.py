@@ -272,6 +272,16 @@ def test_a_video(run, tmp_path):
     assert cv2.VideoCapture(str(annotated)).get(cv2.CAP_PROP_FRAME_COUNT) == 12
 
 
+def test_a_film_with_an_address_is_never_replaced(run, tmp_path):
+    film = tmp_path / 'a film.mp4'
+    write_film(film, [np.full((48, 64, 3), 90, np.uint8)] * 5, range(0, 500, 100))
+    before = film.read_bytes()
+    for address in (film.as_uri(), f'file://{film}', f'FILE://localhost{film}'):
+        code, _, error = run('video', address, '--out', film, '--force')
+        assert (code, film.read_bytes()) == (2, before)
+        assert 'a film.mp4 is an input; choose another place' in error
+
+
 @pytest.mark.parametrize('out', ['film.mkv', 'link.mkv', 'other.mkv', 'other.mp4'])
 def test_a_film_is_never_replaced(run, tmp_path, out):
     """A film given as its own output lost all but three of its frames."""

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources of frames: a moving image, video files, and what cannot be opened."""
 
+import functools
+import http.server
 import importlib.util
 import itertools
+import threading
 
 import cv2
 import numpy as np
@@ -17,6 +20,14 @@ from emotion_perception.imaging.sources import (
     portrait_path,
 )
 from support.films import write_film
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves files without a log."""
+
+    def log_message(self, *_):
+        """Write nothing."""
+
 
 COLORS = ((0, 0, 220), (0, 220, 0), (220, 0, 0), (200, 200, 200), (20, 20, 20))
 
@@ -61,6 +72,31 @@ def test_sources_that_cannot_be_opened(tmp_path, monkeypatch, name, message):
     source = name if ' ! ' in name or '://' in name else str(tmp_path / name)
     with pytest.raises(SourceError, match=message):
         open_source(source)
+
+
+@pytest.mark.parametrize('scheme', ['file', 'http'])
+def test_the_times_of_a_film_with_an_address_are_its_own(tmp_path, scheme):
+    """They were those of the clock, as if it were a camera."""
+    writer = cv2.VideoWriter(
+        str(tmp_path / 'a.mp4'), cv2.VideoWriter.fourcc(*'mp4v'), 2.0, (64, 48)
+    )
+    for _ in range(4):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    handler = functools.partial(QuietHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = (tmp_path / 'a.mp4').as_uri()
+        if scheme == 'http':
+            address = f'http://127.0.0.1:{server.server_port}/a.mp4'
+        source = open_source(address, loop=False)
+        times_s = []
+        while source.read() is not None:
+            times_s.append(source.time_s)
+        source.close()
+        server.shutdown()
+    assert not source.live
+    assert times_s == pytest.approx([0, 0.5, 1, 1.5], abs=0.01)
 
 
 @pytest.mark.parametrize('logging_moved', [True, False])
