@@ -115,10 +115,10 @@ def test_damaged_images_and_odd_names_are_one_line_each(source, tmp_path, capfd)
     assert build(source, tmp_path / 'data') == 0
     lines = [line for line in re.split(r'[\r\n]+', capfd.readouterr().err) if line]
     assert {line.split(':')[0] for line in lines} == {'read', 'hash', 'compare', 'write'}
-    (source / 'train' / 'happy' / '0.png').rename(source / 'train' / 'happy' / 'caf\udce9.png')
+    (source / 'train' / 'happy' / '0.png').rename(source / 'train' / 'happy' / 'image\udce9.png')
     assert build(source, tmp_path / 'named') == 0
     rows = read_rows(tmp_path / 'named' / 'manifest.csv')
-    assert 'train/happy/caf\\udce9.png' in [row['source'] for row in rows]
+    assert 'train/happy/image\\udce9.png' in [row['source'] for row in rows]
     capfd.readouterr()
     left_out = read_rows(tmp_path / 'data' / 'left_out.csv')
     assert [row['reason'].split(':')[0] for row in left_out] == [
