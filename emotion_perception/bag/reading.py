@@ -44,7 +44,8 @@ def _other_encoding(path: Path, encoding: str) -> BagError:
 
 def _reason(error: Exception) -> str:
     """Return what an error of rosbags says, as one line."""
-    return ' '.join(printable(str(error)).split()).rstrip('.') or type(error).__name__
+    text = ' '.join(printable(str(error)).split()).rstrip('.')
+    return text.removesuffix('; please report issue') or type(error).__name__
 
 
 @contextmanager

@@ -4,6 +4,7 @@
 import csv
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -254,6 +255,18 @@ def test_ctrl_c_leaves_nothing(drawn_csv, tmp_path, monkeypatch):
     monkeypatch.setattr('emotion_training.data.build.plot_classes', interrupt)
     assert cli.main(['build', str(drawn_csv[0]), '--out', str(tmp_path / 'data')]) == 130
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_ends_a_background_job(drawn_csv, tmp_path, monkeypatch):
+    """A shell starts it with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    monkeypatch.setattr(
+        'emotion_training.data.build.plot_classes', lambda *_: signal.raise_signal(signal.SIGINT)
+    )
+    try:
+        assert cli.main(['build', str(drawn_csv[0]), '--out', str(tmp_path / 'data')]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_existing_folders_are_not_touched(drawn_csv, tmp_path):

@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import signal
 import sys
 
 from emotion_perception.errors import ModelError, one_line
@@ -44,6 +45,9 @@ def main(argv: list[str] | None = None) -> int:
     for module in COMMANDS:
         module.add_parser(subparsers)
     args = parser.parse_args(argv)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # a shell starts background jobs so
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return args.run(args) or 0
     except (DatasetError, ModelError, OSError, RuntimeError, ValueError) as error:
