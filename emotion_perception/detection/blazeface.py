@@ -30,6 +30,7 @@ from emotion_perception.geometry import (
     is_duplicate,
     outside_share,
     remove_duplicates,
+    roll_deg,
 )
 from emotion_perception.runtime.litert import Network, read_model
 from emotion_perception.types import Detection
@@ -71,6 +72,8 @@ the border than within the image. In the near view candidate and region are seen
 network, which proves less.
 """
 _SLOPE = 0.5
+_MAX_UPRIGHT_DEG = 60.0
+"""A face that is turned by more than a head tilts shows that the camera is turned."""
 
 
 def find_networks() -> Path:
@@ -231,8 +234,8 @@ class BlazeFaceDetector:
         """
         Return the faces in an image, best score first: see `Detector`.
 
-        All upright views are searched, and if they show no face, or only such as the border of the
-        image cuts, the turned ones.
+        All upright views are searched, and if they show no upright face that lies within the
+        image, the turned ones: where one face lies on its side the others do too.
         """
         height, width = image.shape[:2]
         faces: list[Detection] = []
@@ -241,7 +244,7 @@ class BlazeFaceDetector:
                 faces += self.detect_in_view(
                     image, view, faces, min_detection_score, min_face_px
                 ).faces
-            if any(_cut(face, image.shape) == 0 for face in faces):
+            if any(_is_certain(face, image.shape) for face in faces):
                 break
         return remove_duplicates(faces)
 
@@ -339,6 +342,11 @@ def _cut(face: Detection, shape: Sequence[int]) -> float:
         return 0.0
     low, high = _CUT_SHARES
     return min(max((outside_share(face.box, shape) - low) / (high - low), 0.0), 1.0)
+
+
+def _is_certain(face: Detection, shape: Sequence[int]) -> bool:
+    """Return whether a face of an upright view shows that the image stands upright."""
+    return abs(roll_deg(face.landmarks)) <= _MAX_UPRIGHT_DEG and _cut(face, shape) == 0
 
 
 def _lowest_score(face: Detection, view: View, shape: Sequence[int]) -> float:

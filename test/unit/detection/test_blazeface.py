@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from emotion_perception.detection import make_detector
+from emotion_perception.detection.base import ViewResult
 from emotion_perception.detection.blazeface import (
     BlazeFaceDetector,
     find_networks,
@@ -17,6 +18,7 @@ from emotion_perception.detection.blazeface import (
     merge_overlapping,
 )
 from emotion_perception.errors import DetectorError, ModelError
+from emotion_perception.geometry import rotate_image
 from emotion_perception.types import Detection
 
 # of the NASA portrait, measured by hand in an enlarged print
@@ -330,6 +332,44 @@ def test_dlib_boxes(shared, min_detection_score):
 def test_groups(shared, detector, name, least, most):
     faces = detector.detect(cv2.imread(str(shared / 'media' / name)))
     assert least <= len(faces) <= most
+
+
+@pytest.mark.parametrize(('angle_deg', 'found'), [(90, 4), (-90, 5), (180, 5)])
+def test_a_group_before_a_turned_camera(shared, detector, angle_deg, found):
+    """Some of the faces are found in upright views too; the others are not overlooked."""
+    image = rotate_image(cv2.imread(str(shared / 'media' / 'multi_face.jpg')), angle_deg % 360)
+    assert found <= len(detector.detect(image)) <= 5
+
+
+@pytest.mark.parametrize(
+    ('roll_deg', 'x', 'turned'),
+    [
+        (0, 250.0, False),
+        (50, 250.0, False),
+        (75, 250.0, True),
+        (-90, 250.0, True),
+        (180, 250.0, True),
+        (0, 10.0, True),
+    ],
+)
+def test_when_turned_views_are_searched(monkeypatch, detector, roll_deg, x, turned):
+    """Where no upright face lies within the image."""
+    searched = []
+
+    def find(image, view, *arguments):
+        searched.append(view.kind)
+        if view.kind != 'whole':
+            return ViewResult([], {})
+        angle = np.radians(roll_deg)
+        eye = 20 * np.array((np.cos(angle), np.sin(angle)))
+        center = np.array((x, 250.0))
+        landmarks = np.array((center - eye, center + eye, center))
+        box = x - 50.0, 200.0, 100.0, 100.0
+        return ViewResult([Detection(box, 0.9, landmarks.astype(np.float32))], {})
+
+    monkeypatch.setattr(detector, 'detect_in_view', find)
+    assert len(detector.detect(np.zeros((500, 500, 3), np.uint8))) == 1
+    assert ('turned' in searched) == turned
 
 
 @pytest.mark.parametrize(
