@@ -67,6 +67,10 @@ def check_messages() -> CheckResult:
         from emotion_msgs.msg import Emotion, EmotionArray
 
         serialize_message(EmotionArray(faces=[Emotion()]))
+        # a build of version 0.1 lacks this one
+        from emotion_msgs.msg import PersonEvent
+
+        serialize_message(PersonEvent())
     except ImportError as error:
         text = f'not built or not sourced: {error}'
         return CheckResult('emotion_msgs', PROBLEM, text, _BUILD)

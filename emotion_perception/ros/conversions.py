@@ -18,6 +18,7 @@ from emotion_perception.types import FaceEmotion
 
 try:
     from emotion_msgs.msg import Emotion, EmotionArray
+    from emotion_msgs.msg import PersonEvent as PersonEvent
     from emotion_msgs.srv import ClassifyFaces as ClassifyFaces
 except ImportError as error:
     raise ImportError(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node's topics: faces, the annotated image, and other packages' messages on request."""
+"""The node's topics: faces, people, the annotated image, other packages' messages on request."""
 
 from collections.abc import Collection, Iterable
 from importlib import import_module
@@ -13,6 +13,7 @@ from sensor_msgs.msg import Image
 
 from emotion_perception.anonymization import FaceBlurrer
 from emotion_perception.ros.conversions import Emotion, EmotionArray, bgr_to_image
+from emotion_perception.ros.person_publisher import PersonPublisher
 from emotion_perception.types import FaceEmotion
 from emotion_perception.visualization import annotate
 
@@ -44,7 +45,7 @@ class ExtraPublisher(Protocol):
 
 
 class EmotionPublishers:
-    """Publishes `emotion`, `emotion/faces`, `emotion/image` and what extra publishers add."""
+    """Publishes `emotion`, `emotion/faces`, `emotion/image`, people, and what others add."""
 
     def __init__(
         self,
@@ -71,11 +72,11 @@ class EmotionPublishers:
         self._annotated = (
             None if annotated_image == 'none' else node.create_publisher(Image, 'emotion/image', 1)
         )
-        self._extra = [make(node) for make in extra]
+        self._extra = [PersonPublisher(node), *(make(node) for make in extra)]
 
     def publish(self, array: EmotionArray, tracked_ids: Collection[int]) -> None:
         """
-        Publish each face, then all of them, then the same in other messages.
+        Publish each face, all of them, what people did, and the same in other messages.
 
         Args:
             array: the faces of one image.

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from emotion_msgs.msg import Emotion, EmotionArray
 from emotion_perception.doctor import ros_setup
 from emotion_perception.doctor.check_result import OK, PROBLEM, WARNING
 from emotion_perception.doctor.ros_setup import (
@@ -57,6 +58,7 @@ def test_without_the_middleware(monkeypatch):
     [
         (None, 'not built or not sourced'),
         (SimpleNamespace(Emotion=int, EmotionArray=dict), 'built for another Python or ROS'),
+        (SimpleNamespace(Emotion=Emotion, EmotionArray=EmotionArray), "import name 'PersonEvent'"),
     ],
 )
 def test_messages_that_cannot_be_used(monkeypatch, module, text):
