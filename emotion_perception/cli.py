@@ -26,6 +26,7 @@ from emotion_perception.errors import (
     one_line,
 )
 from emotion_perception.files import check_outputs, whole_output
+from emotion_perception.ros.fake_script import WORDS, parse_step
 from emotion_perception.runtime.quiet import without_library_notes
 
 # NumPy, OpenCV, LiteRT and ROS are imported where they are used: the doctor runs without them
@@ -227,6 +228,13 @@ def _models(args: argparse.Namespace) -> int:
     return 0
 
 
+def _fake(args: argparse.Namespace) -> int:
+    from emotion_perception.ros.fake_node import play
+
+    play(args.script, args.rate, args.loop, args.namespace)
+    return 0
+
+
 def _pipeline(args: argparse.Namespace, tracking: bool) -> 'Pipeline':
     from emotion_perception.detection.keyframes import DETECT_EVERY
     from emotion_perception.pipeline import Pipeline
@@ -310,6 +318,23 @@ def _parser() -> argparse.ArgumentParser:
         video.set_defaults(run=_video)
 
     bag_command.add_parser(commands, pipeline, _pipeline)
+    fake = commands.add_parser(
+        'fake',
+        help='people who do what a script says, on the ROS topics of the node: no camera needed',
+        description='Publish people who do what a script says, on the topics of the emotion node, '
+        'to write and test behaviors without a camera.',
+        epilog='example: emotion-perception fake appear@0s smile@2s look_away@3s sad@4s leave@5s '
+        '2:appear@1s --loop',
+    )
+    text = (
+        'what a person does and when: smile@2s, or 2:smile@2s for person 2, who is there from the '
+        f'beginning unless the first word is appear. Words: {", ".join(WORDS)}'
+    )
+    fake.add_argument('script', nargs='+', metavar='[N:]WORD@SECONDS', type=parse_step, help=text)
+    fake.add_argument('--loop', action='store_true', help='repeat it until Ctrl-C')
+    fake.add_argument('--rate', type=positive_number, default=30.0, help='images a second (30)')
+    fake.add_argument('--namespace', default='', help='of the topics')
+    fake.set_defaults(run=_fake)
     models = commands.add_parser('models', help='installed models, their hashes and scores')
     models.set_defaults(run=_models)
     doctor_command.add_parser(commands)
