@@ -38,9 +38,12 @@ setup(
         'console_scripts': [
             'behavior_node = emotion_perception.ros.programs:behavior_node',
             'camera_node = emotion_perception.ros.programs:camera_node',
+            'comforter = emotion_perception.ros.programs:comforter',
             'emotion_demo = emotion_perception.ros.demo:main',
             'emotion-perception = emotion_perception.cli:main',
             'emotion_node = emotion_perception.ros.programs:emotion_node',
+            'greeter = emotion_perception.ros.programs:greeter',
+            'mirror = emotion_perception.ros.programs:mirror',
         ],
     },
 )

@@ -36,3 +36,18 @@ def camera_node() -> None:
 def behavior_node() -> None:
     """Run the example behavior."""
     _run('behavior_node')
+
+
+def greeter() -> None:
+    """Run the example behavior that greets."""
+    _run('greeter')
+
+
+def comforter() -> None:
+    """Run the example behavior that comforts."""
+    _run('comforter')
+
+
+def mirror() -> None:
+    """Run the example behavior that shows the same expression."""
+    _run('mirror')

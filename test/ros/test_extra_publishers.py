@@ -336,6 +336,25 @@ def test_an_inactive_node_tracks_nobody(node, peer, subscriber, portrait_message
     assert again != name
 
 
+def test_the_mirror_shows_the_expression_of_the_nearest(environment):
+    domain = free_domain(DOMAINS)
+    with process_group(domain) as group, ros_peer(domain) as peer:
+        subscriber = Subscriber(group.start('support.extra_subscriber', environment=environment))
+        peer.until(lambda: subscriber.subscribed, 20, 'the subscriber')
+        group.start('emotion_perception.ros.mirror', environment=environment)
+        peer.until(lambda: peer.node.count_subscribers('emotion/faces') > 1, 20, 'the mirror')
+        script = 'smile@1 uncertain@2.5 angry@4 2:appear@0 2:sad@1'
+        fake = group.start('emotion_perception.cli', 'fake', *script.split())
+        peer.until(lambda: not fake.running, 30, 'the end of the script')
+        peer.until(lambda: len(subscriber.messages('expression')) >= 3, what='the last one')
+        shown = subscriber.messages('expression')
+    assert [(message['id'], message['word']) for message in shown] == [
+        ('mirror', 'neutral'), ('mirror', 'happy'), ('mirror', 'angry'),
+    ]  # fmt: skip
+    assert all(0.6 < message['confidence'] < 1 for message in shown)
+    assert {message['frame'] for message in shown} == {'camera'}
+
+
 def test_off_by_default(node, peer, portrait_message):
     node.setup()
     assert len(peer.process(portrait_message).faces) == 1

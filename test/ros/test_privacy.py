@@ -169,10 +169,14 @@ def test_the_security_policy_allows_what_each_node_uses(start):
     start('emotion_node', autostart=True, annotated_image='none')
     start('camera_node')
     start('behavior_node')
+    start('greeter')
+    start('comforter')
     for node_name, topic in (
         ('emotion_perception', '/image'),
         ('camera', '/image'),
         ('behavior', '/emotion'),
+        ('greeter', '/emotion/faces'),
+        ('comforter', '/emotion/faces'),
     ):
         published, subscribed, services = used_with(node_name, topic)
         rules = allowed(node_name)

@@ -24,7 +24,7 @@ def ignore_interrupts():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-@pytest.mark.parametrize('name', ['emotion_node', 'camera_node', 'behavior_node'])
+@pytest.mark.parametrize('name', ['emotion_node', 'camera_node', 'behavior_node', 'greeter'])
 def test_a_node_ends_at_any_moment(name, record_property):
     chance, taken_s = random.Random(name), []
     program = (

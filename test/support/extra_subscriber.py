@@ -28,11 +28,13 @@ class ExtraSubscriber(Node):
     """Subscribes to everything in the two packages' types."""
 
     def __init__(self):
-        """Subscribe to the two topics that always exist."""
+        """Subscribe to the topics that are not those of single faces."""
         super().__init__('extra_subscriber')
         self._face_subscriptions = {}
         self.create_subscription(Detection2DArray, 'emotion/detections', self._on_detections, 10)
         self.create_subscription(IdsList, f'{FACES}/tracked', self._on_tracked, 10)
+        # of the example behavior mirror
+        self.create_subscription(Expression, 'expression', self._on_expression('mirror'), 10)
         print('"subscribed"', flush=True)
 
     def _on_detections(self, message):

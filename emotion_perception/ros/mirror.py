@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An example behavior for a robot with a face: it shows the expression of the nearest person."""
+
+import sys
+
+from rclpy.node import Node
+
+from emotion_perception.behavior import People, Person
+from emotion_perception.ros.node_main import run_node
+
+
+class Mirror(Node):
+    """Publishes on `expression`, an hri_msgs/Expression."""
+
+    def __init__(self) -> None:
+        """Subscribe to the people."""
+        # only this example needs hri_msgs
+        from emotion_perception.ros.hri_publisher import Expression, to_expression
+
+        super().__init__('mirror')
+        self._to_expression = to_expression
+        self._expression = self.create_publisher(Expression, 'expression', 10)
+        self._people = People(self, on_expression=self._show)
+
+    def _show(self, person: Person, before: str, now: str) -> None:
+        if person.id == self._people.people()[0].id:
+            self._expression.publish(self._to_expression(person.face))
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node until it is stopped."""
+    try:
+        run_node(Mirror, args, 'mirror')
+    except ImportError as error:
+        sys.exit(f'mirror: {error}; apt install ros-$ROS_DISTRO-hri-msgs')
+
+
+if __name__ == '__main__':
+    main()
