@@ -15,6 +15,7 @@ import rclpy
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
+from emotion_perception.behavior import People
 from emotion_perception.imaging.sources import PORTRAIT
 from emotion_perception.ros.conversions import Emotion, EmotionArray, image_to_bgr, seconds
 from emotion_perception.ros.node_main import ros_context
@@ -34,9 +35,29 @@ class DemoSubscriber(Node):
 
     """
 
-    def __init__(self, on_emotion: Callable[[Emotion, float], None]):
-        """Subscribe; `on_emotion` is called with each Emotion and its latency in seconds."""
+    def __init__(
+        self, on_emotion: Callable[[Emotion, float], None], on_event: Callable[[str], None]
+    ):
+        """
+        Subscribe.
+
+        Args:
+            on_emotion: called with each Emotion and its latency in seconds.
+            on_event: called with a text for each thing that a person does.
+
+        """
         super().__init__('demo')
+        People(
+            self,
+            on_appear=lambda person: on_event(f'person {person.id} appears'),
+            on_expression=lambda person, before, now: on_event(
+                f'person {person.id} shows {now} ({person.confidence:.0%})'
+            ),
+            on_attention=lambda person: on_event(
+                f'person {person.id} looks {"here" if person.looking else "away"}'
+            ),
+            on_leave=lambda person: on_event(f'person {person.id} leaves'),
+        )
         self.stamps_s: list[float] = []
         self.annotated_image: np.ndarray | None = None
         self._latencies_s: list[float] = []
@@ -74,7 +95,7 @@ class DemoSubscriber(Node):
 
 
 class EmotionPrinter:
-    """Prints each emotion on a line, which in a terminal is updated in place."""
+    """Prints events, and each emotion on a line, which in a terminal is updated in place."""
 
     def __init__(self) -> None:
         """Find out whether the output is a terminal."""
@@ -96,6 +117,12 @@ class EmotionPrinter:
         else:
             print(f'\n{line}', end='', flush=True)
         self._shown = face
+
+    def print_event(self, text: str) -> None:
+        """Print what a person does."""
+        line_is_open = self._in_place and self._shown is not None
+        print('\n' * line_is_open + text, flush=True)
+        self._shown = None
 
 
 def _receive(
@@ -133,7 +160,8 @@ def _run(camera: str, run_s: float) -> tuple[DemoSubscriber, str]:
     subscriber, error = None, ''
     try:
         with ros_context([], catch_signals=False):
-            subscriber = DemoSubscriber(EmotionPrinter())
+            printer = EmotionPrinter()
+            subscriber = DemoSubscriber(printer, printer.print_event)
             for module, parameters in (
                 (EMOTION_NODE, {'autostart': True}),
                 (CAMERA_NODE, {'source': f'"{camera}"'}),
