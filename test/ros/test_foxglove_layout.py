@@ -9,7 +9,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image
 
-from emotion_msgs.msg import Emotion, EmotionArray
+from emotion_msgs.msg import Emotion, EmotionArray, PersonEvent
 from emotion_perception.emotions import EMOTIONS
 
 LAYOUT = json.loads((Path(__file__).parents[2] / 'config' / 'foxglove_layout.json').read_text())
@@ -17,6 +17,7 @@ PANELS = LAYOUT['configById']
 TOPICS = {
     '/emotion': Emotion,
     '/emotion/faces': EmotionArray,
+    '/emotion/events': PersonEvent,
     '/emotion/image': Image,
     '/diagnostics': DiagnosticArray,
 }
@@ -50,6 +51,7 @@ def test_the_other_panels_show_topics_of_the_node():
     topics = {
         PANELS['Image!annotated']['imageMode']['imageTopic'],
         PANELS['RawMessages!emotion']['topicPath'],
+        PANELS['RawMessages!events']['topicPath'],
         PANELS['DiagnosticSummary!node']['topicToRender'],
     }
     assert topics < set(TOPICS)
