@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `emotion-perception`: images, videos and cameras without ROS; recordings; checks."""
+"""The command `emotion-perception`: images, videos, cameras; recordings; fake people; checks."""
 
 import argparse
 import contextlib

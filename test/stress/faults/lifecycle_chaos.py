@@ -25,6 +25,9 @@ IMPOSSIBLE: tuple[tuple[int, str], ...] = (
 )
 """Ids and labels of transitions that do not exist, or that only the node itself makes."""
 
+_TOPICS = 'emotion', 'emotion/faces', 'emotion/image', 'emotion/events', 'emotion/nearest'
+"""What the node publishes while it is configured."""
+
 WARM_UP = 100
 """Transitions after which memory, file descriptors and threads are compared with the end."""
 
@@ -100,8 +103,7 @@ def _draw(dice: random.Random, state: str) -> tuple[tuple[int, str], str | None]
 
 
 def _publishers(peer: TrialPeer) -> int:
-    topics = ('emotion', 'emotion/faces', 'emotion/image')
-    return sum(peer.node.count_publishers(topic) for topic in topics)
+    return sum(peer.node.count_publishers(topic) for topic in _TOPICS)
 
 
 def _check_state(peer: TrialPeer, state: str, lost: dict[str, int]) -> Time | None:
@@ -111,7 +113,9 @@ def _check_state(peer: TrialPeer, state: str, lost: dict[str, int]) -> Time | No
         gone = peer.spin_until(lambda: not _publishers(peer) and not subscribers(), 10)
         lost['topics left over'] += not gone
     else:
-        lost['missing publishers'] += not peer.spin_until(lambda: _publishers(peer) == 3, 10)
+        lost['missing publishers'] += not peer.spin_until(
+            lambda: _publishers(peer) == len(_TOPICS), 10
+        )
     if state == 'inactive':
         lost['topics left over'] += not peer.spin_until(lambda: not subscribers(), 10)
     if state == 'active':
