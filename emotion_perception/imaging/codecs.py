@@ -2,24 +2,19 @@
 """Decode jpeg, png and other image files, but not what is cut short or claims too many pixels."""
 
 import glob
-import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from emotion_perception.errors import ImageError
-from emotion_perception.imaging import avif
+from emotion_perception.imaging import avif, jpeg
 from emotion_perception.imaging.levels import Levels
 
 MAX_PIXELS = 100_000_000
 """Images that claim more are refused before anything is allocated for them."""
-
-MAX_SCANS = 100
-"""Largest number of passes of a jpeg over its pixels; progressive ones have about ten."""
 
 IMAGE_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'})
 """Suffixes of the images in a folder; a file that is named itself may have any suffix."""
@@ -45,13 +40,6 @@ _BRANDS = dict.fromkeys((b'heic', b'heix', b'mif1'), '.heic') | {
 JPEG_END_MISSING = 'jpeg end missing'
 """Kind of a jpeg that is whole but for its end marker, as many cameras send it."""
 
-_JPEG, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
-_JPEG_MARKER = re.compile(rb'\xff([^\x00\xff\xd0-\xd7])')
-"""A marker that is neither a byte of pixels nor a restart within them."""
-_COEFFICIENTS = 64
-"""Of a block of a jpeg; progressive ones send them in several scans, to the bit `low`."""
-_OTHER_BITS = b'\xa5' * 32
-"""Neither zeros, with which libjpeg continues a scan that is cut short, nor a marker."""
 _PNG = b'\x89PNG\r\n\x1a\n'
 _PNG_PIXEL_CHUNKS = (b'IHDR', b'PLTE', b'tRNS', b'IDAT', b'IEND')
 """Chunks of a png that define its pixels; the others are texts, profiles and animations."""
@@ -94,7 +82,7 @@ def decode_compressed(
 
     """
     blob = bytes(data)
-    if blob.startswith(_JPEG):
+    if blob.startswith(jpeg.START):
         whole = _whole_jpeg(blob)
         if repairs is not None and not blob.startswith(whole):
             repairs[JPEG_END_MISSING] += 1
@@ -129,113 +117,11 @@ def _decode(blob: bytes, flags: int, levels: Levels | None) -> np.ndarray | None
     return cv2.imdecode(data, flags)  # real numbers
 
 
-class _JpegParts(NamedTuple):
-    """
-    What the markers of a jpeg say, found as libjpeg finds them.
-
-    Attributes:
-        width: of the image.
-        height: of the image.
-        scans: passes over the pixels.
-        all_sent: whether the scans hold all coefficients of all components to their last bit.
-        end: position of the end marker, or of the next image, or the length.
-        ended: whether there is an end marker.
-
-    """
-
-    width: int
-    height: int
-    scans: int
-    all_sent: bool
-    end: int
-    ended: bool
-
-
-def _jpeg_parts(blob: bytes) -> _JpegParts:
-    at, scans, missing, end, ended = 2, 0, 0, len(blob), False
-    size: tuple[int, int] | None = None
-    progressive = False
-    while (found := _JPEG_MARKER.search(blob, at)) is not None:
-        marker, at = found[1][0], found.end()
-        length = int.from_bytes(blob[at : at + 2])
-        segment = blob[at + 2 : at + length]
-        is_scan = marker == 0xDA and 6 <= len(segment) == length - 2 == 4 + 2 * segment[0]
-        all_sent = scans > 0 and missing <= 0
-        # where all is sent without an end marker, what looks like a marker is a film's by chance
-        if marker == 0xD9 or (scans and marker == 0xD8) or (all_sent and not is_scan):
-            end, ended = found.start(), marker == 0xD9
-            break
-        if marker in (0x01, 0xD8):  # stands alone, no segment follows
-            continue
-        is_frame = 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)
-        if is_frame and size is None and len(segment) >= 6:
-            size = int.from_bytes(segment[3:5]), int.from_bytes(segment[1:3])
-            missing, progressive = segment[5] * _COEFFICIENTS, marker == 0xC2
-        if marker == 0xDA:
-            scans += 1
-            missing -= _coefficients_sent(segment, progressive)
-        at += length
-    if size is None:
-        raise ImageError(
-            'image damaged', f'the jpeg image of {len(blob)} bytes is damaged: no frame header'
-        )
-    return _JpegParts(*size, scans, missing <= 0, end, ended)
-
-
-def _coefficients_sent(scan: bytes, progressive: bool) -> int:
-    """Return the coefficients of a block of each component that a scan sends to their last bit."""
-    first, last, bits = scan[-3:] if len(scan) >= 6 else (0, 0, 1)
-    if not progressive:
-        return scan[0] * _COEFFICIENTS if scan else 0
-    return 0 if bits & 0x0F else scan[0] * (last - first + 1)
-
-
 def _whole_jpeg(blob: bytes) -> bytes:
-    """
-    Return a jpeg up to its end, which is added where only that is missing.
-
-    What follows the end is no part of the image: the film of a phone's motion photo, other views.
-    """
-    parts = _jpeg_parts(blob)
+    """Return a jpeg up to its end, which is added where only that is missing."""
+    parts = jpeg.read_parts(blob)
     check_pixel_count('jpeg image', parts.width, parts.height)
-    if parts.scans > MAX_SCANS:
-        raise ImageError(
-            'too many scans',
-            f'the jpeg image passes over its pixels {parts.scans} times, more than {MAX_SCANS}',
-        )
-    body = blob[: parts.end]
-    if parts.ended:
-        return body + _JPEG_END
-    body = _without_padding(body)
-    # a jpeg that ends inside its last scan would be decoded to a half-gray image without an error
-    if not parts.all_sent or not _is_last_scan_whole(body, parts.scans):
-        raise ImageError('image cut short', f'the jpeg image is cut short after {len(blob)} bytes')
-    return body + _JPEG_END
-
-
-def _without_padding(body: bytes) -> bytes:
-    """Return a jpeg without fill bytes and the zeros of a buffer that is longer than its image."""
-    body = body.rstrip(b'\xff')
-    scan = body.rstrip(b'\0')
-    if len(body) - len(scan) < 3:  # bits of the scan
-        return body
-    return scan + b'\0' * scan.endswith(b'\xff')  # a zero marks that 255 as bits of the scan
-
-
-def _is_last_scan_whole(body: bytes, scans: int) -> bool:
-    """Return whether the pixels of a jpeg without its end do not depend on what follows."""
-    # several scans are decoded only up to an end; after a single one libjpeg would report the bits
-    ends = (body + _OTHER_BITS + _JPEG_END * (scans > 1), body + _JPEG_END)
-    found = None
-    for blob in ends:
-        try:
-            image = _decode(blob, cv2.IMREAD_IGNORE_ORIENTATION, None)
-        except cv2.error:
-            return False
-        if image is None or (found is not None and not np.array_equal(image, found)):
-            return False
-        found = image
-    return True
+    return jpeg.complete(blob, parts)
 
 
 def _strip_png(blob: bytes) -> bytes:
@@ -331,9 +217,9 @@ def read_image(path: Path) -> np.ndarray:
     if path.is_dir():
         raise ImageError('not an image', 'a folder without images')
     blob = path.read_bytes()
-    if blob.startswith((_JPEG, _PNG[:6])) or not blob:
+    if blob.startswith((jpeg.START, _PNG[:6])) or not blob:
         decode_compressed(blob)  # refuses files that are cut short, which OpenCV fills with gray
-    if blob.startswith(_JPEG):
+    if blob.startswith(jpeg.START):
         blob = _whole_jpeg(blob)
     boxes = avif.is_avif(blob)
     try:

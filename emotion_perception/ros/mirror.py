@@ -23,7 +23,8 @@ class Mirror(Node):
         self._people = People(self, on_expression=self._show)
 
     def _show(self, person: Person, before: str, now: str) -> None:
-        if person.id == self._people.people()[0].id:
+        nearest = self._people.nearest()
+        if nearest and nearest.id == person.id:
             self._expression.publish(self._to_expression(person.face))
 
 
