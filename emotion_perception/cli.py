@@ -152,6 +152,8 @@ def _image(args: argparse.Namespace) -> int:
             table = csv.DictWriter(stream, CSV_COLUMNS, extrasaction='ignore', lineterminator='\n')
             table.writeheader()
             table.writerows(rows)
+    if failed and len(images) > 1:
+        print(f'{failed} of {len(images)} images could not be read', file=sys.stderr)
     return 1 if failed else 0
 
 
