@@ -13,10 +13,12 @@ import numpy as np
 from emotion_perception.alignment import FACE_SIDE_PX, crop_face
 from emotion_perception.classification import EmotionClassifier
 from emotion_perception.detection import DETECTORS, SEARCH_WIDTH_PX, Detector, make_detector
+from emotion_perception.detection.blazeface import find_networks
 from emotion_perception.detection.keyframes import KeyframeDetector
 from emotion_perception.geometry import ROTATIONS, clip_box, rotate_image, unrotate_box
-from emotion_perception.tracking import SmoothedExpression, Tracker, TrackingSettings
-from emotion_perception.types import Detection, FaceEmotion
+from emotion_perception.head_pose import READ_EVERY_S, HeadPoseEstimator, choose_readings
+from emotion_perception.tracking import SmoothedExpression, Track, Tracker, TrackingSettings
+from emotion_perception.types import MAX_TURN_RAD, Detection, FaceEmotion, HeadPose
 
 
 class Pipeline:
@@ -34,6 +36,7 @@ class Pipeline:
         tracker: Tracker | None = None,
         detect_every: int = 1,
         rotate: int = 0,
+        head_pose: HeadPoseEstimator | None = None,
     ):
         """
         Join the parts.
@@ -46,6 +49,8 @@ class Pipeline:
                 tracked faces in their regions (see `KeyframeDetector`); needs a tracker.
             rotate: clockwise rotation of the images before detection, in degrees: 0, 90, 180 or
                 270. Boxes are in the image as it came.
+            head_pose: reads the head pose of tracked faces a few times a second; None leaves it
+                unknown, and expressions of turned faces are taken for those of frontal ones.
 
         Raises:
             ValueError: if `rotate` is something else.
@@ -59,6 +64,9 @@ class Pipeline:
         self.tracker = tracker
         self._settings = tracker.settings if tracker else TrackingSettings()
         self._keyframes = KeyframeDetector(detector, detect_every)
+        self._head_pose = head_pose
+        self._head_pose_cost_s = 0.003
+        self._stamp_s = -math.inf
         self._shape: tuple[int, ...] = ()
         self._lock = threading.Lock()
 
@@ -78,6 +86,7 @@ class Pipeline:
         rotate: int = 0,
         search_width: int = SEARCH_WIDTH_PX,
         labels: str | Sequence[str] = (),
+        head_pose: bool = True,
     ) -> 'Pipeline':
         """
         Return a pipeline ready to use; the node runs it with ``detect_every=DETECT_EVERY``.
@@ -96,9 +105,11 @@ class Pipeline:
             rotate: clockwise rotation of the images before detection: 0, 90, 180 or 270 degrees.
             search_width: longer side to which yunet shrinks an image, in pixels.
             labels: order of the classifier's outputs; empty takes that of its json.
+            head_pose: read where heads are directed; expressions of faces that are turned too far
+                are then uncertain.
 
         Raises:
-            DetectorError: if the detector cannot be created on this machine.
+            DetectorError: if the detector, or the networks of the head pose, are not installed.
             ModelError: if the classifier's file is missing, damaged or does not fit.
             ValueError: if there is no such detector, head or rotation.
 
@@ -111,6 +122,7 @@ class Pipeline:
             Tracker() if tracking else None,
             detect_every,
             rotate,
+            HeadPoseEstimator(find_networks(), threads) if head_pose else None,
         )
         pipeline.settings = settings or TrackingSettings()
         return pipeline
@@ -240,6 +252,7 @@ class Pipeline:
 
     def _reset(self) -> None:
         self._keyframes.reset()
+        self._stamp_s = -math.inf
         if self.tracker:
             self.tracker.reset()
 
@@ -248,7 +261,8 @@ class Pipeline:
     ) -> list[FaceEmotion]:
         assert self.tracker is not None
         image, size = rotate_image(image, self._rotate_deg), image.shape[1::-1]
-        faces = self._keyframes.detect(image, stamp, ends_s - time.perf_counter())
+        budget_s = ends_s - time.perf_counter()
+        faces = self._keyframes.detect(image, stamp, budget_s - self._reserve_s(stamp, budget_s))
         tracks = self.tracker.associate([face.detection for face in faces], stamp)
         read = [
             (face, track)
@@ -257,10 +271,13 @@ class Pipeline:
         ]
         started_s = time.perf_counter()
         rows = self._classify(image, [face.detection for face, _ in read])
+        classified_s = time.perf_counter()
+        self._read_head_poses(image, [(f.detection, track) for f, track in read], stamp, ends_s)
         for (face, track), row in zip(read, rows, strict=True):
             face.change = track.add_reading(row, stamp, self._settings)
         if read:
-            self._keyframes.add_cost('reading', (time.perf_counter() - started_s) / len(read))
+            self._keyframes.add_cost('reading', (classified_s - started_s) / len(read))
+        self._stamp_s = stamp
         result = []
         for face, track in zip(faces, tracks, strict=True):
             assert track.probabilities is not None
@@ -273,6 +290,8 @@ class Pipeline:
                     face_id=track.face_id,
                     tracked_for_s=stamp - track.first_seen_s,
                     reading_age_s=stamp - track.read_s,
+                    head_pose=track.head_pose,
+                    head_pose_age_s=stamp - track.head_pose_s,
                 )
             )
         return sorted(result, key=lambda face: (face.face_id, face.box))
@@ -283,9 +302,42 @@ class Pipeline:
         result = []
         for face, row in zip(detections, self._classify(image, detections), strict=True):
             expression = SmoothedExpression()
-            expression.update(row, 0.0, self._settings)
-            result.append(self._to_face(face, row, expression, size))
+            pose = self._head_pose.read(image, face) if self._head_pose else None
+            turned = pose is not None and pose.turn > MAX_TURN_RAD
+            expression.update(row, 0.0, self._settings, turned)
+            result.append(self._to_face(face, row, expression, size, head_pose=pose))
         return sorted(result, key=lambda face: face.box)
+
+    def _reserve_s(self, stamp: float, budget_s: float) -> float:
+        """Return the time kept for a head pose that is overdue, at most a quarter of all."""
+        if self._head_pose is None or self.tracker is None or math.isinf(budget_s):
+            return 0.0
+        overdue = stamp - self.tracker.oldest_head_pose_s > 2 * READ_EVERY_S
+        return self._head_pose_cost_s if overdue and self._head_pose_cost_s < budget_s / 4 else 0.0
+
+    def _read_head_poses(
+        self,
+        image: np.ndarray,
+        read: Sequence[tuple[Detection, Track]],
+        stamp: float,
+        ends_s: float,
+    ) -> None:
+        """Read the head poses that are due, of faces detected in this frame, as time allows."""
+        if self._head_pose is None:
+            return
+        chosen = choose_readings(
+            [stamp - track.head_pose_s for _, track in read],
+            [face.box[2] for face, _ in read],
+            stamp - self._stamp_s,
+            self._keyframes.searched,
+        )
+        for face, track in (read[index] for index in chosen):
+            started_s = time.perf_counter()
+            if started_s + self._head_pose_cost_s > ends_s:
+                return
+            track.add_head_pose(self._head_pose.read(image, face), stamp)
+            cost_s = time.perf_counter() - started_s
+            self._head_pose_cost_s += 0.2 * (cost_s - self._head_pose_cost_s)
 
     def _classify(self, image: np.ndarray, detections: list[Detection]) -> np.ndarray:
         """Return the probabilities of all faces, float32 [N, 7], from one batch of crops."""
@@ -303,6 +355,8 @@ class Pipeline:
         face_id: int = 0,
         tracked_for_s: float = 0.0,
         reading_age_s: float = 0.0,
+        head_pose: HeadPose | None = None,
+        head_pose_age_s: float = 0.0,
     ) -> FaceEmotion:
         """Return the result for one face; `size` is width and height of the image as it came."""
         assert expression.probabilities is not None
@@ -318,6 +372,8 @@ class Pipeline:
             confidence=expression.confidence,
             tracked_for_s=tracked_for_s,
             reading_age_s=reading_age_s,
+            head_pose=head_pose,
+            head_pose_age_s=math.nan if head_pose is None else head_pose_age_s,
         )
 
 

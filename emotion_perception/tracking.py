@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
-from emotion_perception.types import Detection
+from emotion_perception.types import MAX_TURN_RAD, Detection, HeadPose
+
+TURN_HYSTERESIS_RAD = math.radians(4)
+"""How far below `MAX_TURN_RAD` a turned head must return; readings differ by a degree or two."""
 
 
 @dataclass
@@ -49,7 +52,11 @@ class SmoothedExpression:
         self.label = UNCERTAIN
 
     def update(
-        self, probabilities: np.ndarray, elapsed_s: float, settings: TrackingSettings
+        self,
+        probabilities: np.ndarray,
+        elapsed_s: float,
+        settings: TrackingSettings,
+        turned: bool = False,
     ) -> None:
         """
         Add one frame.
@@ -58,6 +65,8 @@ class SmoothedExpression:
             probabilities: of this frame, float32 [7].
             elapsed_s: time since the frame before, in seconds, 0 or more.
             settings: time constant and thresholds.
+            turned: whether the face is turned too far for its expression to be trusted, so that
+                the label is `UNCERTAIN`.
 
         """
         if self.probabilities is None or settings.smoothing_s <= 0:
@@ -66,7 +75,10 @@ class SmoothedExpression:
             weight = 1 - math.exp(-elapsed_s / settings.smoothing_s)
             self.probabilities += weight * (probabilities - self.probabilities)
             self.probabilities /= self.probabilities.sum()
-        self._choose_label(self.probabilities, settings)
+        if turned:
+            self.label = UNCERTAIN
+        else:
+            self._choose_label(self.probabilities, settings)
 
     def _choose_label(self, smoothed: np.ndarray, settings: TrackingSettings) -> None:
         best_label = EMOTIONS[int(smoothed.argmax())]
@@ -99,6 +111,9 @@ class Track:
     Attributes:
         probabilities: of the last reading, float32 [7]; None before the first.
         read_s: stamp of the frame of that reading.
+        head_pose: last reading of the head pose; None before the first, or where it showed none.
+        head_pose_s: stamp of the frame of that reading.
+        turned: whether the head is turned too far for its expression to be trusted.
 
     """
 
@@ -111,6 +126,16 @@ class Track:
     expression: SmoothedExpression = field(default_factory=SmoothedExpression)
     probabilities: np.ndarray | None = None
     read_s: float = -math.inf
+    head_pose: HeadPose | None = None
+    head_pose_s: float = -math.inf
+    turned: bool = False
+
+    def add_head_pose(self, pose: HeadPose | None, stamp_s: float) -> None:
+        """Add a reading of the head pose, None where it showed none; before `add_reading`."""
+        self.head_pose, self.head_pose_s = pose, stamp_s
+        if pose is not None:
+            limit = MAX_TURN_RAD - TURN_HYSTERESIS_RAD * self.turned
+            self.turned = pose.turn > limit
 
     def add_reading(
         self, probabilities: np.ndarray, stamp_s: float, settings: TrackingSettings
@@ -129,10 +154,10 @@ class Track:
         """
         change = 0.0
         if self.probabilities is None:
-            self.expression.update(probabilities, 0.0, settings)
+            self.expression.update(probabilities, 0.0, settings, self.turned)
         else:
             change = float(np.abs(probabilities - self.probabilities).sum()) / 2
-            self.expression.update(probabilities, stamp_s - self.read_s, settings)
+            self.expression.update(probabilities, stamp_s - self.read_s, settings, self.turned)
         self.probabilities, self.read_s = probabilities, stamp_s
         return change
 
@@ -167,6 +192,11 @@ class Tracker:
     def ids(self) -> frozenset[int]:
         """Ids of all tracked faces, whether the last frame showed them or not."""
         return frozenset(track.face_id for track in self._tracks)
+
+    @property
+    def oldest_head_pose_s(self) -> float:
+        """Stamp of the oldest head pose of the tracks; infinite without tracks."""
+        return min((track.head_pose_s for track in self._tracks), default=math.inf)
 
     def reset(self) -> None:
         """Drop all tracks; their ids are not used again."""

@@ -165,6 +165,11 @@ class KeyframeDetector:
         self._searched_lost_view = False
         self._flow.reset()
 
+    @property
+    def searched(self) -> bool:
+        """Whether a view was searched in the last frame."""
+        return self._since_keyframe == 0
+
     def add_cost(self, step: str, seconds: float) -> None:
         """Note what a step took: ``'region'``, ``'view'`` or ``'reading'`` of one face."""
         self._costs_s[step] += 0.2 * (seconds - self._costs_s[step])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The expressions of the faces in an image, with and without tracking."""
 
+import math
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from emotion_perception.errors import DetectorError, ModelError
 from emotion_perception.imaging.sources import MovingImageSource, open_source
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.tracking import Tracker, TrackingSettings
-from emotion_perception.types import Detection, FaceEmotion
+from emotion_perception.types import Detection, FaceEmotion, HeadPose
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = np.zeros((480, 640, 3), np.uint8)
@@ -294,6 +295,98 @@ def test_a_reading_that_is_not_new_changes_nothing(scripted):
         before = face
     assert 0 < sum(age > 0 for age in ages) < 10
     assert max(ages) == pytest.approx(1 / 30)
+
+
+class ScriptedPoses:
+    """Stands for the head pose estimator: faces are turned as given, and readings are kept."""
+
+    def __init__(self, turn_deg=0.0):
+        """Start without readings."""
+        self.turn_deg, self.read_x = turn_deg, []
+
+    def read(self, image, face):
+        """Return the given turn, or None for NaN."""
+        self.read_x.append(face.box[0])
+        yaw = math.radians(self.turn_deg)
+        return None if math.isnan(yaw) else HeadPose(yaw, 0.0, 0.0, 1.0, 0.0)
+
+
+def test_head_poses_are_read_three_times_a_second(scripted):
+    poses = ScriptedPoses()
+    scripted.detect_in_region = lambda image, face: face
+    pipeline = Pipeline(scripted, scripted, Tracker(), detect_every=6, head_pose=poses)
+    scripted.show((100, 'anger', 0.9))
+    ages = []
+    for index in range(120):
+        (face,) = pipeline.process(IMAGE, index / 30)
+        ages.append(face.head_pose_age_s)
+        assert face.head_pose.yaw == 0
+    assert ages[0] == 0
+    assert max(ages) == pytest.approx(10 / 30, abs=1.01 / 30)
+    assert 10 <= len(poses.read_x) <= 13
+
+
+def test_without_head_poses_they_are_unknown(scripted):
+    pipeline = Pipeline(scripted, scripted, Tracker(), head_pose=ScriptedPoses(math.nan))
+    scripted.show((100, 'anger', 0.9))
+    for one in (pipeline, Pipeline(scripted, scripted, Tracker())):
+        (face,) = one.process(IMAGE, 0.0)
+        assert face.head_pose is None
+        assert math.isnan(face.head_pose_age_s)
+        assert face.label == 'anger'
+
+
+@pytest.mark.parametrize('tracking', [True, False])
+def test_the_expression_of_a_turned_face_is_uncertain(scripted, tracking):
+    poses = ScriptedPoses(50.0)
+    pipeline = Pipeline(scripted, scripted, Tracker() if tracking else None, head_pose=poses)
+    scripted.show((100, 'anger', 0.9))
+    (face,) = pipeline.process(IMAGE, 0.0)
+    assert face.label == UNCERTAIN
+    assert face.probabilities.max() == pytest.approx(0.9)
+    assert face.head_pose.looking_at_camera == 0
+    poses.turn_deg = 0.0
+    (face,) = pipeline.process(IMAGE, 0.5)
+    assert (face.label, face.head_pose.looking_at_camera) == ('anger', 1)
+
+
+def test_many_head_poses_take_turns(scripted):
+    poses = ScriptedPoses()
+    scripted.detect_in_region = lambda image, face: face
+    pipeline = Pipeline(scripted, scripted, Tracker(), detect_every=6, head_pose=poses)
+    scripted.show((100, 'anger', 0.9), (200, 'fear', 0.9), (300, 'sadness', 0.9))
+    pipeline.process(IMAGE, 0.0)
+    assert sorted(poses.read_x) == [100, 200, 300]
+    for index in range(1, 61):
+        before = len(poses.read_x)
+        faces = pipeline.process(IMAGE, index / 30)
+        assert len(poses.read_x) - before <= 1
+        assert max(face.head_pose_age_s for face in faces) < 0.6
+
+
+@pytest.mark.parametrize('budget_s', [0.0, 0.02, math.inf])
+def test_head_poses_within_a_budget(scripted, budget_s):
+    """None where there is no time; nothing fails."""
+    poses = ScriptedPoses()
+    scripted.classify = lambda crops: scripted.probabilities[: len(crops)]
+    scripted.detect_in_region = lambda image, face: face
+    pipeline = Pipeline(scripted, scripted, Tracker(), detect_every=6, head_pose=poses)
+    scripted.show((100, 'anger', 0.9))
+    for index in range(30):
+        (face,) = pipeline.process(IMAGE, index / 30, budget_s)
+    assert bool(poses.read_x) == (budget_s > 0)
+    assert math.isnan(face.head_pose_age_s) == (budget_s == 0)
+
+
+def test_the_portrait_looks_at_the_camera(portrait):
+    for tracking in (True, False):
+        pipeline = Pipeline.default(tracking=tracking)
+        for index in range(20):
+            face = check_portrait(pipeline.process(portrait, index / 30))
+            assert face.head_pose.looking_at_camera == 1
+        # every image after the first is searched for half a second: the reading waits
+        assert face.head_pose_age_s == pytest.approx(4 / 30 if tracking else 0)
+    assert Pipeline.default(head_pose=False).process(portrait)[0].head_pose is None
 
 
 @pytest.mark.parametrize('rotate', [90, 180, 270])

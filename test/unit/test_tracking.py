@@ -9,7 +9,7 @@ import pytest
 
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
 from emotion_perception.tracking import SmoothedExpression, Tracker, TrackingSettings
-from emotion_perception.types import Detection
+from emotion_perception.types import MAX_TURN_RAD, Detection, HeadPose
 
 RATE_HZ = 30.0
 
@@ -155,6 +155,44 @@ def test_readings_are_smoothed_over_the_time_between_them():
     assert change == pytest.approx(np.abs(HAPPY - SAD).sum() / 2)
     assert track.expression.probabilities == pytest.approx(mix(math.exp(-0.3 / 0.5)), abs=1e-6)
     assert (track.read_s, track.probabilities is SAD) == (1.3, True)
+
+
+def pose(turn_deg):
+    """Return the pose of a head turned to its left."""
+    return HeadPose(math.radians(turn_deg), 0.0, 0.0, 1.0, 0.0)
+
+
+def test_a_turned_face_is_uncertain_until_it_returns():
+    """With hysteresis, whatever the classifier says; the smoothed probabilities go on."""
+    settings = TrackingSettings(smoothing_s=0)
+    (track,) = Tracker().associate([face(100, 100)], 0.0)
+    happy = np.eye(7, dtype=np.float32)[EMOTIONS.index('happiness')]
+    limit_deg = math.degrees(MAX_TURN_RAD)
+    labels = []
+    for index, turn_deg in enumerate((0, limit_deg - 1, limit_deg + 1, limit_deg - 1, 20, 0)):
+        track.add_head_pose(pose(turn_deg), index / 3)
+        track.add_reading(happy, index / 3, settings)
+        labels.append(track.expression.label)
+        assert track.expression.confidence == 1
+    assert labels == ['happiness'] * 2 + [UNCERTAIN] * 2 + ['happiness'] * 2
+    assert (track.head_pose, track.head_pose_s) == (pose(0), pytest.approx(5 / 3))
+
+
+def test_a_turned_face_that_shows_no_pose_stays_turned():
+    (track,) = Tracker().associate([face(100, 100)], 0.0)
+    track.add_head_pose(pose(60), 0.0)
+    track.add_head_pose(None, 0.3)
+    assert (track.turned, track.head_pose) == (True, None)
+
+
+def test_the_oldest_head_pose():
+    tracker = Tracker()
+    assert tracker.oldest_head_pose_s == math.inf
+    first, second = tracker.associate([face(100, 100), face(300, 100)], 0.0)
+    first.add_head_pose(pose(0), 2.0)
+    assert tracker.oldest_head_pose_s == -math.inf
+    second.add_head_pose(pose(0), 1.0)
+    assert tracker.oldest_head_pose_s == 1.0
 
 
 def test_a_box_without_size_is_tracked():
