@@ -88,6 +88,19 @@ class HeadPose:
         return min(max((far - self.turn) / (far - near), 0.0), 1.0)
 
 
+def head_values(pose: HeadPose | None) -> dict[str, float]:
+    """Return a pose by the names of the fields of an Emotion message; NaN where it is unknown."""
+    unknown = math.nan
+    return {
+        'head_yaw': pose.yaw if pose else unknown,
+        'head_pitch': pose.pitch if pose else unknown,
+        'head_roll': pose.roll if pose else unknown,
+        'eyes_open': pose.eyes_open if pose else unknown,
+        'mouth_open': pose.mouth_open if pose else unknown,
+        'looking_at_camera': pose.looking_at_camera if pose else unknown,
+    }
+
+
 @dataclass(frozen=True)
 class FaceEmotion:
     """

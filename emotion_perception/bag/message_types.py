@@ -12,6 +12,7 @@ from builtin_interfaces.msg import Time
 from rosbags.interfaces import Connection, MessageDefinitionFormat
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -70,6 +71,7 @@ class MessageTypes:
     def __init__(self) -> None:
         """Read the definitions of the built emotion_msgs."""
         self._store = get_typestore(Stores.ROS2_JAZZY)
+        self._earlier: dict[str, Typestore | None] = {}
         folder = Path(get_package_share_directory('emotion_msgs')) / 'msg'
         for name in (EMOTION, EMOTIONS_OF_IMAGE):
             text = (folder / f'{name.rpartition("/")[2]}.msg').read_text(encoding='utf-8')
@@ -101,6 +103,39 @@ class MessageTypes:
             return self._store.deserialize_cdr(data, msgtype)
         except SerdeError as error:
             raise BagError(f'a damaged {msgtype}: {error}') from None
+
+    def decode_recorded(self, data: bytes, connection: Connection) -> Any:
+        """
+        Return the message in CDR bytes of a recording, with the fields that it had then.
+
+        A recording of an earlier emotion_msgs is read by the definition that it holds.
+
+        Raises:
+            BagError: if they do not hold a message of this type.
+
+        """
+        text, msgtype = connection.msgdef.data, connection.msgtype
+        if text not in self._earlier:
+            self._earlier[text] = self._earlier_store(connection)
+        store = self._earlier[text]
+        if store is None:
+            return self.decode(data, msgtype)
+        try:
+            return store.deserialize_cdr(data, msgtype)
+        except SerdeError as error:
+            raise BagError(f'a damaged {msgtype}: {error}') from None
+
+    def _earlier_store(self, connection: Connection) -> Typestore | None:
+        """Return the types of a recording if they differ from today's and can be parsed."""
+        text, form = connection.msgdef.data, connection.msgdef.format
+        if form != MessageDefinitionFormat.MSG or not text:
+            return None
+        digest = hash_definition(connection.msgtype, text, form)
+        if not digest or digest == self.define(connection.msgtype)[1]:
+            return None
+        store = get_typestore(Stores.EMPTY)
+        store.register(get_types_from_msg(text, connection.msgtype))
+        return store
 
     def decode_image(self, data: bytes, msgtype: str) -> Image | CompressedImage:
         """

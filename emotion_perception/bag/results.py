@@ -99,8 +99,8 @@ def read_results(bag: Bag, topic: str, types: MessageTypes) -> Iterator[ImageRes
             f'{bag.path} has no topic {topic} ({EMOTIONS_OF_IMAGE}); add it with '
             '`emotion-perception bag process`, or give its namespace with --namespace'
         )
-    for _, recorded_ns, data in bag.messages(chosen):
-        array = types.decode(data, EMOTIONS_OF_IMAGE)
+    for connection, recorded_ns, data in bag.messages(chosen):
+        array = types.decode_recorded(data, connection)
         stamp = array.header.stamp
         yield ImageResult(
             stamp.sec * 10**9 + stamp.nanosec or recorded_ns,

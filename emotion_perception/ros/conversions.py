@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 from emotion_perception.imaging.codecs import decode_compressed
 from emotion_perception.imaging.encodings import to_bgr
 from emotion_perception.imaging.levels import Levels
-from emotion_perception.types import FaceEmotion
+from emotion_perception.types import FaceEmotion, head_values
 
 try:
     from emotion_msgs.msg import Emotion, EmotionArray
@@ -106,6 +106,8 @@ def to_emotion(face: FaceEmotion, header: Header) -> Emotion:
         smoothed_probabilities=face.smoothed_probabilities,
         tracked_for=duration_message(face.tracked_for_s),
         reading_age=duration_message(face.reading_age_s),
+        head_pose_age=duration_message(0.0 if face.head_pose is None else face.head_pose_age_s),
+        **head_values(face.head_pose),
     )
 
 

@@ -35,7 +35,9 @@ def test_the_topics_of_a_script(start, peer):
         (2, 'left', '', ''),
     ]
     assert len(peer.emotions) == sum(len(array.faces) for array in peer.arrays)
-    assert [face for array in peer.arrays for face in array.faces] == peer.emotions
+    # as text: the head's angles are NaN, which differs from itself
+    faces = [str(face) for array in peer.arrays for face in array.faces]
+    assert faces == [str(emotion) for emotion in peer.emotions]
     assert {face.face_id for face in nearest} == {1, 2}
     assert len(nearest) == sum(bool(array.faces) for array in peer.arrays)
     counts = [array.images_received for array in peer.arrays]

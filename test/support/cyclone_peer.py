@@ -77,6 +77,13 @@ class Emotion(IdlStruct, typename='emotion_msgs::msg::dds_::Emotion_'):
     smoothed_probabilities: array[float32, 7]
     tracked_for: Duration
     reading_age: Duration
+    head_yaw: float32
+    head_pitch: float32
+    head_roll: float32
+    eyes_open: float32
+    mouth_open: float32
+    looking_at_camera: float32
+    head_pose_age: Duration
 
 
 @dataclass

@@ -4,15 +4,20 @@
 import base64
 import html
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from ament_index_python.packages import get_package_share_directory
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from sensor_msgs.msg import RegionOfInterest
 
 from emotion_msgs.msg import Emotion, EmotionArray
-from emotion_perception.bag.message_types import EMOTIONS_OF_IMAGE
+from emotion_perception.bag.comparison import read_summary
+from emotion_perception.bag.message_types import EMOTION, EMOTIONS_OF_IMAGE
 from emotion_perception.bag.process import process_bag
+from emotion_perception.bag.writing import new_bag
 from emotion_perception.ros.conversions import bgr_to_image
 
 from .conftest import stamped
@@ -173,3 +178,30 @@ def test_recordings_that_cannot_be_reported(run, tmp_path, write_bag, portrait_b
         assert message in line
     assert (tmp_path / 'there.html').read_text() == 'mine'
     assert not (tmp_path / 'new').exists()
+
+
+def test_results_of_an_earlier_emotion_msgs(tmp_path, types, run):
+    """A recording is read by the definition that it holds, whatever has been added since."""
+    earlier, old = get_typestore(Stores.ROS2_JAZZY), {}
+    for name in (EMOTION, EMOTIONS_OF_IMAGE):
+        path = Path(get_package_share_directory('emotion_msgs')) / f'{name[13:]}.msg'
+        text = path.read_text().partition('# Where the head is directed')[0]
+        earlier.register(get_types_from_msg(text, name))
+        definition = earlier.generate_msgdef(name, ros_version=2)[0]
+        old[name] = definition, earlier.hash_rihs01(name)
+        assert ('head_yaw' in definition, 'reading_age' in definition) == (False, True)
+    with new_bag(tmp_path / 'bag') as new:
+        topic = new.add_topic('/emotion/faces', EMOTIONS_OF_IMAGE, old[EMOTIONS_OF_IMAGE])
+        for number in range(4):
+            array = types.decode(
+                types.encode(result(number, face(7, 'fear')), EMOTIONS_OF_IMAGE),
+                EMOTIONS_OF_IMAGE,
+            )
+            new.write(
+                topic, 10**9 * number, bytes(earlier.serialize_cdr(array, EMOTIONS_OF_IMAGE))
+            )
+    summary = read_summary(tmp_path / 'bag')
+    assert [(face['id'], face['images']) for face in summary['faces']] == [(7, 4)]
+    code, _, errors = run('report', tmp_path / 'bag', '-o', tmp_path / 'page.html')
+    assert (code, errors) == (0, [])
+    assert 'fear' in (tmp_path / 'page.html').read_text()
