@@ -44,17 +44,24 @@ CSV_COLUMNS = ('source', 'face', 'label', 'confidence', *_BOX, 'detection_score'
 
 
 def _face_record(source: str, time_s: float | None, face: 'FaceEmotion') -> dict[str, Any]:
+    from emotion_perception.types import head_values
+
     record: dict[str, Any] = {'source': source}
     if time_s is not None:
         record |= {'time_s': round(time_s, 3), 'face_id': face.face_id}
     score = None if math.isnan(face.detection_score) else round(face.detection_score, 4)
     probabilities = [round(float(probability), 4) for probability in face.probabilities]
+    head = {
+        name: None if math.isnan(value) else round(value, 3)
+        for name, value in head_values(face.head_pose).items()
+    }
     return record | {
         'label': face.label,
         'confidence': round(face.confidence, 4),
         'box': list(face.box),
         'detection_score': score,
         'probabilities': dict(zip(EMOTIONS, probabilities, strict=True)),
+        **head,
     }
 
 

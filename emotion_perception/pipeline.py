@@ -15,6 +15,7 @@ from emotion_perception.classification import EmotionClassifier
 from emotion_perception.detection import DETECTORS, SEARCH_WIDTH_PX, Detector, make_detector
 from emotion_perception.detection.blazeface import find_networks
 from emotion_perception.detection.keyframes import KeyframeDetector
+from emotion_perception.errors import DetectorError
 from emotion_perception.geometry import ROTATIONS, clip_box, rotate_image, unrotate_box
 from emotion_perception.head_pose import READ_EVERY_S, HeadPoseEstimator, choose_readings
 from emotion_perception.tracking import SmoothedExpression, Track, Tracker, TrackingSettings
@@ -122,7 +123,7 @@ class Pipeline:
             Tracker() if tracking else None,
             detect_every,
             rotate,
-            HeadPoseEstimator(find_networks(), threads) if head_pose else None,
+            _make_head_pose(threads) if head_pose else None,
         )
         pipeline.settings = settings or TrackingSettings()
         return pipeline
@@ -290,7 +291,7 @@ class Pipeline:
                     face_id=track.face_id,
                     tracked_for_s=stamp - track.first_seen_s,
                     reading_age_s=stamp - track.read_s,
-                    head_pose=track.head_pose,
+                    head_pose=track.current_head_pose(stamp),
                     head_pose_age_s=stamp - track.head_pose_s,
                 )
             )
@@ -331,9 +332,12 @@ class Pipeline:
             stamp - self._stamp_s,
             self._keyframes.searched,
         )
-        for face, track in (read[index] for index in chosen):
+        for index in chosen:
+            face, track = read[index]
             started_s = time.perf_counter()
-            if started_s + self._head_pose_cost_s > ends_s:
+            # the label of a new face needs to know whether the face is turned
+            needed = index == chosen[0] and math.isinf(track.head_pose_s)
+            if not needed and started_s + self._head_pose_cost_s > ends_s:
                 return
             track.add_head_pose(self._head_pose.read(image, face), stamp)
             cost_s = time.perf_counter() - started_s
@@ -375,6 +379,13 @@ class Pipeline:
             head_pose=head_pose,
             head_pose_age_s=math.nan if head_pose is None else head_pose_age_s,
         )
+
+
+def _make_head_pose(threads: int) -> HeadPoseEstimator:
+    try:
+        return HeadPoseEstimator(find_networks(), threads)
+    except DetectorError as error:
+        raise DetectorError(f'head_pose is on, and its networks are missing: {error}') from None
 
 
 def _check_image(image: np.ndarray) -> None:

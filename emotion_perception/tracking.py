@@ -12,6 +12,9 @@ from emotion_perception.types import MAX_TURN_RAD, Detection, HeadPose
 TURN_HYSTERESIS_RAD = math.radians(4)
 """How far below `MAX_TURN_RAD` a turned head must return; readings differ by a degree or two."""
 
+HEAD_POSE_VALID_S = 2.0
+"""A head pose that could not be read for longer is unknown, as where the time budget is short."""
+
 
 @dataclass
 class TrackingSettings:
@@ -113,7 +116,7 @@ class Track:
         read_s: stamp of the frame of that reading.
         head_pose: last reading of the head pose; None before the first, or where it showed none.
         head_pose_s: stamp of the frame of that reading.
-        turned: whether the head is turned too far for its expression to be trusted.
+        turned: whether that head was turned too far for its expression to be trusted.
 
     """
 
@@ -137,6 +140,10 @@ class Track:
             limit = MAX_TURN_RAD - TURN_HYSTERESIS_RAD * self.turned
             self.turned = pose.turn > limit
 
+    def current_head_pose(self, stamp_s: float) -> HeadPose | None:
+        """Return the last head pose, or None if it is too old at a time."""
+        return self.head_pose if stamp_s - self.head_pose_s <= HEAD_POSE_VALID_S else None
+
     def add_reading(
         self, probabilities: np.ndarray, stamp_s: float, settings: TrackingSettings
     ) -> float:
@@ -152,12 +159,13 @@ class Track:
             How much it differs from the last reading: total variation distance, 0..1.
 
         """
+        turned = self.turned and stamp_s - self.head_pose_s <= HEAD_POSE_VALID_S
         change = 0.0
         if self.probabilities is None:
-            self.expression.update(probabilities, 0.0, settings, self.turned)
+            self.expression.update(probabilities, 0.0, settings, turned)
         else:
             change = float(np.abs(probabilities - self.probabilities).sum()) / 2
-            self.expression.update(probabilities, stamp_s - self.read_s, settings, self.turned)
+            self.expression.update(probabilities, stamp_s - self.read_s, settings, turned)
         self.probabilities, self.read_s = probabilities, stamp_s
         return change
 

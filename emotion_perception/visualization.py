@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draw boxes, labels and probabilities onto an image."""
+"""Draw boxes, labels, probabilities and directions of heads onto an image."""
 
+import cmath
+import math
 from collections.abc import Iterable
 
 import cv2
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
-from emotion_perception.types import Box, FaceEmotion
+from emotion_perception.types import Box, FaceEmotion, HeadPose
 
 COLORS = {
     'anger': (60, 60, 230),
@@ -22,13 +24,14 @@ COLORS = {
 """Color of each label, in BGR order."""
 
 
-def annotate(image: np.ndarray, faces: Iterable[FaceEmotion]) -> np.ndarray:
+def annotate(image: np.ndarray, faces: Iterable[FaceEmotion], rotate: int = 0) -> np.ndarray:
     """
-    Return a copy of an image with the box, label and probability bars of each face.
+    Return a copy of an image with box, label, probabilities and head direction of each face.
 
     Args:
         image: BGR uint8 [H, W, 3]; not changed.
         faces: what `Pipeline.process` found in it.
+        rotate: `Pipeline.rotate`, the clockwise rotation after which the image is upright.
 
     Returns:
         BGR uint8 [H, W, 3].
@@ -40,6 +43,9 @@ def annotate(image: np.ndarray, faces: Iterable[FaceEmotion]) -> np.ndarray:
     for face in faces:
         _draw_bars(out, face, [other.box for other in faces if other is not face], unit)
     for face in faces:
+        if face.head_pose is not None:
+            _draw_direction(out, face.box, face.head_pose, rotate, unit)
+    for face in faces:
         color = COLORS[face.label]
         x, y, w, h = face.box
         cv2.rectangle(out, (x, y), (x + w, y + h), color, max(round(2 * unit), 1), cv2.LINE_AA)
@@ -48,6 +54,29 @@ def annotate(image: np.ndarray, faces: Iterable[FaceEmotion]) -> np.ndarray:
             out, f'{number}{face.label} {min(face.confidence, 0.99):.0%}', (x, y), color, unit
         )
     return out
+
+
+def _draw_direction(out: np.ndarray, box: Box, pose: HeadPose, rotate: int, unit: float) -> None:
+    """Draw an arrow from the box to where the head is directed; a ring if that is the camera."""
+    x, y, w, h = box
+    # in the upright image; turned back into the image as it came
+    along = complex(math.sin(pose.yaw) * math.cos(pose.pitch), math.sin(pose.pitch))
+    along *= cmath.exp(-1j * math.radians(rotate))
+    radius, gap = max(round(0.06 * max(w, h)), 2), round(3 * unit)
+    right = x + w + gap + radius
+    ring = right if right + radius < out.shape[1] else x - gap - radius, y + radius
+    # where the arrow leaves the box, whose face stays free
+    edge = 0.5 / max(abs(along.real) / w, abs(along.imag) / h, 1e-6)
+    length = edge + (gap + 0.5 * max(w, h) * abs(along)) / max(abs(along), 1e-6)
+    ends = [(x + w / 2 + t * along.real, y + h / 2 + t * along.imag) for t in (edge, length)]
+    start, end = ((round(across), round(down)) for across, down in ends)
+    # dark below light, to be seen on every image
+    for shade, width in ((20, 4), (240, 2)):
+        color, stroke = (shade, shade, shade), max(round(width * unit), 1)
+        if pose.looking_at_camera >= 0.5:
+            cv2.circle(out, ring, radius, color, stroke, cv2.LINE_AA)
+        else:
+            cv2.arrowedLine(out, start, end, color, stroke, cv2.LINE_AA, tipLength=0.25)
 
 
 def _draw_label(

@@ -78,6 +78,7 @@ class EmotionNode(SafeLifecycleNode):
                 detect_every=values['detect_every'],
                 rotate=values['rotate'],
                 search_width=values['search_width'],
+                head_pose=values['head_pose'],
             )
         except (DetectorError, ImportError, ModelError, ValueError) as error:
             return self._fail(f'cannot be configured: {error}')
@@ -85,7 +86,11 @@ class EmotionNode(SafeLifecycleNode):
         self._error = ''
         self._pipeline = pipeline
         self._emotion_publishers = EmotionPublishers(
-            self, values['annotated_image'], FaceBlurrer(pipeline.search_faces), extra
+            self,
+            values['annotated_image'],
+            FaceBlurrer(pipeline.search_faces),
+            extra,
+            values['rotate'],
         )
         self._service = ClassifyService(self, pipeline)
         self._state = 'inactive'

@@ -153,6 +153,12 @@ PARAMETERS = (
     ),
     ParameterSpec('tracking', True, 'Track faces: stable ids and smoothed labels.'),
     ParameterSpec(
+        'head_pose',
+        True,
+        'Read three times a second where the head of each tracked face is directed, and its eyes '
+        'and mouth. Labels of faces that are turned too far are then uncertain.',
+    ),
+    ParameterSpec(
         'detect_every',
         DETECT_EVERY,
         'While faces are tracked, search for further ones in every n-th frame only and detect the '

@@ -53,6 +53,7 @@ class EmotionPublishers:
         annotated_image: str = 'full',
         blurrer: FaceBlurrer | None = None,
         extra: Iterable[type[ExtraPublisher]] = (),
+        rotate: int = 0,
     ):
         """
         Create the publishers.
@@ -62,10 +63,11 @@ class EmotionPublishers:
             annotated_image: full, blurred, or none, which means that there is no `emotion/image`.
             blurrer: hides the faces where `annotated_image` is blurred.
             extra: further publishers.
+            rotate: clockwise rotation after which the images are upright, in degrees.
 
         """
         assert blurrer is not None or annotated_image != 'blurred'
-        self._node = node
+        self._node, self._rotate = node, rotate
         self._blurrer = blurrer if annotated_image == 'blurred' else None
         self._emotion = node.create_publisher(Emotion, 'emotion', 10)
         self._faces = node.create_publisher(EmotionArray, 'emotion/faces', 10)
@@ -102,7 +104,8 @@ class EmotionPublishers:
             return
         if self._blurrer is not None:
             image = self._blurrer.blur(image, faces)
-        self._annotated.publish(bgr_to_image(annotate(image, faces), array.header))
+        drawn = annotate(image, faces, self._rotate)
+        self._annotated.publish(bgr_to_image(drawn, array.header))
 
     def destroy(self) -> None:
         """Destroy the publishers."""

@@ -2,6 +2,7 @@
 """Images in, messages out: their content, and images that cannot be processed."""
 
 import math
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from std_msgs.msg import Header
 
 from emotion_msgs.msg import Emotion, EmotionArray
 from emotion_perception.ros import publishers
-from emotion_perception.ros.conversions import bgr_to_image, image_to_bgr
+from emotion_perception.ros.conversions import bgr_to_image, image_to_bgr, seconds
 from emotion_perception.ros.publishers import EmotionPublishers
 from support.ros_peer import ERROR, OK, WARN
 
@@ -51,8 +52,35 @@ def test_one_face_in_full(node, peer, portrait_message):
     assert face.box.x_offset == pytest.approx(213, abs=20)
     assert face.box.y_offset == pytest.approx(80, abs=25)
     assert face.box.width == pytest.approx(130, abs=25)
+    # she smiles into the camera
+    assert (face.head_yaw, face.head_pitch, face.head_roll) == pytest.approx((0, 0, 0), abs=0.12)
+    assert (face.eyes_open, face.mouth_open) == pytest.approx((1, 0.23), abs=0.1)
+    assert face.looking_at_camera == 1
+    assert face.head_pose_age.sec == face.head_pose_age.nanosec == 0
     peer.until(lambda: peer.emotions, what='an Emotion')
     assert list(array.faces) == peer.emotions
+
+
+def test_the_age_of_the_head_pose(node, peer, portrait_message):
+    """A reading is repeated, with its age, until the next one."""
+    faces = [peer.process(portrait_message).faces[0] for _ in range(40)]
+    ages_s = [seconds(face.head_pose_age) for face in faces]
+    for (before, after), (age_s, later_s) in zip(pairwise(faces), pairwise(ages_s), strict=True):
+        assert later_s == 0 or later_s > age_s
+        assert later_s == 0 or before.head_yaw == after.head_yaw
+    assert ages_s[0] == 0 < max(ages_s) < 1.0
+
+
+def test_without_head_poses_they_are_nan(node, peer, portrait_message):
+    node.setup(head_pose=False)
+    (face,) = peer.process(portrait_message).faces
+    values = (
+        face.head_yaw, face.head_pitch, face.head_roll, face.eyes_open, face.mouth_open,
+        face.looking_at_camera,
+    )  # fmt: skip
+    assert all(map(math.isnan, values))
+    assert seconds(face.head_pose_age) == 0
+    assert face.label == 'happiness'
 
 
 def test_one_array_for_each_image_with_or_without_faces(node, peer, portrait_message):
@@ -183,7 +211,7 @@ def test_nothing_is_drawn_without_a_subscriber(node, peer, portrait, monkeypatch
     node.setup(annotated_image='none')
     drawn = []
     monkeypatch.setattr(
-        publishers, 'annotate', lambda image, faces: drawn.append(image) or image.copy()
+        publishers, 'annotate', lambda image, *_: drawn.append(image) or image.copy()
     )
     emotion_publishers = EmotionPublishers(peer.node)
 

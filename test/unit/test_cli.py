@@ -64,6 +64,8 @@ def test_an_image_as_text_and_as_json(run):
     assert sum(face['probabilities'].values()) == pytest.approx(1, abs=0.001)
     assert face['box'] == [int(number) for number in (found[5], found[6], found[3], found[4])]
     assert 'face_id' not in face
+    assert (face['head_yaw'], face['head_pitch']) == pytest.approx((0, 0), abs=0.1)
+    assert (face['eyes_open'], face['looking_at_camera']) == (1, 1)
 
 
 def test_an_image_is_rotated_as_its_camera_was(run, tmp_path):

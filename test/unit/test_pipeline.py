@@ -366,15 +366,16 @@ def test_many_head_poses_take_turns(scripted):
 
 @pytest.mark.parametrize('budget_s', [0.0, 0.02, math.inf])
 def test_head_poses_within_a_budget(scripted, budget_s):
-    """None where there is no time; nothing fails."""
-    poses = ScriptedPoses()
+    """Without time a new face is read once; that is forgotten after two seconds."""
+    poses = ScriptedPoses(50.0)
     scripted.classify = lambda crops: scripted.probabilities[: len(crops)]
     scripted.detect_in_region = lambda image, face: face
     pipeline = Pipeline(scripted, scripted, Tracker(), detect_every=6, head_pose=poses)
     scripted.show((100, 'anger', 0.9))
-    for index in range(30):
+    for index in range(75):
         (face,) = pipeline.process(IMAGE, index / 30, budget_s)
-    assert bool(poses.read_x) == (budget_s > 0)
+        assert face.label == ('anger' if budget_s == 0 and index > 60 else UNCERTAIN)
+    assert len(poses.read_x) == (1 if budget_s == 0 else pytest.approx(7, abs=1))
     assert math.isnan(face.head_pose_age_s) == (budget_s == 0)
 
 

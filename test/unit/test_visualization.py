@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is drawn onto an image, where, and in which color."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
-from emotion_perception.types import Box, FaceEmotion
+from emotion_perception.types import Box, FaceEmotion, HeadPose
 from emotion_perception.visualization import COLORS, annotate
 
 
@@ -103,3 +106,34 @@ def test_lines_are_thicker_in_a_large_image():
         out = annotate(image, [face([value * scale for value in (200, 150, 120, 130)])])
         widths.append(has_color(out, COLORS['happiness'])[215 * scale, : 300 * scale].sum())
     assert widths[1] >= 2 * widths[0] >= 2
+
+
+@pytest.mark.parametrize(
+    ('yaw_deg', 'pitch_deg', 'rotate', 'toward'),
+    [(60, 0, 0, (1, 0)), (-60, 0, 0, (-1, 0)), (0, 60, 0, (0, 1)), (60, 0, 270, (0, 1))],
+)
+def test_an_arrow_shows_where_the_head_is_directed(image, yaw_deg, pitch_deg, rotate, toward):
+    pose = HeadPose(math.radians(yaw_deg), math.radians(pitch_deg), 0.0, 1.0, 0.0)
+    without = face((300, 200, 80, 80))
+    with_pose = replace(without, head_pose=pose, head_pose_age_s=0.0)
+    changed = (annotate(image, [without], rotate) != annotate(image, [with_pose], rotate)).any(2)
+    y, x = np.nonzero(changed)
+    along = (x - 340) * toward[0] + (y - 240) * toward[1]
+    # as long outside the box as the turn is large; the face is not covered
+    assert along.max() == pytest.approx(40 + 40 * math.sin(math.radians(60)), abs=7)
+    assert along.min() >= 38
+
+
+def test_a_ring_shows_that_the_head_is_directed_at_the_camera(image):
+    pose = HeadPose(0.05, 0.0, 0.0, 1.0, 0.0)
+    without = face((300, 200, 80, 80))
+    with_pose = replace(without, head_pose=pose, head_pose_age_s=0.0)
+    changed = (annotate(image, [without]) != annotate(image, [with_pose])).any(2)
+    y, x = np.nonzero(changed)
+    assert (x.mean(), y.mean()) == pytest.approx((388, 205), abs=2)
+    assert not changed[205, 388]
+    # at the border of the image it is on the other side
+    at_border = replace(with_pose, box=Box(555, 200, 80, 80))
+    plain = replace(at_border, head_pose=None)
+    x = np.nonzero((annotate(image, [plain]) != annotate(image, [at_border])).any(2))[1]
+    assert 530 < x.min() < x.max() < 556
