@@ -339,7 +339,9 @@ class Pipeline:
             needed = index == chosen[0] and math.isinf(track.head_pose_s)
             if not needed and started_s + self._head_pose_cost_s > ends_s:
                 return
-            track.add_head_pose(self._head_pose.read(image, face), stamp)
+            kept = track.head_pose if track.head_pose_count % 2 else None
+            eyes_open = None if kept is None else kept.eyes_open
+            track.add_head_pose(self._head_pose.read(image, face, eyes_open=eyes_open), stamp)
             cost_s = time.perf_counter() - started_s
             self._head_pose_cost_s += 0.2 * (cost_s - self._head_pose_cost_s)
 

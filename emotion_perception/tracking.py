@@ -116,6 +116,7 @@ class Track:
         read_s: stamp of the frame of that reading.
         head_pose: last reading of the head pose; None before the first, or where it showed none.
         head_pose_s: stamp of the frame of that reading.
+        head_pose_count: number of readings.
         turned: whether that head was turned too far for its expression to be trusted.
 
     """
@@ -131,11 +132,13 @@ class Track:
     read_s: float = -math.inf
     head_pose: HeadPose | None = None
     head_pose_s: float = -math.inf
+    head_pose_count: int = 0
     turned: bool = False
 
     def add_head_pose(self, pose: HeadPose | None, stamp_s: float) -> None:
         """Add a reading of the head pose, None where it showed none; before `add_reading`."""
         self.head_pose, self.head_pose_s = pose, stamp_s
+        self.head_pose_count += 1
         if pose is not None:
             limit = MAX_TURN_RAD - TURN_HYSTERESIS_RAD * self.turned
             self.turned = pose.turn > limit

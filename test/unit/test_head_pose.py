@@ -120,6 +120,8 @@ def test_portrait(estimator, detector, portrait):
     # she smiles with her teeth showing
     assert pose.mouth_open == pytest.approx(0.23, abs=0.08)
     assert pose.looking_at_camera == 1
+    kept = estimator.read(portrait, face, eyes_open=0.3)
+    assert (kept.eyes_open, kept.yaw) == (0.3, pose.yaw)
 
 
 def test_a_mirrored_face_is_turned_to_the_other_side(estimator, detector, portrait):

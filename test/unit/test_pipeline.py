@@ -302,13 +302,14 @@ class ScriptedPoses:
 
     def __init__(self, turn_deg=0.0):
         """Start without readings."""
-        self.turn_deg, self.read_x = turn_deg, []
+        self.turn_deg, self.read_x, self.kept_eyes = turn_deg, [], []
 
-    def read(self, image, face):
-        """Return the given turn, or None for NaN."""
+    def read(self, image, face, eyes_open=None):
+        """Return the given turn, or None for NaN; the eyes tell the number of the reading."""
         self.read_x.append(face.box[0])
-        yaw = math.radians(self.turn_deg)
-        return None if math.isnan(yaw) else HeadPose(yaw, 0.0, 0.0, 1.0, 0.0)
+        self.kept_eyes.append(eyes_open)
+        yaw, eyes = math.radians(self.turn_deg), len(self.read_x) if eyes_open is None else 0
+        return None if math.isnan(yaw) else HeadPose(yaw, 0.0, 0.0, float(eyes), 0.0)
 
 
 def test_head_poses_are_read_three_times_a_second(scripted):
@@ -324,6 +325,8 @@ def test_head_poses_are_read_three_times_a_second(scripted):
     assert ages[0] == 0
     assert max(ages) == pytest.approx(10 / 30, abs=1.01 / 30)
     assert 10 <= len(poses.read_x) <= 13
+    # the eyes in every second reading
+    assert poses.kept_eyes[:6] == [None, 1, None, 3, None, 5]
 
 
 def test_without_head_poses_they_are_unknown(scripted):
