@@ -19,7 +19,7 @@ from emotion_perception.errors import DetectorError
 from emotion_perception.geometry import ROTATIONS, clip_box, rotate_image, unrotate_box
 from emotion_perception.head_pose import READ_EVERY_S, HeadPoseEstimator, choose_readings
 from emotion_perception.tracking import SmoothedExpression, Track, Tracker, TrackingSettings
-from emotion_perception.types import MAX_TURN_RAD, Detection, FaceEmotion, HeadPose
+from emotion_perception.types import Detection, FaceEmotion, HeadPose
 
 
 class Pipeline:
@@ -304,7 +304,7 @@ class Pipeline:
         for face, row in zip(detections, self._classify(image, detections), strict=True):
             expression = SmoothedExpression()
             pose = self._head_pose.read(image, face) if self._head_pose else None
-            turned = pose is not None and pose.turn > MAX_TURN_RAD
+            turned = pose is not None and pose.turn_ratio > 1
             expression.update(row, 0.0, self._settings, turned)
             result.append(self._to_face(face, row, expression, size, head_pose=pose))
         return sorted(result, key=lambda face: face.box)

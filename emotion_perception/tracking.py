@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
-from emotion_perception.types import MAX_TURN_RAD, Detection, HeadPose
+from emotion_perception.types import Detection, HeadPose
 
-TURN_HYSTERESIS_RAD = math.radians(4)
-"""How far below `MAX_TURN_RAD` a turned head must return; readings differ by a degree or two."""
+TURN_HYSTERESIS = 0.12
+"""How far below 1 the `turn_ratio` of a turned head must fall; readings err by a degree or two."""
 
 HEAD_POSE_VALID_S = 2.0
 """A head pose that could not be read for longer is unknown, as where the time budget is short."""
@@ -140,8 +140,7 @@ class Track:
         self.head_pose, self.head_pose_s = pose, stamp_s
         self.head_pose_count += 1
         if pose is not None:
-            limit = MAX_TURN_RAD - TURN_HYSTERESIS_RAD * self.turned
-            self.turned = pose.turn > limit
+            self.turned = pose.turn_ratio > 1 - TURN_HYSTERESIS * self.turned
 
     def current_head_pose(self, stamp_s: float) -> HeadPose | None:
         """Return the last head pose, or None if it is too old at a time."""

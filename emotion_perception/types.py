@@ -43,11 +43,12 @@ class Box(NamedTuple):
 LOOKING_RAD = math.radians(10), math.radians(30)
 """A head turned by the first angle looks at the camera, one turned by the second does not."""
 
-MAX_TURN_RAD = math.radians(32)
+MAX_TURN_RAD, MAX_PITCH_RAD = math.radians(32), math.radians(27)
 """
-Expressions of faces turned further than this from the camera are not trusted. On faces turned by
-known angles the classifier is as good as on frontal ones to 30 degrees, and often sure and wrong
-at 45, which is measured as about 36: `make bench` part `head_pose`.
+Expressions of heads turned further than this from the camera, or up or down, are not trusted. On
+faces turned by known angles the classifier is as good as on frontal ones to 30 degrees to the side
+and 15 down, and often sure and wrong at 45, which is read as about 38 and 32: `make bench` part
+`head_pose`.
 """
 
 
@@ -80,6 +81,11 @@ class HeadPose:
     def turn(self) -> float:
         """Angle between the direction of the head and the direction to the camera, 0..pi."""
         return math.acos(math.cos(self.yaw) * math.cos(self.pitch))
+
+    @property
+    def turn_ratio(self) -> float:
+        """How far the head is turned, as a share of what expressions are trusted for."""
+        return max(self.turn / MAX_TURN_RAD, abs(self.pitch) / MAX_PITCH_RAD)
 
     @property
     def looking_at_camera(self) -> float:

@@ -112,6 +112,14 @@ def test_looking_at_the_camera(yaw_deg, pitch_deg, turn_deg, looking):
     assert pose.looking_at_camera == pytest.approx(looking, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ('yaw_deg', 'pitch_deg', 'ratio'), [(0, 0, 0), (32, 0, 1), (0, -27, 1), (-16, 0, 0.5)]
+)
+def test_how_far_a_head_is_turned(yaw_deg, pitch_deg, ratio):
+    pose = HeadPose(math.radians(yaw_deg), math.radians(pitch_deg), 1.0, 1.0, 0.0)
+    assert pose.turn_ratio == pytest.approx(ratio)
+
+
 def test_portrait(estimator, detector, portrait):
     (face,) = detector.detect(portrait)
     pose = estimator.read(portrait, face)
