@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks import dds_transports, node_load, peers, stages
 from benchmarks.detect_every import measure_detect_every
+from benchmarks.head_pose import measure_head_pose
 from benchmarks.networks import network_sizes
 from benchmarks.reach import load_faces, measure_reach
 from benchmarks.reach_plot import draw_reach
@@ -18,8 +19,8 @@ from benchmarks.result_tables import tables_of
 from emotion_perception.doctor.machine import describe_machine
 
 PARTS = (
-    'networks', 'reach', 'peers', 'stages', 'detect_every', 'streams', 'slow_machine', 'start',
-    'states', 'overload', 'transport', 'cameras',
+    'networks', 'reach', 'head_pose', 'peers', 'stages', 'detect_every', 'streams', 'slow_machine',
+    'start', 'states', 'overload', 'transport', 'cameras',
 )  # fmt: skip
 
 
@@ -37,6 +38,11 @@ def _parse_arguments() -> argparse.Namespace:
     add(
         '--empty', type=Path, action='append', default=[], metavar='FOLDER',
         help='images without faces for the part reach; may be repeated',
+    )  # fmt: skip
+    add(
+        '--expressions', type=Path, metavar='FOLDER',
+        help='face crops in a folder for each label, as `emotion-training build` writes, for the '
+        'part head_pose',
     )  # fmt: skip
     add(
         '--part', action='append', choices=PARTS,
@@ -71,6 +77,13 @@ def main() -> int:
         'networks': network_sizes,
         'reach': lambda: measure_reach(
             args.faces[: 5 if args.quick else None], args.empty, args.yunet, report
+        ),
+        'head_pose': lambda: measure_head_pose(
+            args.faces[: 5 if args.quick else None],
+            args.media,
+            args.expressions,
+            round(600 * scale),
+            report,
         ),
         'peers': lambda: peers.measure_peers(args.yunet, max(round(40 * scale), 2), 5, report),
         'stages': lambda: stages.measure_stages(models, max(round(60 * scale), 5), 3, report),

@@ -19,7 +19,13 @@ _LONGEST_CLIP = 120
 _SUFFIXES = ('.mp4', '.mkv', '.gif', '.avi', '.webm')
 
 
-def _read_images(source: str) -> list[np.ndarray]:
+def clips(media: Path | None) -> list[str]:
+    """Return the clips in a folder, by name."""
+    return [str(p) for p in sorted(media.iterdir()) if p.suffix in _SUFFIXES] if media else []
+
+
+def read_images(source: str) -> list[np.ndarray]:
+    """Return the first images of a clip."""
     opened = open_source(source, loop=False)
     images: list[np.ndarray] = []
     while len(images) < _LONGEST_CLIP and (image := opened.read()) is not None:
@@ -57,12 +63,11 @@ def measure_detect_every(
 
     """
     cv2.setNumThreads(1)
-    clips = sorted(p for p in media.iterdir() if p.suffix in _SUFFIXES) if media else []
     sums: dict[int, Counter] = {every: Counter() for every in EVERY}
-    for source in [PORTRAIT, *map(str, clips)][:max_clips]:
+    for source in [PORTRAIT, *clips(media)][:max_clips]:
         report(f'detect_every: {Path(source).name}')
         try:
-            images = _read_images(source)
+            images = read_images(source)
         except SourceError as error:
             report(f'{source} is left out: {error}')
             continue

@@ -57,7 +57,12 @@ def count_multiplications(path: Path) -> int:
 def network_sizes() -> dict[str, int]:
     """Return the multiplications of one run of each network that the node uses by default."""
     folder = find_networks()
-    names = ('face_detection_full_range_sparse.tflite', YARDSTICK_NETWORK)
+    names = (
+        'face_detection_full_range_sparse.tflite',
+        YARDSTICK_NETWORK,
+        'face_landmark.tflite',
+        'iris_landmark.tflite',
+    )
     return {
         path.stem: count_multiplications(path)
         for path in (*(folder / name for name in names), DEFAULT_MODEL)

@@ -162,6 +162,64 @@ def reach(results: Results) -> str:
     return markdown((f'{found["faces"]} faces', '', *names), rows)
 
 
+def head_pose(results: Results) -> str:
+    """Return accuracy on turned faces and clips, expressions of turned faces, and cost."""
+    found = results['head_pose']
+    cost = found['cost']
+
+    def error(name: str) -> Cell:
+        return lambda row: row.get('absolute_error_deg', {}).get(name, '')
+
+    turns: dict[str, Cell] = {
+        f'{found["faces"]} faces, turned': 'turned',
+        'by, degrees': 'degrees',
+        'read': _format('read', '.0%'),
+        'mean error': lambda row: row.get('mean_error_deg', ''),
+        '90 % below': lambda row: row.get('p90_deg', ''),
+        **{f'absolute, {name}': error(name) for name in ('yaw', 'pitch', 'roll')},
+    }
+    expressions: dict[str, Cell] = {
+        'turned': 'turned',
+        'by, degrees': 'degrees',
+        'faces': 'faces',
+        'right': _format('right', '.0%'),
+        'sure and wrong': _format('sure_and_wrong', '.0%'),
+        'found too far turned': _format('called_turned', '.0%'),
+        'published and wrong': _format('published_and_wrong', '.0%'),
+    }
+    clips: dict[str, Cell] = {
+        'clip': 'clip',
+        'faces': 'faces',
+        'read': _format('read', '.0%'),
+        'median yaw, pitch, roll': lambda row: ', '.join(map(str, row['median_deg'])),
+        'from image to image': lambda row: ', '.join(map(str, row['step_deg'])),
+        'looking': _format('looking', '.0%'),
+        'eyes closed': _format('eyes_closed', '.0%'),
+        'mouth open, median': 'mouth_open',
+    }
+    tables = [_table(found['turns'], turns)]
+    if found['expressions']:
+        tables.append(_table(found['expressions'], expressions))
+    tables.append(_table(found['clips'], clips))
+    tables.append(
+        f'A reading takes {cost["reading"]} yardsticks ({cost["reading_ms"]:.2f} ms), without the '
+        f'eyes {cost["reading_without_eyes"]}. One tracked face in 640x480 at 30 Hz: '
+        f'{cost["frame_without"]} yardsticks in the mean without and {cost["frame_with"]} with '
+        f'head poses, p99 {cost["frame_without_p99"]} and {cost["frame_with_p99"]}.'
+    )
+    if eyes := found['eyes']:
+        tables[-1] += (
+            f' Median error of the eyes in distances of the eyes: {eyes["detector"]:.3f} by the '
+            f'detector, {eyes["mesh"]:.3f} by the mesh.'
+        )
+    if shares := found['alignment']:
+        tables[-1] += (
+            f' Of {shares["faces"]} unturned crops {shares["detector"]:.1%} are classified right '
+            f'if aligned by the detector, {shares["mesh"]:.1%} by the eyes of the mesh.'
+        )
+    return '\n\n'.join(tables)
+
+
 def peers(results: Results) -> str:
     """Return the packages side by side."""
 
@@ -261,6 +319,7 @@ TABLES: dict[str, Callable[[Results], str]] = {
     'stages': stages,
     'networks': networks,
     'reach': reach,
+    'head_pose': head_pose,
     'peers': peers,
     'streams': streams,
     'slow_machine': slow_machine,

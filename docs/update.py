@@ -129,10 +129,16 @@ def soak_report() -> str:
     return f'{growth.summary(soak)}\n\n{growth.growth_table(soak)}\n\n{machine("soak")}'
 
 
+def head_pose_report() -> str:
+    """Return accuracy and cost of head poses, and the machine."""
+    return f'{result_tables.head_pose(record("head_pose"))}\n\n{machine("head_pose")}'
+
+
 Part = Callable[[], str]
 
 PERFORMANCE: dict[str, Part] = {
     'machine': machine,
+    'head_pose': head_pose_report,
     **{
         name: lambda table=table: table
         for name, table in result_tables.tables_of(record('performance')).items()
