@@ -39,9 +39,9 @@ CONFIRM_EVERY_S = 1.0
 READ_EVERY_S = 0.2
 """Without time for all faces, one that was read this long ago is as urgent as a due keyframe."""
 
-DETECT_REGION_EVERY_S, DETECT_REGION_AT_LEAST_EVERY_S = 0.045, 0.08
+DETECT_REGION_EVERY_S, DETECT_REGION_AT_LEAST_EVERY_S = 0.075, 0.115
 """
-A tracked face is detected in its region again after the first of these times: in every second
+A tracked face is detected in its region again after the first of these times: in every third
 frame at 30 Hz. Frames in between, and up to the second one those in which a view is searched, move
 it along with the image.
 """
@@ -119,7 +119,7 @@ class KeyframeDetector:
 
     In a keyframe one view of the image is searched, all views in turn. While nobody is tracked
     each frame is a keyframe; else each n-th is, at less than 30 Hz as often as at 30 Hz, and those
-    after a face was lost or found. Tracked faces are detected in their regions in every second
+    after a face was lost or found. Tracked faces are detected in their regions in every third
     frame at 30 Hz and moved along with the image in the others; with n = 1 they are detected in
     each. If a time budget is too short to read them all, they are read in turn, the near ones and
     those that change more often. Without a budget the result does not depend on the time that
@@ -269,7 +269,7 @@ class KeyframeDetector:
         """Return the tracked faces that are to be detected in their regions in this frame."""
         least_s = DETECT_REGION_AT_LEAST_EVERY_S if views else DETECT_REGION_EVERY_S
         # several faces take turns
-        early = 0 if views else len(self._faces) // 2
+        early = 0 if views else len(self._faces) // 3
         return [
             face
             for rank, face in enumerate(sorted(self._faces, key=lambda face: face.detected_s))

@@ -19,6 +19,8 @@ _MARGIN = 0.5
 _GRID = np.stack(np.meshgrid(*[np.linspace(0.2, 0.8, 3)] * 2), -1).reshape(-1, 2)
 """Points that are followed, as parts of the box."""
 _WINDOW_PX, _MAX_LEVEL = (15, 15), 2
+_MIN_FACE_PX = 40
+"""A narrower face has too few pixels to be followed reliably beside what moves behind it."""
 _MIN_POINTS = 7
 _MAX_ERROR = 15.0
 """Mean difference in gray levels around a point that was followed."""
@@ -114,7 +116,12 @@ class LandmarkFlow:
         # where a point was not found, its error is not set
         valid = (found.ravel() > 0) & (np.where(found, errors, 0).ravel() <= _MAX_ERROR)
         moved = [
-            _move(face, old[kept], new[kept], kept.sum() >= _MIN_POINTS)
+            _move(
+                face,
+                old[kept],
+                new[kept],
+                kept.sum() >= _MIN_POINTS and face.box[2] >= _MIN_FACE_PX,
+            )
             for face, old, new, kept in zip(
                 faces,
                 start,

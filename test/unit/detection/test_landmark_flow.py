@@ -101,6 +101,15 @@ def test_a_face_whose_points_do_not_move_alike_is_not_reliable(change):
     assert np.isfinite(moved.box).all()
 
 
+def test_a_small_face_is_not_reliable():
+    image, flow = texture((640, 480)), LandmarkFlow()
+    face = Detection((80.0, 80.0, 30.0, 30.0), 0.7)
+    flow.remember(image, [face])
+    (moved,), reliable = flow.move(shift(image, 3, 2), [face])
+    assert (np.array(moved.box[:2]) - 80).tolist() == pytest.approx((3, 2), abs=0.5)
+    assert reliable == [False]
+
+
 @pytest.mark.parametrize(
     'box', [(-500.0, -500.0, 40.0, 40.0), (630.0, 470.0, 90.0, 90.0), (5.0, 5.0, 0.0, 0.0)]
 )
