@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The time of one image by stage: convert, detect, align, classify, track, message."""
+"""The time of one image by stage, from the message to the messages."""
 
 import os
 import time
@@ -22,16 +22,18 @@ from emotion_perception import pipeline as pipeline_module
 from emotion_perception.classification import EmotionClassifier
 from emotion_perception.detection.keyframes import DETECT_EVERY, KeyframeDetector
 from emotion_perception.errors import DetectorError
+from emotion_perception.head_pose import HeadPoseEstimator
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.ros.conversions import bgr_to_image, image_to_bgr, to_emotion_array
 from emotion_perception.tracking import SmoothedExpression, Tracker
 
-STAGES = ('convert', 'detect', 'align', 'classify', 'track', 'message')
+STAGES = ('convert', 'detect', 'align', 'classify', 'head pose', 'track', 'message')
 _LONGEST_ROUND_S = 1.5
 _STAGE_OF: tuple[tuple[str, Any, str], ...] = (
     ('detect', KeyframeDetector, 'detect'),
     ('align', pipeline_module, 'crop_face'),
     ('classify', EmotionClassifier, 'classify'),
+    ('head pose', HeadPoseEstimator, 'read'),
     ('track', Tracker, 'associate'),
     ('track', SmoothedExpression, 'update'),
 )
