@@ -5,6 +5,7 @@
 # make bench     speed on this machine, beside other packages, and which faces are found (half an hour)
 #                YUNET=face_detection_yunet_2023mar.onnx adds YuNet and DeepFace, BENCH='--part stages' runs a part
 #                BOXES='faces.xml wider.txt' (dlib, WIDER FACE) and EMPTY=folder: your own pictures with and without faces
+#                EXPRESSIONS=folder: face crops in a folder for each label, to show how they are read when turned
 # make faults    kills, stalls, clock jumps and the like, counted (docs/lab/reliability.md)
 # make fuzz      damaged and forged input (MINUTES=10 for less)
 # make soak      35 minutes at 30 Hz: does memory, threads or handles grow?
@@ -19,6 +20,7 @@ TESTS ?= test
 PYTEST ?= --durations=10
 BOXES ?= $(wildcard ../shared/data/detection/*_with_face_landmarks.xml)
 EMPTY ?=
+EXPRESSIONS ?=
 MEDIA ?= $(wildcard ../shared/data/media)
 YUNET ?= $(wildcard ../shared/data/yunet/face_detection_yunet_2023mar.onnx)
 
@@ -46,7 +48,8 @@ bench: setup
 	@benchmarks/set_up.sh
 	@source env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST && \
 	python -m benchmarks $(if $(YUNET),--yunet '$(YUNET)') $(if $(MEDIA),--media '$(MEDIA)') \
-	$(foreach file,$(BOXES),--boxes '$(file)') $(foreach folder,$(EMPTY),--empty '$(folder)') $(BENCH)
+	$(foreach file,$(BOXES),--boxes '$(file)') $(foreach folder,$(EMPTY),--empty '$(folder)') \
+	$(if $(EXPRESSIONS),--expressions '$(EXPRESSIONS)') $(BENCH)
 
 faults:
 	@bootstrap/set_up.sh --tests
