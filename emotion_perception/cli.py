@@ -150,7 +150,7 @@ def _image(args: argparse.Namespace) -> int:
         _print_faces(str(path), None, faces, args.json)
         rows += _csv_rows(str(path), faces)
         if args.out:
-            _write_image(copies[path], annotate(image, faces), args.force)
+            _write_image(copies[path], annotate(image, faces, args.rotate), args.force)
     if args.csv:
         with (
             whole_output(args.csv, replace=args.force) as partial,
@@ -209,7 +209,7 @@ def _process_frames(
                 if count % args.every == 0:
                     _print_faces(args.source, source.time_s, faces, args.json)
                 if video is not None:
-                    video.write(annotate(frame, faces), source.time_s)
+                    video.write(annotate(frame, faces, args.rotate), source.time_s)
                 count += 1
         except KeyboardInterrupt:
             # a camera has no other end; half a film is not written

@@ -3,6 +3,7 @@
 
 import csv
 import json
+import math
 import os
 import re
 import subprocess
@@ -17,11 +18,15 @@ from emotion_perception.classification import DEFAULT_MODEL, EmotionClassifier
 from emotion_perception.detection import DETECTORS
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.errors import one_line
+from emotion_perception.head_pose import HeadPoseEstimator
 from emotion_perception.imaging import sources
 from emotion_perception.imaging.codecs import find_images, read_image
 from emotion_perception.imaging.sources import MovingImageSource, portrait_path
+from emotion_perception.pipeline import Pipeline
 from emotion_perception.runtime.metadata import HEADS, read_metadata
 from emotion_perception.tracking import TrackingSettings
+from emotion_perception.types import HeadPose
+from emotion_perception.visualization import annotate
 from support.drawn_faces import draw_face
 from support.films import write_film
 
@@ -81,6 +86,19 @@ def test_an_image_is_rotated_as_its_camera_was(run, tmp_path):
     face, expected = json.loads(out), json.loads(run('image', '--json', portrait_path())[1])
     assert face['label'] == 'happiness'
     assert face['box'] == pytest.approx(expected['box'], abs=4)
+
+
+def test_arrows_on_annotated_images_follow_the_rotation(run, tmp_path, monkeypatch):
+    to_the_left = HeadPose(math.radians(60), 0.0, 0.0, 1.0, 0.0)
+    monkeypatch.setattr(HeadPoseEstimator, 'read', lambda *_, **__: to_the_left)
+    lying = cv2.rotate(cv2.imread(str(portrait_path())), cv2.ROTATE_90_COUNTERCLOCKWISE)
+    cv2.imwrite(str(tmp_path / 'lying.png'), lying)
+    code, _, _ = run('image', tmp_path / 'lying.png', '--rotate', 90, '--out', tmp_path / 'out')
+    faces = Pipeline.default(tracking=False, rotate=90).process(lying)
+    written = cv2.imread(str(tmp_path / 'out' / 'lying.png'))
+    assert (code, len(faces)) == (0, 1)
+    assert np.array_equal(written, annotate(lying, faces, 90))
+    assert not np.array_equal(written, annotate(lying, faces))
 
 
 def test_files_that_cannot_be_read_are_named_and_left_out(run, crops, tmp_path):
