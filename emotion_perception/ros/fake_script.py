@@ -100,7 +100,9 @@ def visits(steps: Iterable[Step]) -> list[Visit]:
         SourceError: if a person does something while they are not there, or appears twice.
 
     """
-    steps = sorted(steps)
+    # of the words at one time `appear` is the first, and `leave` the last
+    ranks = {APPEAR: -1, LEAVE: 1}
+    steps = sorted(steps, key=lambda step: (step.person, step.at_s, ranks.get(step.word, 0)))
     end_s = duration_s(steps)
     found = []
     for _, group in groupby(steps, key=lambda step: step.person):
@@ -109,7 +111,6 @@ def visits(steps: Iterable[Step]) -> list[Visit]:
 
 
 def _visits_of_one(steps: list[Step], end_s: float) -> list[Visit]:
-    # two words at one time are sorted by name, and `appear` is the first of all
     if steps[0].word != APPEAR:
         steps = [Step(steps[0].person, 0.0, APPEAR), *steps]
     stays: list[list[Step]] = []

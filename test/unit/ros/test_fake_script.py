@@ -97,6 +97,17 @@ def test_the_words_cover_all_expressions():
             ],
         ),
         (
+            # words at one time: appear is the first of them, leave the last
+            'angry@1 appear@1 leave@5 sad@5',
+            [
+                Visit(
+                    1, 1.0, 5.0,
+                    ((1.0, 'neutral'), (1.0, 'anger'), (5.0, 'sadness')),
+                    ((1.0, True),),
+                )
+            ],
+        ),
+        (
             '2:appear@1 leave@3 appear@3.5 2:leave@8',
             [
                 Visit(1, 0.0, 3.0, ((0.0, 'neutral'),), ((0.0, True),)),
