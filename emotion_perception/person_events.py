@@ -20,6 +20,12 @@ MIN_INTERVAL_S = 1.0
 LOOKS_ABOVE, LOOKS_AWAY_BELOW = 0.6, 0.4
 """Values of `looking_at_camera` at which a person starts and stops to look; between, none does."""
 
+UNKNOWN_AFTER_S = 1.5
+"""
+A person whose attention is unknown for longer does not look, as where the head is turned so far
+that its pose cannot be read.
+"""
+
 NEARER = 1.2
 """A face becomes the nearest when its box has this many times the area of the nearest one's."""
 
@@ -71,7 +77,8 @@ class Person:
         expression_for_s: seconds since the expression began; `uncertain` does not interrupt it.
         seen_for_s: seconds since the person was first seen.
         unseen_for_s: seconds since the first image that did not show the person any more, else 0.
-        looking: whether the person looks at the camera; False where that is not known.
+        looking: whether the person looks at the camera; False where that is not known for longer
+            than `UNKNOWN_AFTER_S`.
         looking_at_camera: the latest value, 0..1; NaN where that is not known.
         face: the latest face, an emotion_msgs/Emotion where the faces come from ROS.
 
@@ -169,6 +176,7 @@ class _TrackedPerson:
         self.expression = _SteadyValue(UNCERTAIN, now_s)
         self.looking = _SteadyValue(False, now_s)
         self.confidence = face.confidence
+        self._attention_s = now_s
 
     def person(self, now_s: float) -> Person:
         return Person(
@@ -192,7 +200,7 @@ class _TrackedPerson:
             changes.append((APPEARED, '', ''))
         # a person who has not appeared yet has no events, and nothing may be reported for good
         wait_s = settle_s if self.appeared else math.inf
-        looking = self._looks(_looking_at_camera(face))
+        looking = self._looks(_looking_at_camera(face), now_s)
         if self.looking.update(looking, now_s, wait_s):
             changes.append((LOOKS if looking else LOOKS_AWAY, '', ''))
         before = self.expression.value
@@ -203,8 +211,12 @@ class _TrackedPerson:
         person = self.person(now_s)
         return [PersonEvent(kind, person, old, new) for kind, old, new in changes]
 
-    def _looks(self, value: float) -> bool:
-        """Return whether a person with this `looking_at_camera` looks; NaN changes nothing."""
+    def _looks(self, value: float, now_s: float) -> bool:
+        """Return whether a person with this `looking_at_camera` looks; a short NaN is ignored."""
+        if not math.isnan(value):
+            self._attention_s = now_s
+        elif now_s - self._attention_s > UNKNOWN_AFTER_S:
+            return False
         if self.looking.value:
             return not value < LOOKS_AWAY_BELOW
         return value > LOOKS_ABOVE
@@ -216,7 +228,8 @@ class PersonEvents:
 
     A face counts once it was seen for `settle_s`; an expression or a look, once it lasted as long.
     A person has at most one event of a kind in `MIN_INTERVAL_S`; what changes sooner is reported
-    when that time is over, if it still holds. `UNCERTAIN` and an unknown attention change nothing.
+    when that time is over, if it still holds. `UNCERTAIN` changes nothing, nor does an attention
+    that is unknown for a moment (`UNKNOWN_AFTER_S`).
     """
 
     def __init__(

@@ -144,6 +144,15 @@ CASES = {
         ],
         [(0.3, '1 appeared'), (1.3, '1 looks'), (4.3, '1 looks_away')],
     ),
+    'turns away so far that the head pose cannot be read': (
+        [
+            (2.0, face('uncertain', looking=0.9)),
+            (1.4, face('uncertain')),
+            (0.1, face('uncertain', looking=0.9)),
+            (3.0, face('uncertain')),
+        ],
+        [(0.3, '1 appeared'), (0.3, '1 looks'), (5.2, '1 looks_away')],
+    ),
     'looks at once': (
         [(1.0, face('uncertain', looking=0.9))],
         [(0.3, '1 appeared'), (0.3, '1 looks')],
