@@ -263,6 +263,7 @@ class Pipeline:
         assert self.tracker is not None
         image, size = rotate_image(image, self._rotate_deg), image.shape[1::-1]
         budget_s = ends_s - time.perf_counter()
+        searched_before = self._keyframes.searched
         faces = self._keyframes.detect(image, stamp, budget_s - self._reserve_s(stamp, budget_s))
         tracks = self.tracker.associate([face.detection for face in faces], stamp)
         read = [
@@ -273,7 +274,10 @@ class Pipeline:
         started_s = time.perf_counter()
         rows = self._classify(image, [face.detection for face, _ in read])
         classified_s = time.perf_counter()
-        self._read_head_poses(image, [(f.detection, track) for f, track in read], stamp, ends_s)
+        # where each frame is searched, the next one costs no less
+        busy = self._keyframes.searched and not searched_before
+        found = [(face.detection, track) for face, track in read]
+        self._read_head_poses(image, found, stamp, ends_s, busy)
         for (face, track), row in zip(read, rows, strict=True):
             face.change = track.add_reading(row, stamp, self._settings)
         if read:
@@ -322,6 +326,7 @@ class Pipeline:
         read: Sequence[tuple[Detection, Track]],
         stamp: float,
         ends_s: float,
+        busy: bool,
     ) -> None:
         """Read the head poses that are due, of faces detected in this frame, as time allows."""
         if self._head_pose is None:
@@ -330,7 +335,7 @@ class Pipeline:
             [stamp - track.head_pose_s for _, track in read],
             [face.box[2] for face, _ in read],
             stamp - self._stamp_s,
-            self._keyframes.searched,
+            busy,
         )
         for index in chosen:
             face, track = read[index]
