@@ -115,7 +115,9 @@ def choose_readings(
     due = [index for index, age_s in enumerate(ages_s) if age_s >= latest_s - 0.005]
     most = math.ceil(len(ages_s) * min(step_s / READ_EVERY_S, 1.0) - 0.01)
     widest = max(widths_px, default=1.0)
-    due.sort(key=lambda index: -ages_s[index] * (1 + 0.5 * widths_px[index] / widest))
+    nearness = [1 + 0.5 * width_px / widest for width_px in widths_px]
+    # the ages of faces without a reading are infinite, whatever their factor
+    due.sort(key=lambda index: (-ages_s[index] * nearness[index], -nearness[index]))
     return due[: max(most, 1)]
 
 

@@ -344,7 +344,7 @@ class Pipeline:
             needed = index == chosen[0] and math.isinf(track.head_pose_s)
             if not needed and started_s + self._head_pose_cost_s > ends_s:
                 return
-            kept = track.head_pose if track.head_pose_count % 2 else None
+            kept = track.current_head_pose(stamp) if track.head_pose_count % 2 else None
             eyes_open = None if kept is None else kept.eyes_open
             track.add_head_pose(self._head_pose.read(image, face, eyes_open=eyes_open), stamp)
             cost_s = time.perf_counter() - started_s

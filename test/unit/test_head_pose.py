@@ -214,6 +214,7 @@ def test_many_faces_are_spread_over_the_frames():
     ages_s = [0.5] * 20
     # twenty faces, each within a third of a second, are two a frame; near ones first
     assert choose_readings(ages_s, list(range(20)), 1 / 30, busy=False) == [19, 18]
+    assert choose_readings([math.inf] * 20, list(range(20)), 1 / 30, busy=False) == [19, 18]
     assert choose_readings([0.1] * 20, list(range(20)), 1 / 30, busy=False) == []
     assert len(choose_readings(ages_s, [50] * 20, 1.0, busy=False)) == 20
     assert choose_readings([], [], math.inf, busy=False) == []

@@ -330,6 +330,19 @@ def test_head_poses_are_read_three_times_a_second(scripted, detect_every):
     assert poses.kept_eyes[:6] == [None, 1, None, 3, None, 5]
 
 
+def test_the_eyes_of_a_face_that_was_away_are_read_anew(scripted):
+    poses = ScriptedPoses()
+    pipeline = Pipeline(scripted, scripted, Tracker(), head_pose=poses)
+    pipeline.settings = TrackingSettings(max_gap_s=10.0)
+    scripted.show((100, 'anger', 0.9))
+    pipeline.process(IMAGE, 0.0)
+    scripted.show()
+    pipeline.process(IMAGE, 1.0)
+    scripted.show((100, 'anger', 0.9))
+    (face,) = pipeline.process(IMAGE, 9.0)
+    assert (face.face_id, face.head_pose.eyes_open) == (1, 2.0)
+
+
 def test_without_head_poses_they_are_unknown(scripted):
     pipeline = Pipeline(scripted, scripted, Tracker(), head_pose=ScriptedPoses(math.nan))
     scripted.show((100, 'anger', 0.9))
