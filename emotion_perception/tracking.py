@@ -53,6 +53,7 @@ class SmoothedExpression:
         """Start without probabilities, labeled `UNCERTAIN`."""
         self.probabilities: np.ndarray | None = None
         self.label = UNCERTAIN
+        self._turned = False
 
     def update(
         self,
@@ -69,10 +70,11 @@ class SmoothedExpression:
             elapsed_s: time since the frame before, in seconds, 0 or more.
             settings: time constant and thresholds.
             turned: whether the face is turned too far for its expression to be trusted, so that
-                the label is `UNCERTAIN`.
+                the label is `UNCERTAIN`. The smoothing begins anew when the face turns back.
 
         """
-        if self.probabilities is None or settings.smoothing_s <= 0:
+        turns_back, self._turned = self._turned and not turned, turned
+        if self.probabilities is None or settings.smoothing_s <= 0 or turns_back:
             self.probabilities = probabilities.copy()
         else:
             weight = 1 - math.exp(-elapsed_s / settings.smoothing_s)

@@ -178,6 +178,19 @@ def test_a_turned_face_is_uncertain_until_it_returns():
     assert (track.head_pose, track.head_pose_s) == (pose(0), pytest.approx(5 / 3))
 
 
+def test_the_label_of_a_face_that_turns_back_is_not_that_of_the_turned_one():
+    (track,) = Tracker().associate([face(100, 100)], 0.0)
+    angry, neutral = spread(anger=0.95), spread(neutral=0.95)
+    track.add_head_pose(pose(60), 0.0)
+    for index in range(30):
+        track.add_reading(angry, index / 30, TrackingSettings())
+        assert track.expression.label == UNCERTAIN
+    track.add_head_pose(pose(0), 1.0)
+    track.add_reading(neutral, 1.0, TrackingSettings())
+    assert track.expression.label == 'neutral'
+    assert track.expression.confidence == pytest.approx(0.95)
+
+
 def test_a_turned_face_that_shows_no_pose_stays_turned():
     (track,) = Tracker().associate([face(100, 100)], 0.0)
     track.add_head_pose(pose(60), 0.0)
