@@ -61,6 +61,10 @@ class Face(Protocol):
     def box(self) -> FaceBox:
         """In the image."""
 
+    @property
+    def looking_at_camera(self) -> float:
+        """How much the head is directed at the camera, 0..1; NaN where that is not known."""
+
 
 AnyFace = TypeVar('AnyFace', bound=Face)
 
@@ -142,10 +146,6 @@ def _area(face: Face) -> int:
     return face.box.width * face.box.height
 
 
-def _looking_at_camera(face: Face) -> float:
-    return float(getattr(face, 'looking_at_camera', math.nan))
-
-
 class _SteadyValue:
     """A value that another one replaces once that lasts, at most once in `MIN_INTERVAL_S`."""
 
@@ -187,7 +187,7 @@ class _TrackedPerson:
             seen_for_s=now_s - self.first_s,
             unseen_for_s=0.0 if self.unseen_since_s is None else now_s - self.unseen_since_s,
             looking=self.looking.value,
-            looking_at_camera=_looking_at_camera(self.face),
+            looking_at_camera=float(self.face.looking_at_camera),
             face=self.face,
         )
 
@@ -200,7 +200,7 @@ class _TrackedPerson:
             changes.append((APPEARED, '', ''))
         # a person who has not appeared yet has no events, and nothing may be reported for good
         wait_s = settle_s if self.appeared else math.inf
-        looking = self._looks(_looking_at_camera(face), now_s)
+        looking = self._looks(float(face.looking_at_camera), now_s)
         if self.looking.update(looking, now_s, wait_s):
             changes.append((LOOKS if looking else LOOKS_AWAY, '', ''))
         before = self.expression.value

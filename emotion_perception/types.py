@@ -139,3 +139,8 @@ class FaceEmotion:
     reading_age_s: float = 0.0
     head_pose: HeadPose | None = None
     head_pose_age_s: float = math.nan
+
+    @property
+    def looking_at_camera(self) -> float:
+        """How much the head is directed at the camera, 0..1; NaN without a pose."""
+        return math.nan if self.head_pose is None else self.head_pose.looking_at_camera

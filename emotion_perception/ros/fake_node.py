@@ -175,8 +175,7 @@ class FakeNode(Node):
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id='camera')
         array = to_emotion_array([face for face, _ in faces], header, IMAGE_SHAPE)
         for emotion, (_, looking_at_camera) in zip(array.faces, faces, strict=True):
-            if hasattr(emotion, 'looking_at_camera'):
-                emotion.looking_at_camera = looking_at_camera
+            emotion.looking_at_camera = looking_at_camera
         self._images += 1
         array.images_received, array.age = self._images, 0.0
         self._topics.publish(array, {face.face_id for face, _ in faces})

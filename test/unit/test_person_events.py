@@ -2,7 +2,7 @@
 """What people do, from faces of hand-made images."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from emotion_perception.person_events import (
     PersonEvents,
     nearest_face,
 )
-from emotion_perception.types import Box, FaceEmotion
+from emotion_perception.types import Box, FaceEmotion, HeadPose
 
 STEP_S = 0.1
 START_S = 1000.0
@@ -312,6 +312,10 @@ def test_a_face_of_the_pipeline():
     (person,) = stage.events.people(stage.now_s)
     assert math.isnan(person.looking_at_camera)
     assert (person.looking, person.confidence) == (False, 0.75)
+    stage.show(1.0, replace(seen, head_pose=HeadPose(0.0, 0.0, 0.0, 1.0, 0.0)))
+    (person,) = stage.events.people(stage.now_s)
+    assert (person.looking, person.looking_at_camera) == (True, 1.0)
+    assert stage.log[-1][1] == '3 looks'
 
 
 def sized(face_id, area):
