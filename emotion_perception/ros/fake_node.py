@@ -23,7 +23,7 @@ from emotion_perception.ros.fake_script import MAX_PEOPLE, TAIL_S, Step, Visit, 
 from emotion_perception.ros.node_main import NodeStartError, ros_context
 from emotion_perception.ros.publishers import EmotionPublishers
 from emotion_perception.tracking import SmoothedExpression, TrackingSettings
-from emotion_perception.types import Box, FaceEmotion
+from emotion_perception.types import Box, FaceEmotion, HeadPose
 
 IMAGE_SHAPE = 480, 640
 _SHOWN, _NOISE = 0.85, 0.05
@@ -31,6 +31,9 @@ _SHOWN, _NOISE = 0.85, 0.05
 
 _LARGEST_PX, _SMALLER_PX = 96, 8
 _SWAY_PX, _SWAY_S = 4, 3.0
+
+_AWAY_RAD = math.radians(31)
+"""Yaw of a head that does not look at the camera; expressions of heads turned so far are read."""
 
 
 class _FakeFace:
@@ -58,11 +61,13 @@ class _FakeFace:
             label=self._expression.label,
             confidence=self._expression.confidence,
             tracked_for_s=time_s - self.visit.start_s,
+            head_pose=self._head_pose(time_s),
+            head_pose_age_s=0.0,
         )
 
-    def looking_at_camera(self, time_s: float) -> float:
-        """Return the attention, 0..1."""
-        return 0.9 if _latest(self.visit.looking, time_s) else 0.1
+    def _head_pose(self, time_s: float) -> HeadPose:
+        yaw = 0.0 if _latest(self.visit.looking, time_s) else _AWAY_RAD
+        return HeadPose(yaw, pitch=0.0, roll=0.0, eyes_open=1.0, mouth_open=0.0)
 
     def _probabilities(self, label: str) -> np.ndarray:
         count = len(EMOTIONS)
@@ -109,9 +114,9 @@ class FakePeople:
         self._visits = visits(steps)
         self._faces: dict[int, _FakeFace] = {}
 
-    def faces(self, time_s: float, repetition: int = 0) -> list[tuple[FaceEmotion, float]]:
+    def faces(self, time_s: float, repetition: int = 0) -> list[FaceEmotion]:
         """
-        Return the faces at a time, and how much each looks at the camera, 0..1.
+        Return the faces at a time.
 
         Args:
             time_s: since the beginning of the script, in seconds; at least that of the last call.
@@ -125,7 +130,7 @@ class FakePeople:
                 self._faces.pop(number, None)
                 continue
             face = self._faces.setdefault(number, _FakeFace(number, visit))
-            shown.append((face.face(time_s), face.looking_at_camera(time_s)))
+            shown.append(face.face(time_s))
         return shown
 
 
@@ -173,12 +178,10 @@ class FakeNode(Node):
             self.get_logger().info(f'{step.at_s:g} s: person {step.person} {step.word}')
         faces = self._people.faces(time_s, self._repetition)
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id='camera')
-        array = to_emotion_array([face for face, _ in faces], header, IMAGE_SHAPE)
-        for emotion, (_, looking_at_camera) in zip(array.faces, faces, strict=True):
-            emotion.looking_at_camera = looking_at_camera
+        array = to_emotion_array(faces, header, IMAGE_SHAPE)
         self._images += 1
         array.images_received, array.age = self._images, 0.0
-        self._topics.publish(array, {face.face_id for face, _ in faces})
+        self._topics.publish(array, {face.face_id for face in faces})
 
     def destroy_node(self) -> None:
         """Publish that everybody has left before the node ends."""

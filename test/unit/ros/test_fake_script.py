@@ -140,19 +140,19 @@ def test_faces_of_a_script():
     assert people.duration_s == duration_s(script('leave@5')) == 7.0
     found = {
         round(time_s, 1): [
-            (face.face_id, face.label, looking) for face, looking in people.faces(time_s)
+            (face.face_id, face.label, face.looking_at_camera) for face in people.faces(time_s)
         ]
         for time_s in np.arange(0, 7, 0.1)
     }
-    assert found[0.9] == [(1, 'neutral', 0.9)]
-    assert found[1.5] == [(1, 'neutral', 0.9), (2, 'neutral', 0.9)]
+    assert found[0.9] == [(1, 'neutral', 1)]
+    assert found[1.5] == [(1, 'neutral', 1), (2, 'neutral', 1)]
     # smoothed as in the node: between two expressions the label is uncertain
-    assert found[2.2][0] == (1, 'uncertain', 0.9)
-    assert found[2.9] == [(1, 'happiness', 0.9), (2, 'uncertain', 0.9)]
-    assert found[3.0] == [(1, 'happiness', 0.1), (2, 'uncertain', 0.9)]
-    assert found[5.0] == [(2, 'uncertain', 0.9)]
-    assert found[6.9] == [(2, 'uncertain', 0.9)]
-    assert [face.face_id for face, _ in people.faces(0.5, repetition=2)] == [5]
+    assert found[2.2][0] == (1, 'uncertain', 1)
+    assert found[2.9] == [(1, 'happiness', 1), (2, 'uncertain', 1)]
+    assert found[3.0] == [(1, 'happiness', 0), (2, 'uncertain', 1)]
+    assert found[5.0] == [(2, 'uncertain', 1)]
+    assert found[6.9] == [(2, 'uncertain', 1)]
+    assert [face.face_id for face in people.faces(0.5, repetition=2)] == [5]
 
 
 def test_the_faces_are_plausible():
@@ -160,7 +160,7 @@ def test_the_faces_are_plausible():
     height, width = IMAGE_SHAPE
     before = {}
     for time_s in np.arange(0, 2, 1 / 30):
-        faces = [face for face, _ in people.faces(time_s)]
+        faces = people.faces(time_s)
         assert [face.face_id for face in faces] == list(range(1, MAX_PEOPLE + 1))
         for face in faces:
             x, y, w, h = face.box
@@ -171,6 +171,8 @@ def test_the_faces_are_plausible():
             assert face.probabilities.sum() == pytest.approx(1, abs=1e-5)
             assert face.smoothed_probabilities.sum() == pytest.approx(1, abs=1e-5)
             assert face.tracked_for_s == pytest.approx(time_s)
+            assert (face.head_pose.eyes_open, face.head_pose.mouth_open) == (1, 0)
+            assert face.head_pose.turn_ratio < 1
             assert math.dist(before.get(face.face_id, (x, y)), (x, y)) <= 3
             before[face.face_id] = x, y
         for left, right in pairwise(faces):
