@@ -263,6 +263,7 @@ def _pipeline(args: argparse.Namespace, tracking: bool) -> 'Pipeline':
             rotate=args.rotate,
             search_width=args.search_width,
             labels=args.labels,
+            head_pose=args.head_pose,
         )
     if pipeline.classifier.remark:
         print(f'note: {one_line(pipeline.classifier.remark)}', file=sys.stderr)
@@ -293,6 +294,8 @@ def _parser() -> argparse.ArgumentParser:
     add('--rotate', type=int, default=0, choices=(0, 90, 180, 270), help=text)
     text = 'longer side to which yunet shrinks an image, in pixels (320)'
     add('--search-width', type=whole_number, default=320, help=text)
+    text = 'do not read where heads are directed: faster, and turned faces are labeled too'
+    add('--no-head-pose', dest='head_pose', action='store_false', help=text)
     common = argparse.ArgumentParser(add_help=False, parents=[pipeline])
     common.add_argument('--json', action='store_true', help='print one json object per face')
 

@@ -258,7 +258,7 @@ def place_head(
         )
     except cv2.error:
         return None
-    if not found or not np.isfinite(place).all() or place[2, 0] <= 0:
+    if not found or not np.isfinite([rotation, place]).all() or place[2, 0] <= 0:
         return None
     return cv2.Rodrigues(rotation)[0], place[:, 0]
 

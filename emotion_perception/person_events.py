@@ -226,10 +226,10 @@ class PersonEvents:
     """
     Turns the faces of image after image into events that do not flicker.
 
-    A face counts once it was seen for `settle_s`; an expression or a look, once it lasted as long.
-    A person has at most one event of a kind in `MIN_INTERVAL_S`; what changes sooner is reported
-    when that time is over, if it still holds. `UNCERTAIN` changes nothing, nor does an attention
-    that is unknown for a moment (`UNKNOWN_AFTER_S`).
+    A face counts once each image showed it for `settle_s`; an expression or a look, once it lasted
+    as long. A person has at most one event of a kind in `MIN_INTERVAL_S`; what changes sooner is
+    reported when that time is over, if it still holds. `UNCERTAIN` changes nothing, nor does an
+    attention that is unknown for a moment (`UNKNOWN_AFTER_S`).
     """
 
     def __init__(
@@ -286,6 +286,10 @@ class PersonEvents:
                 events += tracked.update(face, time_s, self._settle_s)
         for face_id in self._people.keys() - seen:
             tracked = self._people[face_id]
+            if not tracked.appeared:
+                # a face that flickers is none
+                del self._people[face_id]
+                continue
             if tracked.unseen_since_s is None:
                 tracked.unseen_since_s = time_s
             unseen_s = time_s - tracked.unseen_since_s

@@ -18,7 +18,13 @@ from emotion_perception.detection.keyframes import KeyframeDetector
 from emotion_perception.errors import DetectorError
 from emotion_perception.geometry import ROTATIONS, clip_box, rotate_image, unrotate_box
 from emotion_perception.head_pose import READ_EVERY_S, HeadPoseEstimator, choose_readings
-from emotion_perception.tracking import SmoothedExpression, Track, Tracker, TrackingSettings
+from emotion_perception.tracking import (
+    SmoothedExpression,
+    Track,
+    Tracker,
+    TrackingSettings,
+    is_turned,
+)
 from emotion_perception.types import Detection, FaceEmotion, HeadPose
 
 
@@ -308,7 +314,7 @@ class Pipeline:
         for face, row in zip(detections, self._classify(image, detections), strict=True):
             expression = SmoothedExpression()
             pose = self._head_pose.read(image, face) if self._head_pose else None
-            turned = pose is not None and pose.turn_ratio > 1
+            turned = self._head_pose is not None and is_turned(pose, face.box[2])
             expression.update(row, 0.0, self._settings, turned)
             result.append(self._to_face(face, row, expression, size, head_pose=pose))
         return sorted(result, key=lambda face: face.box)
@@ -346,7 +352,8 @@ class Pipeline:
                 return
             kept = track.current_head_pose(stamp) if track.head_pose_count % 2 else None
             eyes_open = None if kept is None else kept.eyes_open
-            track.add_head_pose(self._head_pose.read(image, face, eyes_open=eyes_open), stamp)
+            pose = self._head_pose.read(image, face, eyes_open=eyes_open)
+            track.add_head_pose(pose, stamp, face.box[2])
             cost_s = time.perf_counter() - started_s
             self._head_pose_cost_s += 0.2 * (cost_s - self._head_pose_cost_s)
 

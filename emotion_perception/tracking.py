@@ -12,8 +12,27 @@ from emotion_perception.types import Detection, HeadPose
 TURN_HYSTERESIS = 0.12
 """How far below 1 the `turn_ratio` of a turned head must fall; readings err by a degree or two."""
 
+MIN_POSE_FACE_PX = 40
+"""The head pose of nearly all faces of this width can be read, if they are not turned too far."""
+
 HEAD_POSE_VALID_S = 2.0
 """A head pose that could not be read for longer is unknown, as where the time budget is short."""
+
+
+def is_turned(pose: HeadPose | None, width_px: float, before: bool = False) -> bool:
+    """
+    Return whether a head is turned too far for its expression to be trusted.
+
+    Args:
+        pose: None where it could not be read: of a large face only a profile, or what covers it,
+            is seen then.
+        width_px: of the face.
+        before: whether it was turned too far in the reading before.
+
+    """
+    if pose is None:
+        return width_px >= MIN_POSE_FACE_PX
+    return pose.turn_ratio > 1 - TURN_HYSTERESIS * before
 
 
 @dataclass
@@ -137,12 +156,19 @@ class Track:
     head_pose_count: int = 0
     turned: bool = False
 
-    def add_head_pose(self, pose: HeadPose | None, stamp_s: float) -> None:
-        """Add a reading of the head pose, None where it showed none; before `add_reading`."""
+    def add_head_pose(self, pose: HeadPose | None, stamp_s: float, width_px: float) -> None:
+        """
+        Add a reading of the head pose; before `add_reading`.
+
+        Args:
+            pose: None where it could not be read.
+            stamp_s: time of the frame in seconds.
+            width_px: of the face.
+
+        """
         self.head_pose, self.head_pose_s = pose, stamp_s
         self.head_pose_count += 1
-        if pose is not None:
-            self.turned = pose.turn_ratio > 1 - TURN_HYSTERESIS * self.turned
+        self.turned = is_turned(pose, width_px, self.turned)
 
     def current_head_pose(self, stamp_s: float) -> HeadPose | None:
         """Return the last head pose, or None if it is too old at a time."""
@@ -207,8 +233,10 @@ class Tracker:
 
     @property
     def oldest_head_pose_s(self) -> float:
-        """Stamp of the oldest head pose of the tracks; infinite without tracks."""
-        return min((track.head_pose_s for track in self._tracks), default=math.inf)
+        """Stamp of the oldest head pose of the faces in the last frame; infinite without any."""
+        return min(
+            (t.head_pose_s for t in self._tracks if t.last_seen_s == self._now_s), default=math.inf
+        )
 
     def reset(self) -> None:
         """Drop all tracks; their ids are not used again."""

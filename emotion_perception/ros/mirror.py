@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An example behavior for a robot with a face: it shows the expression of the nearest person."""
+"""An example behavior for a robot with a face: it answers the nearest person's expressions."""
 
 import sys
 

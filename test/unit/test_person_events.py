@@ -237,6 +237,17 @@ def test_a_tracked_face_does_not_leave():
     assert stage.log == [(0.3, '1 appeared'), (6.0, '1 left')]
 
 
+def test_a_face_that_flickers_does_not_appear():
+    """Seen in two of seven images; the one that stays appears."""
+    events = PersonEvents(settle_s=0.3)
+    found = []
+    for index in range(7):
+        ghost = [MadeFace(1, 'happiness')] if index in (0, 6) else []
+        found += events.update([*ghost, MadeFace(2)], 5 + index / 10)
+    assert found[0].kind == 'appeared'
+    assert {event.person.id for event in found} == {2}
+
+
 def test_silence():
     stage = Stage().show(1.0, face('uncertain')).silence(2.5).show(1.0, face('uncertain'))
     assert stage.log == [(0.3, '1 appeared')]

@@ -170,7 +170,7 @@ def test_a_turned_face_is_uncertain_until_it_returns():
     limit_deg = math.degrees(MAX_TURN_RAD)
     labels = []
     for index, turn_deg in enumerate((0, limit_deg - 1, limit_deg + 1, limit_deg - 1, 20, 0)):
-        track.add_head_pose(pose(turn_deg), index / 3)
+        track.add_head_pose(pose(turn_deg), index / 3, 80.0)
         track.add_reading(happy, index / 3, settings)
         labels.append(track.expression.label)
         assert track.expression.confidence == 1
@@ -181,31 +181,37 @@ def test_a_turned_face_is_uncertain_until_it_returns():
 def test_the_label_of_a_face_that_turns_back_is_not_that_of_the_turned_one():
     (track,) = Tracker().associate([face(100, 100)], 0.0)
     angry, neutral = spread(anger=0.95), spread(neutral=0.95)
-    track.add_head_pose(pose(60), 0.0)
+    track.add_head_pose(pose(60), 0.0, 80.0)
     for index in range(30):
         track.add_reading(angry, index / 30, TrackingSettings())
         assert track.expression.label == UNCERTAIN
-    track.add_head_pose(pose(0), 1.0)
+    track.add_head_pose(pose(0), 1.0, 80.0)
     track.add_reading(neutral, 1.0, TrackingSettings())
     assert track.expression.label == 'neutral'
     assert track.expression.confidence == pytest.approx(0.95)
 
 
-def test_a_turned_face_that_shows_no_pose_stays_turned():
+@pytest.mark.parametrize('before_deg', [0, 60])
+@pytest.mark.parametrize(('width_px', 'turned'), [(30.0, False), (80.0, True)])
+def test_a_large_face_whose_pose_cannot_be_read_counts_as_turned(before_deg, width_px, turned):
+    """A profile, or a face that is covered; a small face is too small for the network."""
     (track,) = Tracker().associate([face(100, 100)], 0.0)
-    track.add_head_pose(pose(60), 0.0)
-    track.add_head_pose(None, 0.3)
-    assert (track.turned, track.head_pose) == (True, None)
+    track.add_head_pose(pose(before_deg), 0.0, width_px)
+    track.add_head_pose(None, 0.3, width_px)
+    assert (track.turned, track.head_pose) == (turned, None)
 
 
 def test_the_oldest_head_pose():
     tracker = Tracker()
     assert tracker.oldest_head_pose_s == math.inf
     first, second = tracker.associate([face(100, 100), face(300, 100)], 0.0)
-    first.add_head_pose(pose(0), 2.0)
+    first.add_head_pose(pose(0), 2.0, 80.0)
     assert tracker.oldest_head_pose_s == -math.inf
-    second.add_head_pose(pose(0), 1.0)
+    second.add_head_pose(pose(0), 1.0, 80.0)
     assert tracker.oldest_head_pose_s == 1.0
+    # a face that is not in the image needs no time for its pose
+    tracker.associate([face(100, 100)], 0.1)
+    assert tracker.oldest_head_pose_s == 2.0
 
 
 def test_a_box_without_size_is_tracked():
