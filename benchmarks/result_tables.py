@@ -114,6 +114,8 @@ def stages(results: Results) -> str:
 
     def stage(name: str) -> Cell:
         def cell(row: Row) -> str:
+            if name not in row['stages']:
+                return ''
             in_yardsticks = ratio(row, row['stages'][name])
             return f'{row["stages"][name]:.2f}' + (in_yardsticks and f' ({in_yardsticks})')
 

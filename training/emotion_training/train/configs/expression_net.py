@@ -4,23 +4,26 @@ The packaged model: 0.7 M parameters and 30 M multiplications a face, in one pas
 
     emotion-training train expression_net DATASET --out runs/expression_net \
         --teacher training/teacher/expression_full.tflite \
-        --initial-weights runs/expression_compact/best.keras
+        --initial-weights compact/refined/expression_refined.tflite
 
-A second, gentler training after that of expression_compact, on other augmented images and with
-more weight on FER2013's own label, in which expression_compact is further behind its teacher.
+A third training, from the exported expression_refined. A network of this size learns too little
+rather than too much: less dropout and weight decay, more weight on its teacher's features, and
+more augmented images before they repeat.
 """
 
 import dataclasses
 
-from emotion_training.train.configs import expression_compact
+from emotion_training.train.configs import expression_refined
 
 config = dataclasses.replace(
-    expression_compact.config,
+    expression_refined.config,
     name='expression_net',
-    epochs=36,
-    learning_rate=8e-4,
-    distillation=0.7,
-    distillation_cycle=6,
-    head_weights={'crowd': 1.0, 'fer2013': 1.5},
-    seed=6,
+    network_args=expression_refined.config.network_args | {'dropout': 0.05},
+    epochs=50,
+    learning_rate=1e-3,
+    weight_decay=0.02,
+    distillation=0.8,
+    distillation_cycle=10,
+    feature_distillation=4.0,
+    seed=7,
 )
