@@ -516,7 +516,7 @@ def compare_clip(path, parts, rate_hz):
 @pytest.mark.parametrize(
     ('clip', 'same_label'),
     [
-        ('single_face.mp4', 1.0),
+        ('single_face.mp4', 0.98),  # a label changes one image later
         ('thanks.mkv', 1.0),
         pytest.param('again.mkv', 1.0, marks=pytest.mark.slow),
         pytest.param('yes.mkv', 1.0, marks=pytest.mark.slow),
