@@ -49,5 +49,5 @@ def comforter() -> None:
 
 
 def mirror() -> None:
-    """Run the example behavior that shows the same expression."""
+    """Run the example behavior that answers expressions."""
     _run('mirror')
