@@ -8,8 +8,9 @@ _TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90
 
 
 def is_avif(blob: bytes) -> bool:
-    """Return whether a file consists of the boxes of ISO/IEC 14496-12, as avif and heic do."""
-    return blob[4:8] == b'ftyp'
+    """Return whether the first box of a file (ISO/IEC 14496-12) has a brand of avif."""
+    brands = blob[8 : int.from_bytes(blob[:4])]
+    return blob[4:8] == b'ftyp' and (b'avif' in brands or b'avis' in brands)
 
 
 def orient(image: np.ndarray, blob: bytes) -> np.ndarray:

@@ -89,3 +89,19 @@ def test_damaged_boxes_leave_the_image_as_it_is(corners):
     many = box(b'ipma', bytes(4), b'\xff' * 4)
     own = box(b'iprp', box(b'ipco', box(b'irot', b'\1')), many)
     assert avif.orient(corners, file[:12] + box(b'meta', bytes(4), own)) is corners
+
+
+@pytest.mark.parametrize(
+    ('start', 'found'),
+    [
+        (b'\0\0\0\x14ftypavif\0\0\0\0', True),
+        (b'\0\0\0\x18ftypmif1\0\0\0\0avif', True),
+        (b'\0\0\0\x14ftypheic\0\0\0\0', False),
+        # behind the first box
+        (b'\0\0\0\x14ftypheic\0\0\0\0mif1avif', False),
+        (b'\xff\xd8\xff\xe0', False),
+    ],
+)
+def test_other_files_of_boxes_are_not_avif(start, found):
+    """A decoder of heic has turned the image already."""
+    assert avif.is_avif(start + bytes(8)) == found
