@@ -114,7 +114,8 @@ def _decode(blob: bytes, flags: int, levels: Levels | None) -> np.ndarray | None
         return image
     if levels and image.dtype == np.uint16:
         return levels.to_8_bit(image)
-    return cv2.imdecode(data, flags)  # real numbers
+    image = cv2.imdecode(data, flags)  # real numbers
+    return image if image is not None and image.ndim == 3 else None  # pfm stays single-channeled
 
 
 def _whole_jpeg(blob: bytes) -> bytes:

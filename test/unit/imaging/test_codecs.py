@@ -73,6 +73,12 @@ def jpeg_of(kind, photo):
 JPEGS = [*OPTIONS, 'thumbnail', 'scan a component']
 
 
+def test_a_float_map_of_one_channel_is_no_image(tmp_path):
+    (tmp_path / 'depth.pfm').write_bytes(b'Pf\n2 2\n-1.0\n' + np.zeros(4, np.float32).tobytes())
+    with pytest.raises(ImageError, match='not an image'):
+        read_image(tmp_path / 'depth.pfm')
+
+
 @pytest.mark.parametrize('kind', JPEGS)
 def test_jpeg(photo, kind):
     blob = jpeg_of(kind, photo)

@@ -2,6 +2,7 @@
 """The subcommand `build`: make a dataset from fer2013.csv or folders of images."""
 
 import argparse
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar='NAME',
         help='ignore folders of this name',
     )
+    parser.add_argument(
+        '--pattern',
+        type=_pattern,
+        metavar='REGEX',
+        help='regular expression for the paths of the files. Images with the same group "person" '
+        'stay in one split; a group "label" names the class where no folders do, for JAFFE '
+        r"'(?P<person>\w\w)\.(?P<label>\w\w)\d'",
+    )
     parser.set_defaults(run=run)
 
 
@@ -75,11 +84,22 @@ def _share(text: str) -> float:
     return value
 
 
-def _show_numbering(files: 'list[ImageFile]') -> None:
-    """Print what numbers as class names are taken for."""
-    counts = Counter((file.folder, file.label) for file in files if file.folder.isdecimal())
-    for (folder, label), count in sorted(counts.items()):
-        print(f'class {folder} is {label}: {count} images')
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f'{text} is no regular expression: {error}') from None
+    if not pattern.groupindex or {*pattern.groupindex} - {'person', 'label'}:
+        raise argparse.ArgumentTypeError(f'{text} needs groups (?P<person>...) or (?P<label>...)')
+    return pattern
+
+
+def _show_names(files: 'list[ImageFile]') -> None:
+    """Print what names of classes are taken for, unless they are the labels."""
+    counts = Counter((file.name, file.label) for file in files if file.label)
+    for (name, label), count in sorted(counts.items()):
+        if name.lower() != label:
+            print(f'class {name} is {label}: {count} images')
 
 
 def _check_numbering(source: Path, codes: str, files: 'list[ImageFile]') -> None:
@@ -92,8 +112,8 @@ def _check_numbering(source: Path, codes: str, files: 'list[ImageFile]') -> None
 
     by_folder: dict[str, list[ImageFile]] = {}
     for file in files:
-        if file.folder.isdecimal():
-            by_folder.setdefault(file.folder, []).append(file)
+        if file.name.isdecimal():
+            by_folder.setdefault(file.name, []).append(file)
     images, numbers = [], []
     for folder, inside in by_folder.items():
         step = max(len(inside) // _CHECKED_FACES, 1)
@@ -124,8 +144,8 @@ def run(args: argparse.Namespace) -> None:
         raise DatasetError(f'{args.out} is inside {source}; choose a folder outside of it')
     else:
         names = LabelNames(args.codes, read_names(args.classes) if args.classes else None)
-        files = find_images(source, args.ignore, names)
-        _show_numbering(files)
+        files = find_images(source, args.ignore, names, args.pattern)
+        _show_names(files)
         if args.codes and not args.trust_codes:
             _check_numbering(source, args.codes, files)
         samples, total = read_images(source, files), len(files)

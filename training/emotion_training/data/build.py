@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Build a dataset: a folder of PNG files for each split and class, with tables about them."""
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,7 @@ from emotion_training.data.duplicates import (
     duplicate_findings,
     find_leaks,
     group_duplicates,
+    join,
     list_duplicates,
     perceptual_hashes,
     pixel_hash,
@@ -72,13 +74,14 @@ def build(
         table, images, left_out = _collect(samples, total, validation_share, origin)
         leaks = find_leaks(table) if leak_free else pd.Series(dtype=int)
         kept = table.drop(leaks.index)
-        _require_all_classes(kept, left_out, origin)
         left_out += [_leak(table, *leak) for leak in leaks.items()]
+        missing = _missing_classes(kept, left_out, origin)
         findings = Counter(check.split(' from ')[0] for checks in table.checks for check in checks)
         summary = Summary.of(
             kept,
             {name: str(count) for name, count in sorted(findings.items())}
-            | duplicate_findings(table),
+            | duplicate_findings(table)
+            | missing,
             dict(sorted(Counter(item.reason.split(':')[0] for item in left_out).items())),
         )
         names = kept.row.map('{:05d}.png'.format)
@@ -141,6 +144,7 @@ def _collect(
             'label': [sample.label for sample in found],
             'sha256': [pixel_hash(image) for image in images],
             'phash': [f'{int(value):016x}' for value in hashes],
+            'person': [sample.person for sample in found],
             'checks': [s.checks + tuple(filter(None, [blank_check(s.image)])) for s in found],
         }
     )
@@ -158,36 +162,56 @@ def choose_validation(table: pd.DataFrame, share: float) -> np.ndarray:
     """
     Return which images become the validation split, bool [N].
 
-    Duplicate groups stay together. The choice depends on the hashes of the pixels alone, not on
-    the names or the order of the files. scikit-learn's group splitters depend on the order.
+    Duplicates stay together, and all images of a person. The choice depends on the hashes of the
+    pixels alone, not on the names or the order of the files.
 
     Args:
-        table: with the columns ``group``, ``sha256`` and ``label``, a row for each image.
-        share: fraction of each class, 0..1; at least one group of a class with two or more. A
-            group counts for the label of its smallest hash.
+        table: with the columns ``group``, ``person``, ``sha256`` and ``label``, a row for each
+            image.
+        share: fraction of each class, above 0 and below 1, of which 1 / N is taken.
 
     """
-    groups = table.sort_values(['sha256', 'label']).groupby('group', sort=False).label
-    chosen = []
-    for _, sizes in groups.size().groupby(groups.first()):
-        taken = 0
-        for group, size in sizes.iloc[:-1].items():
-            if taken and taken + size / 2 > share * sizes.sum():
-                break
-            chosen.append(group)
-            taken += size
-    return table.group.isin(chosen).to_numpy()
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    ordered = table.sort_values(['sha256', 'label'])
+    known = ordered.person != ''
+    groups = pd.factorize(join(ordered.group, ordered.person.where(known, ordered.sha256)))[0]
+    smaller = min(share, 1 - share)
+    folds = min(round(1 / smaller), groups.max() + 1, ordered.label.value_counts().max())
+    if folds < 2:
+        return np.zeros(len(table), bool)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
+    with warnings.catch_warnings(action='ignore'):  # a class of fewer images than folds
+        splits = list(splitter.split(ordered, ordered.label, groups))
+
+    def classes_and_size(parts: tuple[np.ndarray, np.ndarray]) -> tuple[int, float]:
+        found = sum(ordered.label.iloc[part].nunique() for part in parts)
+        return found, -abs(len(parts[1]) / len(ordered) - smaller)
+
+    larger, chosen = max(splits, key=classes_and_size)
+    return table.index.isin(ordered.index[chosen if share == smaller else larger])
 
 
-def _require_all_classes(kept: pd.DataFrame, left_out: list[LeftOut], origin: str) -> None:
+def _missing_classes(kept: pd.DataFrame, left_out: list[LeftOut], origin: str) -> dict[str, str]:
+    """
+    Return the classes that each split lacks, as findings for the summary.
+
+    Raises:
+        DatasetError: if a class was left out altogether, or a split has a single class.
+
+    """
+    findings = {}
     for split, labels in kept.groupby('split').label:
         empty = [label for label in EMOTIONS if label not in {*labels}]
-        if empty:
-            lost = next((item for item in left_out if item.label in empty), None)
+        lost = next((i for i in left_out if i.label in empty and SPLITS[i.usage] == split), None)
+        if lost or len(empty) == len(EMOTIONS) - 1:
             raise DatasetError(
                 f'{origin}: {split} has no image of {", ".join(empty)}'
                 + (f'; {lost.source} is left out, {lost.reason}' if lost else '')
             )
+        if empty:
+            findings[f'{split} has no image of'] = ', '.join(empty)
+    return findings
 
 
 def _leak(table: pd.DataFrame, index: int, duplicate: int) -> LeftOut:

@@ -43,6 +43,7 @@ class Sample:
         votes: FER+ votes in the order of VOTE_COLUMNS, or None.
         source: path of the file, relative to the folder that was read.
         checks: conversions made while reading, such as ``from color``.
+        person: name of the person, if it is known.
 
     """
 
@@ -53,6 +54,7 @@ class Sample:
     votes: tuple[int, ...] | None
     source: str = ''
     checks: tuple[str, ...] = ()
+    person: str = ''
 
 
 @dataclass(frozen=True)

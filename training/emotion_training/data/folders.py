@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read images from class folders, directly in a folder or in a folder for each split."""
 
+import re
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from emotion_perception.emotions import EMOTIONS
 from emotion_perception.errors import ImageError
 from emotion_perception.imaging.codecs import read_image
 from emotion_perception.runtime.quiet import without_library_notes
@@ -27,12 +30,23 @@ _SYSTEM_FILES = ('desktop.ini', 'thumbs.db')
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image file of a source; `usage` and `label` as in `Sample`, `folder` of its class."""
+    """
+    An image file of a source.
+
+    Attributes:
+        path: of the file.
+        usage: as in `Sample`.
+        label: one of EMOTIONS, or what is left out: `CONTEMPT`, or empty if a pattern finds none.
+        name: that `label` was taken for: of the class folder, or part of the file's name.
+        person: as in `Sample`.
+
+    """
 
     path: Path
     usage: str
     label: str
-    folder: str
+    name: str
+    person: str = ''
 
 
 def _folders(parent: Path, ignore: Iterable[str]) -> list[Path]:
@@ -79,45 +93,64 @@ def _is_class(folder: Path, names: LabelNames) -> bool:
     return True
 
 
+def _files(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.rglob('*')
+        if path.is_file() and path.name[0] != '.' and path.name.lower() not in _SYSTEM_FILES
+    )
+
+
 def find_images(
-    root: Path, ignore: Iterable[str] = (), names: LabelNames | None = None
+    root: Path,
+    ignore: Iterable[str] = (),
+    names: LabelNames | None = None,
+    pattern: re.Pattern[str] | None = None,
 ) -> list[ImageFile]:
     """
     Return the image files of every class below `root`, sorted.
 
     Args:
         root: folder of class folders, or of split folders (`SPLIT_FOLDERS`) with class folders.
-        ignore: names of folders to ignore, such as ``contempt``.
+        ignore: names of folders to ignore.
         names: the meaning of the class folders' names; None knows the usual words.
+        pattern: searched in each file's path below `root`. Its group ``person`` names the person;
+            its group ``label`` names the class in place of the class folders.
 
     Raises:
-        DatasetError: if a folder is named after no class, is empty, or there is none.
+        DatasetError: if a folder is named after no class, or there is none.
 
     """
     names = names or LabelNames()
+    groups = pattern.groupindex if pattern else {}
     found: list[ImageFile] = []
     for parent, usage in _split_folders(root, ignore, names):
-        classes = _folders(parent, ignore)
+        classes = [parent] if 'label' in groups else _folders(parent, ignore)
         if not classes:
-            raise DatasetError(f'{parent} contains no folders named after classes')
-        for folder in classes:
-            try:
-                label = names.label(folder.name)
-            except ValueError as error:
-                raise DatasetError(
-                    f'{folder}: {error}; `--ignore {folder.name}` ignores it'
-                ) from None
-            files = sorted(
-                path
-                for path in folder.rglob('*')
-                if path.is_file()
-                and path.name[0] != '.'
-                and path.name.lower() not in _SYSTEM_FILES
+            raise DatasetError(
+                f'{parent} contains no folders named after classes; if the names of the files say '
+                'the class, give a --pattern'
             )
-            if not files:
-                raise DatasetError(f'{folder} is empty: no image of {label}')
-            found += [ImageFile(path, usage, label, folder.name) for path in files]
+        for folder in classes:
+            name, label = folder.name, ''
+            if 'label' not in groups:
+                advice = f'`--ignore {name}` ignores it, --classes gives it a meaning'
+                label = _label(name, names, folder, advice)
+            for path in _files(folder):
+                match = pattern and pattern.search(path.relative_to(root).as_posix())
+                parts = match.groupdict(default='') if match else {}
+                if 'label' in groups:
+                    name = parts.get('label', '')
+                    label = name and _label(name, names, path, '--classes gives it a meaning')
+                found.append(ImageFile(path, usage, label, name, parts.get('person', '')))
     return found
+
+
+def _label(name: str, names: LabelNames, where: Path, advice: str) -> str:
+    try:
+        return names.label(name)
+    except ValueError as error:
+        raise DatasetError(f'{where}: {error}; {advice}') from None
 
 
 def _read_gray(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -127,7 +160,10 @@ def _read_gray(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     if content:
         raise ImageError(content, content)
     with without_library_notes():
-        image = read_image(path)
+        try:
+            image = read_image(path)
+        except ImageError as error:
+            image = _read_with_pillow(path, error)
     notes = []
     gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     if not np.array_equal(image, cv2.merge((gray, gray, gray))):
@@ -140,6 +176,24 @@ def _read_gray(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
             gray, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
         )
     return gray, tuple(notes)
+
+
+def _read_with_pillow(path: Path, error: ImageError) -> np.ndarray:
+    """Return BGR uint8 [H, W, 3] of a file that OpenCV does not read, or raise `error`."""
+    from PIL import Image, ImageOps
+
+    if error.kind not in ('image damaged', 'not an image', 'unknown format'):
+        raise error
+    try:
+        with warnings.catch_warnings(action='ignore'), Image.open(path) as file:
+            image = ImageOps.exif_transpose(file)
+            if image.mode[0] in 'IF':  # more than 8 bits
+                levels = np.nan_to_num(np.asarray(image, np.float32))
+                scaled = (levels - levels.min()) * 255 / max(np.ptp(levels), 1e-9)
+                return cv2.cvtColor(scaled.astype(np.uint8), cv2.COLOR_GRAY2BGR)
+            return np.asarray(image.convert('RGB'))[..., ::-1]
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise error from None
 
 
 def read_images(root: Path, files: Iterable[ImageFile]) -> Iterator[Sample | LeftOut]:
@@ -155,6 +209,10 @@ def read_images(root: Path, files: Iterable[ImageFile]) -> Iterator[Sample | Lef
         source = file.path.relative_to(root).as_posix()
         # a name may hold bytes that are not UTF-8
         source = source.encode(errors='backslashreplace').decode()
+        if file.label not in EMOTIONS:
+            reason = f'{file.label} is none of the seven' if file.label else 'no label in the name'
+            yield LeftOut(row, source, file.usage, file.label, reason)
+            continue
         try:
             image, notes = _read_gray(file.path)
         except ImageError as error:
@@ -164,4 +222,4 @@ def read_images(root: Path, files: Iterable[ImageFile]) -> Iterator[Sample | Lef
         except OSError as error:
             yield LeftOut(row, source, file.usage, file.label, f'not readable: {error.strerror}')
         else:
-            yield Sample(row, image, file.label, file.usage, None, source, notes)
+            yield Sample(row, image, file.label, file.usage, None, source, notes, file.person)

@@ -13,20 +13,37 @@ from emotion_perception.emotions import EMOTIONS, FER2013_CODES, canonical_emoti
 from emotion_perception.runtime.quiet import without_library_notes
 from emotion_training.data.fer2013 import DatasetError
 
-_CONTEMPT = 'contempt'
+CONTEMPT = 'contempt'
+"""An expression of several datasets that is none of the seven; its images are left out."""
+
+_FURTHER_NAMES = {
+    name: label
+    for label, names in {
+        'anger': 'an mad',
+        'disgust': 'di disgusting',
+        'fear': 'af fe',
+        'happiness': 'ha joy joyful smiling',
+        'neutral': 'ne natural neutrality',
+        'sadness': 'sa sorrow',
+        'surprise': 'su suprise suprised surprize surprized',  # codespell:ignore
+        CONTEMPT: 'contempt contemptuous',
+    }.items()
+    for name in names.split()
+}
+"""Codes of JAFFE (Lyons et al., 1998) and KDEF (Lundqvist et al., 1998), and common spellings."""
 
 NUMBERINGS: dict[str, dict[str, str]] = {
     'fer2013': {str(code): label for code, label in enumerate(FER2013_CODES)},
     'affectnet': {
         '0': 'neutral', '1': 'happiness', '2': 'sadness', '3': 'surprise', '4': 'fear',
-        '5': 'disgust', '6': 'anger', '7': _CONTEMPT,
+        '5': 'disgust', '6': 'anger', '7': CONTEMPT,
     },
     'rafdb': {
         '1': 'surprise', '2': 'fear', '3': 'disgust', '4': 'happiness', '5': 'sadness',
         '6': 'anger', '7': 'neutral',
     },
     'ckplus': {
-        '0': 'neutral', '1': 'anger', '2': _CONTEMPT, '3': 'disgust', '4': 'fear',
+        '0': 'neutral', '1': 'anger', '2': CONTEMPT, '3': 'disgust', '4': 'fear',
         '5': 'happiness', '6': 'sadness', '7': 'surprise',
     },
 }  # fmt: skip
@@ -61,26 +78,28 @@ class LabelNames:
 
     def label(self, name: str) -> str:
         """
-        Return the label that a name stands for.
+        Return the label that a name stands for, or `CONTEMPT`.
+
+        Numbers and marks around a word, as in ``03_happy``, mean nothing.
 
         Raises:
-            ValueError: if it stands for none of the seven; the message says what to do.
+            ValueError: if it stands for neither; the message says what to do.
 
         """
         word = _word(name)
         if word in self._names:
             return self._names[word]
         if not word.isdecimal():
-            return canonical_emotion(word)
+            bare = word.strip('0123456789 _-.,()') or word
+            return _FURTHER_NAMES.get(bare) or canonical_emotion(bare)
         if not self.codes:
             raise ValueError(
                 f'{name} is a number, which datasets use differently: give --codes '
                 f'{", ".join(NUMBERINGS)}, or --classes with a file of your own'
             )
         label = NUMBERINGS[self.codes].get(str(int(word)), '')
-        if label not in EMOTIONS:
-            meaning = label or 'nothing'
-            raise ValueError(f'{name} stands for {meaning} in --codes {self.codes}')
+        if not label:
+            raise ValueError(f'{name} stands for nothing in --codes {self.codes}')
         return label
 
 
@@ -107,7 +126,7 @@ def read_names(path: Path) -> dict[str, str]:
         if len(row) != 2 or not row[0].strip():
             raise DatasetError(f'{path}, line {number}: expected NAME,EXPRESSION')
         try:
-            names[_word(row[0])] = canonical_emotion(row[1])
+            names[_word(row[0])] = LabelNames().label(row[1])
         except ValueError as error:
             raise DatasetError(f'{path}, line {number}: {error}') from None
     return names
