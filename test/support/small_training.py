@@ -16,6 +16,7 @@ SMALL = TrainingConfig(
     network_args={'stem': 8, 'widths': (16, 32), 'depths': (1, 1)},
     epochs=14,
     batch_size=20,
+    min_steps=1,
     warmup_epochs=1,
     ema=0.8,
     learning_rate=5e-3,

@@ -14,7 +14,7 @@ from emotion_training.train.config import TrainingConfig
 
 HEADS = ('crowd', 'fer2013')
 PLAIN = TrainingConfig(
-    name='plain', network='expression_net', batch_size=16,
+    name='plain', network='expression_net', batch_size=16, min_steps=1,
     augmentation=Augmentation(0, 0, 0, 0, 0, 0, 0, 0),
 )  # fmt: skip
 LOOSE = dataclasses.replace(PLAIN.augmentation, loose=1.0)
@@ -82,6 +82,13 @@ def test_a_batch_is_independent_of_earlier_batches(images):
         each.start_epoch(4)
     first[0]
     np.testing.assert_array_equal(first[2][0], second[2][0])
+
+
+def test_few_images_are_repeated(images):
+    made = batches(images.subset(np.arange(10)), min_steps=5)
+    assert len(made) == 5
+    seen = np.concatenate([made[index][0] for index in range(5)])[..., 0]
+    assert [np.all(seen == image, axis=(1, 2)).sum() for image in images.images[:10]] == [8] * 10
 
 
 def test_the_features_of_the_teacher_are_targets_too(images):

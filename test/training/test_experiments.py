@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The experiments: training sets, intervals over images and seeds, resumed runs."""
 
+import dataclasses
 import json
 
 import h5py
@@ -126,6 +127,9 @@ def test_study_trains_and_scores_on_the_kept_images(data, tmp_path, monkeypatch)
     with h5py.File(weights, 'w') as file:
         file.attrs[deepface_agreement.STAND_IN] = 'drawn'
     monkeypatch.setattr(deepface_agreement, 'classify', classify)
+    monkeypatch.setattr(
+        study, 'load_config', lambda name: dataclasses.replace(load_config(name), min_steps=1)
+    )
     results = study.run(data, tmp_path / 'out', weights, epochs=1)
     found = json.loads(results.read_text())
     assert (found['train_images'], found['validation_images']) == (133, 35)

@@ -24,11 +24,12 @@ from emotion_training.data.dataset import load
 from emotion_training.models import networks
 from emotion_training.models.low_rank import exported_layers, set_low_rank_weights
 from emotion_training.models.networks import FEATURES
-from emotion_training.train.config import load_config
+from emotion_training.train.config import TrainingConfig, load_config
 from emotion_training.train.epoch_log import best_so_far
 from emotion_training.train.run_record import RunError
 from emotion_training.train.teachers import load_feature_teacher, load_network, load_teachers
 from emotion_training.train.training import DivergenceError, train
+from emotion_training.train.validation import ValidationCallback
 from support.drawn_faces import draw_face
 from support.small_training import SMALL, epoch_rows, power_cut
 
@@ -66,7 +67,7 @@ def test_an_interrupted_run_resumes_and_learns(small_run):
     assert elapsed == sorted(elapsed)
     assert max(float(row['val_crowd_accuracy']) for row in rows) > 0.6  # chance is 0.14
     means = [np.mean([float(row[f'val_{head}_accuracy']) for head in HEADS]) for row in rows]
-    assert best_so_far(small_run / 'epochs.csv') == pytest.approx(max(means))
+    assert best_so_far(small_run / 'epochs.csv', 'accuracy') == pytest.approx(max(means))
     assert cv2.imread(str(small_run / 'curves.png')).shape[1] > 1000
     record = json.loads((small_run / 'run.json').read_text())
     assert (record['config']['epochs'], record['train_images']) == (SMALL.epochs, 140)
@@ -246,6 +247,12 @@ def test_runs_that_cannot_start(small_run, data, changes, teachers, message):
     [
         ('t.keras', b'hello', r't\.keras is not a \.keras file: it starts with'),
         ('t.tflite', b'hello', r't\.tflite is not a \.tflite file: it starts with'),
+        (
+            't.tflite',
+            DEFAULT_MODEL.read_bytes()[:100_000],
+            'cannot be (loaded|read)|exported model',
+        ),
+        ('t.tflite', None, r'there is no model file .*t\.tflite'),
         ('t.keras', None, r'there is no model file .*t\.keras'),
     ],
 )
@@ -253,7 +260,9 @@ def test_unusable_teachers_and_initial_weights_are_named(tmp_path, name, content
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
-    for load_one in (load_network, lambda path: load_teachers([path], HEADS)):
+    readers = [load_network, lambda path: load_teachers([path], HEADS)]
+    readers += [exported_layers] if name == 't.tflite' else []
+    for load_one in readers:
         with pytest.raises(ModelError, match=message):
             load_one(path)
 
@@ -261,22 +270,6 @@ def test_unusable_teachers_and_initial_weights_are_named(tmp_path, name, content
 def test_an_exported_model_is_no_network_of_keras():
     with pytest.raises(ModelError, match=r'is an exported model; give the best\.keras'):
         load_network(DEFAULT_MODEL)
-
-
-@pytest.mark.parametrize(
-    ('content', 'message'),
-    [
-        (b'hello', 'is not a .tflite file'),
-        (DEFAULT_MODEL.read_bytes()[:100_000], 'cannot be loaded'),
-        (None, 'there is no model file'),
-    ],
-)
-def test_unusable_exported_models_are_named(tmp_path, content, message):
-    path = tmp_path / 't.tflite'
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(ModelError, match=message):
-        exported_layers(path)
 
 
 def test_an_exported_model_as_teacher():
@@ -411,6 +404,94 @@ def test_an_exported_network_is_approximated_in_fewer_multiplications():
         set_low_rank_weights(networks.expression_net(24, (48,), (1,)), FULL_NETWORK, faces)
 
 
-def test_an_unknown_recipe():
-    with pytest.raises(ValueError, match="no recipe 'nothing'"):
-        load_config('nothing')
+STUDY = dataclasses.replace(
+    load_config('study_model_3'),
+    network_args={'filters': (8, 16), 'dense': (32,), 'pooling': 'average'},
+    learning_rate=1e-3,
+)
+
+
+@pytest.mark.parametrize(('min_steps', 'batch_size'), [(1, 128), (TrainingConfig.min_steps, 16)])
+def test_patience_counts_steps_enough_on_few_images(data, tmp_path, capsys, min_steps, batch_size):
+    """With one step an epoch the study's early stopping ended the training at chance."""
+    config = dataclasses.replace(STUDY, min_steps=min_steps, epochs=6, batch_size=batch_size)
+    train(config, data, tmp_path)
+    rows = epoch_rows(tmp_path)
+    note = 'the network is no better than guessing: macro recall'
+    best = max(float(row['val_fer2013_macro_recall']) for row in rows)
+    if min_steps == 1:
+        assert len(rows) < 7
+        assert f'{note} {best:.1%}, by chance 14.3%, after {len(rows)} steps of 128 images' in (
+            capsys.readouterr().err
+        )
+    else:
+        assert best > 0.5
+        assert note not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('best_by', ['macro_recall', 'accuracy'])
+def test_the_best_epoch_is_that_of_the_chosen_score(data, tmp_path, monkeypatch, best_by):
+    """Accuracy prefers a network that knows the frequent class alone."""
+    split = load(data, 'validation')
+    frequent = np.flatnonzero(split.labels == 3)
+    split = split.subset(np.concatenate([np.arange(42), *[frequent] * 8]))
+    monkeypatch.setattr(
+        'emotion_training.train.training.load',
+        lambda folder, name: split if name == 'validation' else load(folder, name),
+    )
+    answers = iter([np.full(len(split), 3), (split.labels + (split.labels == 3)) % 7])
+    monkeypatch.setattr(
+        ValidationCallback,
+        '_predict',
+        lambda self: dict.fromkeys(HEADS, 9 * np.eye(7)[next(answers)]),
+    )
+    train(dataclasses.replace(SMALL, epochs=2, best_by=best_by), data, tmp_path)
+    weights = [load_keras(tmp_path / f'{name}.keras').get_weights() for name in ('best', 'last')]
+    same = all(np.array_equal(*pair) for pair in zip(*weights, strict=True))
+    assert same == (best_by == 'macro_recall')
+
+
+def test_recipes_by_name_and_path(tmp_path, monkeypatch):
+    assert load_config('study_model_3').best_by == 'accuracy'
+    assert load_config('expression_net').best_by == 'macro_recall'
+    recipe = tmp_path / 'mine.py'
+    recipe.write_text(
+        'from emotion_training.train.config import TrainingConfig\n'
+        "config = TrainingConfig('mine', 'expression_net', optimizer='sgd')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert load_config('mine.py') == load_config(str(recipe))
+    assert load_config('mine.py').optimizer == 'sgd'
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (None, "no recipe '.*mine.py'; there are expression_compact, .* or give the path of a"),
+        ('settings = 1', 'mine.py does not set `config` to a TrainingConfig'),
+        ('config = 1 +', 'mine.py cannot be run: SyntaxError'),
+        ('import nothing_of_this_name', 'mine.py cannot be run: ModuleNotFoundError'),
+        (
+            'from emotion_training.train.config import TrainingConfig as T\n'
+            "config = T('mine', 'expression_net', optimizer='adan')",
+            "mine.py cannot be run: .*'adan' in the recipe mine is none of",
+        ),
+    ],
+)
+def test_recipes_that_cannot_be_used(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / 'mine.py').write_text(content)
+    with pytest.raises(ValueError, match=message):
+        load_config(str(tmp_path / 'mine.py'))
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'network': 'resnet'}, "there is no network 'resnet'"),
+        ({'network_args': {'width': 3}}, "cannot make its network: .*argument 'width'"),
+    ],
+)
+def test_networks_that_cannot_be_made(data, tmp_path, changes, message):
+    with pytest.raises(RunError, match=f'the recipe drawn.* {message}'):
+        train(dataclasses.replace(SMALL, **changes), data, tmp_path / 'run')

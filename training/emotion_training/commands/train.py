@@ -12,7 +12,10 @@ from emotion_perception.runtime.quiet import without_library_notes
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the subcommand to the parser of `emotion-training`."""
     parser = commands.add_parser('train', help='train a recipe; a repeated command resumes')
-    parser.add_argument('config', help='name of a recipe in emotion_training/train/configs')
+    parser.add_argument(
+        'config',
+        help='name of a recipe in emotion_training/train/configs, or path of a .py file with one',
+    )
     parser.add_argument('dataset', type=Path, help='folder made by build')
     parser.add_argument('--out', type=Path, required=True, help='folder of the run')
     parser.add_argument('--epochs', type=whole_number, help="instead of the recipe's")

@@ -86,11 +86,12 @@ class AugmentedBatches(keras.utils.PyDataset):
         cycle = self._config.distillation_cycle or epoch + 1
         self._epoch, self._mirrored = epoch % cycle, epoch // cycle % 2 == 1
         rng = np.random.default_rng((self._config.seed, self._epoch))
-        self._order = rng.permutation(len(self._data))
+        passes = -(-len(self) * self._config.batch_size // len(self._data))
+        self._order = np.concatenate([rng.permutation(len(self._data)) for _ in range(passes)])
 
     def __len__(self) -> int:
-        """Return the number of complete batches."""
-        return max(len(self._data) // self._config.batch_size, 1)
+        """Return the number of complete batches, of repeated images where they are few."""
+        return max(len(self._data) // self._config.batch_size, self._config.min_steps)
 
     def __getitem__(self, index: int) -> Batch:
         """Return faces, targets and weights of one batch."""

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics of predicted probabilities against labels: scores, reliability, risk and coverage."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from tabulate import tabulate
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.tracking import TrackingSettings
 
 ECE_BINS = 15
+AT_CHANCE = 0.1
+"""Macro recall, adjusted to 0 for guessing and 1 for no mistake, from which it is no guessing."""
 SMALLEST_PROBABILITY = 1e-7
 """Lower limit of probabilities in the log loss, which would be infinite at 0."""
 
@@ -20,6 +24,17 @@ def percent(value: float | None, digits: int = 1) -> str:
     return '' if value is None else f'{100 * value:.{digits}f}'
 
 
+def markdown(rows: list[list[Any]], headers: list[str]) -> str:
+    """Return a Markdown table."""
+    return tabulate(rows, headers, 'github', disable_numparse=True)
+
+
+def plain(rows: list[list[Any]], headers: Sequence[str]) -> str:
+    """Return a table for the terminal: the first column aligned left, the others right."""
+    align = ['left', *['right'] * (len(headers) - 1)]
+    return tabulate(rows, headers, 'plain', colalign=align, disable_numparse=True)
+
+
 def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the log loss of each image in nats, float [N], from float [N, 7] and int [N]."""
     of_label = probabilities[np.arange(len(labels)), labels].astype(np.float64)
@@ -29,6 +44,23 @@ def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def macro_recall(correct: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean recall of the classes that occur in `labels`."""
     return float(np.mean([correct[labels == label].mean() for label in np.unique(labels)]))
+
+
+def chance_remark(recall: float, labels: np.ndarray) -> str:
+    """
+    Return a remark if a macro recall is about that of guessing, else an empty text.
+
+    Args:
+        recall: macro recall, 0..1.
+        labels: int [N], which it was measured on; of few, guessing may name many.
+
+    """
+    images = np.unique(labels, return_counts=True)[1]
+    chance = 1 / len(images)
+    deviation = chance * np.sqrt(chance * (1 - chance) * np.sum(1 / images))
+    if chance == 1 or recall - chance >= max(AT_CHANCE * (1 - chance), 2 * deviation):
+        return ''
+    return f'no better than guessing: macro recall {recall:.1%}, by chance {chance:.1%}'
 
 
 def reliability(confidence: np.ndarray, correct: np.ndarray) -> dict[str, np.ndarray]:

@@ -50,6 +50,7 @@ def variant_config(
         name=f'{base.name}-{variant.name}',
         network_args=base.network_args | {'heads': (variant.head,)},
         epochs=max(1, round(base.epochs * all_images / images)),
+        min_steps=1,
         seed=seed,
     )
 

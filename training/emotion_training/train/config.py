@@ -3,11 +3,14 @@
 
 import importlib
 import pkgutil
+import runpy
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from emotion_training.data.augmentation import Augmentation
 
 OPTIMIZERS = ('adamw', 'adam', 'sgd')
+SELECTIONS = ('macro_recall', 'accuracy')
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,10 @@ class TrainingConfig:
         network_args: its keyword arguments.
         epochs: passes over the training images, at most.
         batch_size: images a step.
+        min_steps: steps an epoch has at least; it repeats the images of a small dataset, augmented
+            anew. Validation, patience, schedule and normalization then count steps enough.
+        best_by: one of `SELECTIONS`: which validation score, mean of the heads, the best epoch has
+            the highest of. Accuracy favors frequent classes.
         optimizer: one of `OPTIMIZERS`.
         learning_rate: with `warmup_epochs` the peak of a cosine schedule, else constant.
         warmup_epochs: epochs of linear warm-up before the cosine; None for no schedule.
@@ -70,6 +77,8 @@ class TrainingConfig:
     network_args: dict = field(default_factory=dict)
     epochs: int = 36
     batch_size: int = 128
+    min_steps: int = 100
+    best_by: str = 'macro_recall'
     optimizer: str = 'adamw'
     learning_rate: float = 2e-3
     warmup_epochs: int | None = 2
@@ -87,6 +96,12 @@ class TrainingConfig:
     precision: str = 'float32'
     seed: int = 1
 
+    def __post_init__(self):
+        """Raise ValueError for an unknown optimizer or selection."""
+        for value, known in ((self.optimizer, OPTIMIZERS), (self.best_by, SELECTIONS)):
+            if value not in known:
+                raise ValueError(f'{value!r} in the recipe {self.name} is none of {known}')
+
 
 def recipe_names() -> list[str]:
     """Return the names that `load_config` accepts."""
@@ -97,12 +112,26 @@ def recipe_names() -> list[str]:
 
 def load_config(name: str) -> TrainingConfig:
     """
-    Return the recipe called `name` in `emotion_training.train.configs`.
+    Return the recipe called `name` in `emotion_training.train.configs`, or that of a python file.
+
+    Args:
+        name: of a recipe, or path of a file that ends in .py and sets ``config``.
 
     Raises:
         ValueError: if there is none.
 
     """
-    if name not in recipe_names():
-        raise ValueError(f'no recipe {name!r}; there are {", ".join(recipe_names())}')
-    return importlib.import_module(f'emotion_training.train.configs.{name}').config
+    if name in recipe_names():
+        return importlib.import_module(f'emotion_training.train.configs.{name}').config
+    if not (name.endswith('.py') and Path(name).is_file()):
+        raise ValueError(
+            f'no recipe {name!r}; there are {", ".join(recipe_names())}, or give the path of a '
+            'file that ends in .py'
+        )
+    try:
+        config = runpy.run_path(name).get('config')
+    except Exception as error:
+        raise ValueError(f'the recipe {name} cannot be run: {error!r}') from error
+    if not isinstance(config, TrainingConfig):
+        raise ValueError(f'the recipe {name} does not set `config` to a TrainingConfig')
+    return config

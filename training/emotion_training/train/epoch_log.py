@@ -23,12 +23,12 @@ def read_epochs(path: Path) -> list[dict[str, float]]:
         ]
 
 
-def best_so_far(epochs: Path) -> float | None:
-    """Return the best validation accuracy (mean of the heads) of an epoch log, or None."""
+def best_so_far(epochs: Path, score: str) -> float | None:
+    """Return the best validation score (mean of the heads) of an epoch log, or None."""
     rows = read_epochs(epochs)
     if not rows:
         return None
-    keys = [key for key in rows[0] if key.startswith('val_') and key.endswith('_accuracy')]
+    keys = [key for key in rows[0] if key.startswith('val_') and key.endswith(f'_{score}')]
     return max(sum(row[key] for key in keys) / len(keys) for row in rows)
 
 

@@ -15,7 +15,7 @@ from emotion_training.data.dataset import Dataset
 from emotion_training.train.config import TrainingConfig
 
 RECORD, BEST, LAST, BACKUP = 'run.json', 'best.keras', 'last.keras', 'backup'
-"""In a run's folder: the record, the best model by validation accuracy, the last one, and what is
+"""In a run's folder: the record, the best model by the recipe's score, the last one, and what is
 needed to go on."""
 
 

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from emotion_training.data.batches import AugmentedBatches, Teacher
 from emotion_training.data.dataset import load
+from emotion_training.evaluate.metrics import chance_remark
 from emotion_training.files import write_json
 from emotion_training.models import networks
 from emotion_training.models.networks import FEATURES
@@ -120,6 +122,17 @@ def _compile(model: keras.Model, config: TrainingConfig, steps: int) -> None:
     model.optimizer.build(model.trainable_variables)
 
 
+def _make_network(config: TrainingConfig, **changes) -> keras.Model:
+    """Return the recipe's network, with `changes` of its arguments."""
+    make = getattr(networks, config.network, None)
+    if make is None:
+        raise RunError(f'the recipe {config.name}: there is no network {config.network!r}')
+    try:
+        return make(**config.network_args | changes)
+    except TypeError as error:
+        raise RunError(f'the recipe {config.name} cannot make its network: {error}') from error
+
+
 class _Checkpoint(keras.callbacks.ModelCheckpoint):
     """Saves the network, which may be trained as a part of another model."""
 
@@ -154,10 +167,10 @@ def _callbacks(
         _Checkpoint(
             network,
             run / BEST,
-            'val_accuracy',
+            f'val_{config.best_by}',
             mode='max',
             save_best_only=True,
-            initial_value_threshold=best_so_far(run / EPOCHS),
+            initial_value_threshold=best_so_far(run / EPOCHS, config.best_by),
         ),
         # after the checkpoint: a logged epoch is complete
         callbacks.LambdaCallback(on_epoch_end=lambda *_: validation.write_row()),
@@ -186,6 +199,17 @@ def _callbacks(
     return [*chosen, callbacks.BackupAndRestore(run / BACKUP, delete_checkpoint=False)]
 
 
+def _chance_hint(run: Path, config: TrainingConfig, labels: np.ndarray, steps: int) -> str:
+    """Return what to do if no epoch of `steps` was better than guessing, else an empty text."""
+    remark = chance_remark(best_so_far(run / EPOCHS, 'macro_recall') or 0.0, labels)
+    steps *= len(read_epochs(run / EPOCHS))
+    return remark and (
+        f'the network is {remark}, after {steps} steps of {config.batch_size} images; train it '
+        'longer (--epochs; in a recipe of your own min_steps and early_stopping), with a higher '
+        'learning rate, or on more images'
+    )
+
+
 def train(
     config: TrainingConfig,
     dataset: Path,
@@ -211,7 +235,7 @@ def train(
             learning rate that a run of so many epochs has by then.
 
     Returns:
-        The path of the best model by validation accuracy.
+        The path of the best model by the recipe's validation score.
 
     Raises:
         DatasetError: if the dataset lacks what the recipe needs.
@@ -225,11 +249,12 @@ def train(
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
     _use_all_devices()
-    model = getattr(networks, config.network)(**config.network_args)
+    model = _make_network(config)
     heads = tuple(model.output_names)
     if config.feature_distillation:
-        full = getattr(networks, config.network)(**config.network_args | {'ranks': None})
-        teacher: Teacher | None = load_feature_teacher(teachers[0], full)
+        teacher: Teacher | None = load_feature_teacher(
+            teachers[0], _make_network(config, ranks=None)
+        )
     else:
         teacher = load_teachers(teachers, heads)
     batches = AugmentedBatches(images, config, heads, teacher)
@@ -266,4 +291,7 @@ def train(
     finally:
         draw_curves(run / EPOCHS, run / 'curves.png')
     model.save(run / LAST)
+    hint = _chance_hint(run, config, validation.labels, len(batches))
+    if hint:
+        print(f'note: {hint}', file=sys.stderr)
     return run / BEST

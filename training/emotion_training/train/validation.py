@@ -11,6 +11,7 @@ from scipy.special import log_softmax
 
 from emotion_training.data.batches import targets
 from emotion_training.data.dataset import Dataset
+from emotion_training.evaluate.metrics import macro_recall
 from emotion_training.files import atomic_file
 from emotion_training.train.epoch_log import EPOCHS, read_epochs
 
@@ -23,8 +24,8 @@ class ValidationCallback(keras.callbacks.Callback):
     """
     Scores the validation split with the (averaged) weights after each epoch.
 
-    Adds ``val_loss`` (log loss) and ``val_accuracy``, means over the heads, to the logs for the
-    callbacks after it. The label of the head `crowd` is the FER+ majority.
+    Adds ``val_loss`` (log loss), ``val_accuracy`` and ``val_macro_recall``, means over the heads,
+    to the logs for the callbacks after it. The label of the head `crowd` is the FER+ majority.
     """
 
     def __init__(self, data: Dataset, heads: tuple[str, ...], run: Path):
@@ -44,23 +45,23 @@ class ValidationCallback(keras.callbacks.Callback):
         logits = self._predict()
         row = {'epoch': epoch, 'learning_rate': float(self.model.optimizer.learning_rate)}
         row['loss'] = float(logs.get('loss', np.nan))
-        losses, accuracies = [], []
         for head in self._heads:
             accuracy = logs.get(f'{head}_accuracy', logs.get('accuracy', np.nan))
             row[f'{head}_accuracy'] = float(accuracy)
             wanted, weights = self._targets[head]
             log_probabilities = log_softmax(logits[head], axis=1)
-            losses.append(float(np.average(-(wanted * log_probabilities).sum(1), weights=weights)))
+            losses = -(wanted * log_probabilities).sum(1)
             labeled = self._labels[head] >= 0
-            correct = log_probabilities.argmax(1) == self._labels[head]
-            accuracies.append(float(correct[labeled].mean()))
-            row[f'val_{head}_loss'], row[f'val_{head}_accuracy'] = losses[-1], accuracies[-1]
+            labels = self._labels[head][labeled]
+            correct = log_probabilities.argmax(1)[labeled] == labels
+            row[f'val_{head}_loss'] = float(np.average(losses, weights=weights))
+            row[f'val_{head}_accuracy'] = float(correct.mean())
+            row[f'val_{head}_macro_recall'] = macro_recall(correct, labels)
         row['elapsed_s'] = round(time.monotonic() - self._started, 1)
         self._row = {key: round(value, _DIGITS) for key, value in row.items()}
-        logs.update(
-            val_loss=float(np.mean(losses)),
-            val_accuracy=float(np.mean([round(value, _DIGITS) for value in accuracies])),
-        )
+        for score in ('loss', 'accuracy', 'macro_recall'):
+            of_heads = [self._row[f'val_{head}_{score}'] for head in self._heads]
+            logs[f'val_{score}'] = float(np.mean(of_heads))
 
     def _predict(self) -> dict[str, np.ndarray]:
         """Return the logits of each head; not with `predict`, which frees the buffers on jax."""

@@ -28,5 +28,6 @@ config = TrainingConfig(
     warmup_epochs=None,
     ema=0.0,
     label_smoothing=0.0,
+    best_by='accuracy',
     augmentation=IMAGE_DATA_GENERATOR,
 )

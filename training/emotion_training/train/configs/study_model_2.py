@@ -19,6 +19,7 @@ config = TrainingConfig(
     warmup_epochs=None,
     ema=0.0,
     label_smoothing=0.0,
+    best_by='accuracy',
     plateau=Plateau(factor=0.2, patience=3, min_delta=0.001),
     augmentation=IMAGE_DATA_GENERATOR,
 )
