@@ -184,6 +184,14 @@ def subset(data, folder, wanted):
     return folder
 
 
+def test_a_model_at_chance_is_remarked_on(keras_models, data, capsys):
+    assert cli.main(['evaluate', str(keras_models[0]), str(data)]) == 0
+    notes = capsys.readouterr().err
+    for reference in ('FER2013 label', 'FER+ majority'):
+        remark = 'no better than guessing: macro recall 14.3%, by chance 14.3%; train longer'
+        assert f'note: two.keras, {reference}: {remark}' in notes
+
+
 def test_one_class_only_is_refused(data, tmp_path, capsys):
     folder = subset(data, tmp_path / 'd', lambda row: row.startswith(('train', 'validation/fear')))
     out = tmp_path / 'out'

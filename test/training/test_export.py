@@ -13,6 +13,7 @@ from emotion_perception.emotions import EMOTIONS, FER2013_CODES
 from emotion_perception.imaging.sources import portrait_path
 from emotion_training import cli
 from emotion_training.data.dataset import load
+from emotion_training.evaluate.evaluation import chance_remarks
 from emotion_training.evaluate.model_outputs import probabilities
 from emotion_training.export import export
 from emotion_training.models import networks
@@ -113,12 +114,20 @@ def test_balance_is_an_offset_of_the_crowd_head(small_run, splits, tmp_path):
         export(small_run, *splits, tmp_path / 'more', balance=2)
 
 
+def test_an_expression_without_training_images_is_not_favored(small_run, splits, tmp_path):
+    train, validation = splits
+    without = train.subset(train.majority != EMOTIONS.index('disgust'))
+    offset = export(small_run, without, validation, tmp_path, 'float32', balance=1.0).offset
+    assert offset['crowd'] == pytest.approx([0] * 7, abs=1e-3)  # the others are equally frequent
+
+
 @pytest.mark.parametrize('optimizer', [pytest.param('sgd', marks=pytest.mark.slow), 'adam'])
 def test_a_study_model_stops_early_and_is_exported(data, splits, tmp_path, optimizer):
     config = dataclasses.replace(
         load_config('study_model_3'),
         epochs=9,
         batch_size=20,
+        min_steps=1,
         optimizer=optimizer,
         early_stopping=1,
         learning_rate=1e-9,
@@ -132,6 +141,8 @@ def test_a_study_model_stops_early_and_is_exported(data, splits, tmp_path, optim
     metadata = export(tmp_path, *splits, tmp_path / 'out')
     assert metadata.heads == ('fer2013',)
     assert set(metadata.scores) == {'FER2013 label', 'FER2013 label, leak-free'}
+    (remark,) = chance_remarks(metadata.scores, splits[1])
+    assert remark.startswith('FER2013 label: no better than guessing: macro recall')
 
 
 def test_a_folder_without_a_training_is_refused(data, tmp_path, capsys):

@@ -314,6 +314,18 @@ def test_invalid_predictions(train, tmp_path):
             predictions.read(path, train)
 
 
+def test_predictions_at_chance_are_warned_of(planted, train, tmp_path, capsys):
+    guesses = np.random.default_rng(2).dirichlet(np.ones(7), len(train))
+    predictions.save(tmp_path / 'guesses.npz', train, guesses)
+    options = ['--method', 'confident-learning', '--predictions', str(tmp_path / 'guesses.npz')]
+    assert cli.main(['filter', str(planted), *options, '--out', str(tmp_path / 'new')]) == 0
+    warning = 'WARNING: the predictions are no better than guessing: macro recall '
+    assert warning in capsys.readouterr().out
+    assert warning in (tmp_path / 'new' / 'filter.json').read_text()
+    assert 'WARNING' in deepface_agreement.decide(train, lambda _: guesses).note
+    assert 'WARNING' not in confident_learning.decide(train, good_predictions).note
+
+
 def test_confident_learning_needs_two_classes():
     with pytest.raises(FilterError, match='train contains only one class'):
         confident_learning.decide(one_image(fear=10), lambda data: np.full((1, 7), 1 / 7))
@@ -376,7 +388,7 @@ def test_predictions_of_folds_are_kept_until_the_dataset_is_complete(
 def test_out_of_fold_networks_recognize_faces_they_have_not_seen(train):
     in_fold = out_of_fold.assign_folds(train, 2, seed=1) == 0
     held_out = train.subset(in_fold)
-    found = out_of_fold.fit_and_predict(train.subset(~in_fold), held_out, 16, 1, 'fold 1 of 2')
+    found = out_of_fold.fit_and_predict(train.subset(~in_fold), held_out, 2, 1, 'fold 1 of 2')
     assert found.shape == (len(held_out), 7)
     assert found.sum(1) == pytest.approx(1, abs=1e-4)
     drawn = drawn_labels(held_out)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from sklearn.model_selection import KFold
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.runtime.keras import open_keras
@@ -74,7 +75,11 @@ def _convert(model: keras.Model, quantization: str, images: np.ndarray) -> bytes
 
 def _class_frequencies(train: Dataset) -> np.ndarray:
     """Return the frequency of each expression among the FER+ majorities, float [7] above 0."""
-    counts = np.bincount(train.majority[train.majority >= 0], minlength=len(EMOTIONS)) + 1
+    counts = np.bincount(train.majority[train.majority >= 0], minlength=len(EMOTIONS)) + 1.0
+    missing = counts == 1
+    if missing.any() and not missing.all():
+        # no offset: an expression that is never trained must not be favored
+        counts[missing] = np.exp(np.log(counts[~missing]).mean())
     return counts / counts.sum()
 
 
@@ -100,16 +105,13 @@ def _calibrate(
     own = [reference for reference in references(split, None) if reference.head == head]
     rows = np.concatenate([np.flatnonzero(reference.rows) for reference in own])
     labels = np.concatenate([reference.labels[reference.rows] for reference in own])
-    fold_of = np.random.default_rng(0).permutation(len(split)) % _FOLDS
     temperatures = []
     calibrated = np.empty_like(logits)
-    for fold in range(_FOLDS):
-        fitted = fold_of[rows] != fold
-        offset, temperature = fit_balanced(
-            logits[rows[fitted]], labels[fitted], frequencies, balance
-        )
+    for others, held_out in KFold(_FOLDS, shuffle=True, random_state=0).split(logits):
+        used = np.isin(rows, others)
+        offset, temperature = fit_balanced(logits[rows[used]], labels[used], frequencies, balance)
         temperatures.append(round(temperature, 4))
-        calibrated[fold_of == fold] = _softmax(logits[fold_of == fold], offset, temperature)
+        calibrated[held_out] = _softmax(logits[held_out], offset, temperature)
     ece = {r.name: score(calibrated[r.rows], r.labels[r.rows])['ece'] for r in own}
     offset, temperature = fit_balanced(logits[rows], labels, frequencies, balance)
     evidence = {'folds': temperatures, 'ece': ece}

@@ -2,6 +2,7 @@
 """The subcommand `export`: make the model files that the node loads."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from emotion_perception.files import check_outputs
@@ -48,7 +49,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the subcommand."""
     from emotion_training.data.dataset import load
-    from emotion_training.evaluate.evaluation import table
+    from emotion_training.evaluate.evaluation import chance_remarks, table
 
     with without_library_notes():
         from emotion_training.export import export
@@ -63,4 +64,6 @@ def run(args: argparse.Namespace) -> None:
     )
     path = args.out / metadata.file
     print(table(metadata.scores))
+    for remark in chance_remarks(metadata.scores, splits[1]):
+        print(f'note: {remark}', file=sys.stderr)
     print(f'{path}  {metadata.parameters} parameters  sha256 {metadata.sha256}')

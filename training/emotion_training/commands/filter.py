@@ -88,11 +88,9 @@ def _method(name: str, args: argparse.Namespace, work: Path):
             keep_unclear=args.keep_unclear,
         )
     if name == 'deepface':
-        from emotion_training.filtering import deepface_agreement as deepface
+        from emotion_training.filtering import deepface_agreement
 
-        weights = deepface.find_weights(args.weights)
-        classify = partial(deepface.classify, weights=weights)
-        return partial(deepface.decide, classify=classify, weights=deepface.describe(weights))
+        return deepface_agreement.method(args.weights)
     from emotion_training.filtering import confident_learning, out_of_fold, predictions
 
     predict = partial(

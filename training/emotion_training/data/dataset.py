@@ -56,7 +56,8 @@ class Dataset:
         """Vote distribution over EMOTIONS, float32 [N, 7]; zeros without such a vote."""
         if self.votes is None:
             raise DatasetError(
-                'this dataset has no FER+ votes; build it with --votes fer2013new.csv'
+                'this dataset has no FER+ votes; build it with --votes fer2013new.csv, or use a '
+                'recipe without the head crowd, such as small_net'
             )
         votes = self.votes[:, _VOTE_INDEX].astype(np.float32)
         return votes / np.maximum(votes.sum(1, keepdims=True), 1)

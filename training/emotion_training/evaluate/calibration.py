@@ -2,9 +2,8 @@
 """Calibration of a head: the temperature and the offset that are applied to its logits."""
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-
-_TEMPERATURES = np.geomspace(0.3, 3, 231)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -21,7 +20,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     def log_loss(temperature: float) -> float:
         return float(-log_softmax(logits / temperature, axis=1)[rows, labels].mean())
 
-    return float(min(_TEMPERATURES, key=log_loss))
+    return float(minimize_scalar(log_loss, bounds=(0.3, 3), method='bounded').x)
 
 
 def fit_balanced(

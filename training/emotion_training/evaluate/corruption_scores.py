@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tabulate import tabulate
 from tqdm import tqdm
 
 from emotion_perception.tracking import TrackingSettings
 from emotion_training.data.dataset import Dataset
 from emotion_training.evaluate import corruptions
 from emotion_training.evaluate.evaluation import deployment_reference
-from emotion_training.evaluate.metrics import percent, score
+from emotion_training.evaluate.metrics import markdown, percent, score
 from emotion_training.evaluate.model_outputs import available_head, probabilities
 
 SEED = 1
@@ -159,7 +158,7 @@ def table(result: dict[str, Any]) -> str:
         )
     severities = ['I', 'II', 'III', 'IV', 'V'][: len(rows[0]) - 5]
     headers = ['', 'strength', 'none', *severities, 'coverage at the last', 'accuracy of these']
-    return tabulate(rows, headers, 'github', disable_numparse=True)
+    return markdown(rows, headers)
 
 
 def comparison(results: dict[str, dict[str, Any]], name: str) -> str:
@@ -177,7 +176,7 @@ def comparison(results: dict[str, dict[str, Any]], name: str) -> str:
     ]
     steps = next(iter(results.values()))['corruptions'][name]['at']
     headers = ['', 'none', *(f'{step["strength"]:g}' for step in steps)]
-    return tabulate(rows, headers, 'github', disable_numparse=True)
+    return markdown(rows, headers)
 
 
 def draw(result: dict[str, Any], out: Path) -> None:

@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tabulate import tabulate
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_training.data.build import MANIFEST
 from emotion_training.data.dataset import Dataset
 from emotion_training.data.fer2013 import VOTE_COLUMNS, DatasetError
-from emotion_training.evaluate.metrics import measure, most_confident_mistakes, score
+from emotion_training.evaluate.metrics import (
+    chance_remark,
+    measure,
+    most_confident_mistakes,
+    plain,
+    score,
+)
 from emotion_training.evaluate.model_comparison import RESAMPLES, SEED, intervals
 from emotion_training.evaluate.model_outputs import head_probabilities, model_heads
 
@@ -105,6 +110,21 @@ def evaluate(
     }
 
 
+def chance_remarks(scores: dict[str, dict[str, Any]], split: Dataset) -> list[str]:
+    """Return a remark with advice for each main reference on which scores are at chance."""
+    remarks = []
+    for reference in references(split, None):
+        if reference.is_main and reference.name in scores:
+            labels = reference.labels[reference.rows]
+            remark = chance_remark(scores[reference.name]['macro_recall'], labels)
+            if remark:
+                remarks.append(
+                    f'{reference.name}: {remark}; train longer, or name the order of the outputs '
+                    'in a json beside the model (docs/training.md)'
+                )
+    return remarks
+
+
 def table(scores: dict[str, dict[str, float]]) -> str:
     """Return scores as text, with the log loss where they have it."""
     with_loss = any('log_loss' in row for row in scores.values())
@@ -115,8 +135,7 @@ def table(scores: dict[str, dict[str, float]]) -> str:
         for name, row in scores.items()
     ]
     headers = ['', 'images', 'accuracy', 'macro recall', 'ECE', *['log loss'][: int(with_loss)]]
-    align = ['left', *['right'] * (len(headers) - 1)]
-    return tabulate(rows, headers, 'plain', colalign=align, disable_numparse=True)
+    return plain(rows, headers)
 
 
 def train_digests(folder: Path) -> frozenset[str] | None:
@@ -230,6 +249,9 @@ def report_data(
     digests = train_digests(train_folder)
     if digests is None:
         remarks.append(f'{train_folder} has no training images: there are no leak-free scores')
+    scored = _score_models(models, split, digests)
+    for model in scored:
+        remarks += [f'{model["name"]}, {it}' for it in chance_remarks(model['questions'], split)]
     return {
         'dataset': str(folder),
         'split': split_name,
@@ -240,7 +262,7 @@ def report_data(
         'resamples': RESAMPLES,
         'seed': SEED,
         'remarks': remarks,
-        'models': _score_models(models, split, digests),
+        'models': scored,
     }
 
 

@@ -4,12 +4,10 @@
 from pathlib import Path
 from typing import Any
 
-from tabulate import tabulate
-
 from emotion_training.data.dataset import load
 from emotion_training.evaluate import corruption_scores, report_plots, scene_scores
 from emotion_training.evaluate.evaluation import FER2013_LABEL, MAJORITY, publishable, report_data
-from emotion_training.evaluate.metrics import percent
+from emotion_training.evaluate.metrics import markdown, percent
 from emotion_training.files import write_bytes, write_json
 from emotion_training.train.epoch_log import draw_curves, training_record
 
@@ -57,10 +55,6 @@ def measure(model: Path, dataset: Path, records: Path, images: Path) -> list[Pat
     return [path for path in written if path.exists()]
 
 
-def _markdown(rows: list[list[str]], headers: list[str]) -> str:
-    return tabulate(rows, headers, 'github', disable_numparse=True)
-
-
 def scores_table(scores: dict[str, Any]) -> str:
     """Return accuracy, macro recall, log loss and ECE against each reference, with intervals."""
     rows = []
@@ -70,7 +64,7 @@ def scores_table(scores: dict[str, Any]) -> str:
             low, high = row['intervals'][score]
             cells.append(f'{percent(row[score], 2)} ({percent(low)} .. {percent(high)})')
         rows.append([*cells, f'{row["log_loss"]:.3f}', percent(row['ece'], 2)])
-    return _markdown(rows, ['', 'images', 'accuracy', 'macro recall', 'log loss', 'ECE'])
+    return markdown(rows, ['', 'images', 'accuracy', 'macro recall', 'log loss', 'ECE'])
 
 
 def class_table(scores: dict[str, Any]) -> str:
@@ -84,7 +78,7 @@ def class_table(scores: dict[str, Any]) -> str:
             values = by_reference[name]['per_class'][cells[0]]
             cells += [str(values['support'])]
             cells += [percent(values[key]) for key in ('precision', 'recall', 'f1')]
-    return _markdown(rows, headers)
+    return markdown(rows, headers)
 
 
 def coverage_table(scores: dict[str, Any], reference: str = MAJORITY) -> str:
@@ -104,7 +98,7 @@ def coverage_table(scores: dict[str, Any], reference: str = MAJORITY) -> str:
     for threshold in _THRESHOLDS:
         points = [k for k, lowest in enumerate(curve['threshold']) if lowest >= threshold]
         rows.append(row(threshold, points[-1] if points else None))
-    return _markdown(sorted(rows), ['`uncertain_below`', 'coverage', 'accuracy of these'])
+    return markdown(sorted(rows), ['`uncertain_below`', 'coverage', 'accuracy of these'])
 
 
 def facts_table(metadata: dict[str, Any], size: int) -> str:
@@ -132,7 +126,7 @@ def facts_table(metadata: dict[str, Any], size: int) -> str:
     if provenance.get('initial_weights_sha256'):
         sources.append(('initial weights', provenance['initial_weights_sha256']))
     rows += [[name, f'the file with the sha256 `{digest}`'] for name, digest in sources]
-    return _markdown(rows, ['', ''])
+    return markdown(rows, ['', ''])
 
 
 def calibration_table(metadata: dict[str, Any]) -> str:
@@ -146,4 +140,4 @@ def calibration_table(metadata: dict[str, Any]) -> str:
         ]
         for head, evidence in metadata['provenance']['calibration'].items()
     ]
-    return _markdown(rows, ['head', 'temperature', 'of the folds', 'ECE, cross-validated'])
+    return markdown(rows, ['head', 'temperature', 'of the folds', 'ECE, cross-validated'])

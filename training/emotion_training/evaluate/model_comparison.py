@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from tabulate import tabulate
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_training.evaluate.metrics import log_losses, macro_recall
+from emotion_training.evaluate.metrics import log_losses, macro_recall, plain
 
 SCORES = ('accuracy', 'macro_recall', 'log_loss')
 """The resampled scores. The ECE is not among them: resampling biases it upward."""
@@ -145,13 +144,10 @@ def comparison(models: Sequence[dict[str, Any]]) -> str:
                 cells += [f'{mean:+.2f} ({low:+.2f}..{high:+.2f})', f'{p:.2g}']
             rows.append(cells)
         headers = ('', 'accuracy', 'macro recall', 'ECE', 'log loss', 'difference', 'p')
-        align = ('left', *['right'] * 6)
         title = (
             f'{name}, {first["images"]} images '
             "(95 % intervals; difference of accuracy and McNemar's "
             'p against the first)'
         )
-        blocks.append(
-            title + '\n' + tabulate(rows, headers, 'plain', colalign=align, disable_numparse=True)
-        )
+        blocks.append(title + '\n' + plain(rows, headers))
     return '\n\n'.join(blocks)

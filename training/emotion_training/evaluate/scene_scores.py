@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from tabulate import tabulate
 from tqdm import tqdm
 
 from emotion_perception.alignment import crop_face
@@ -22,7 +21,7 @@ from emotion_perception.detection import DETECTORS, Detector, make_detector
 from emotion_perception.types import Detection
 from emotion_training.data.dataset import Dataset
 from emotion_training.evaluate.evaluation import deployment_reference
-from emotion_training.evaluate.metrics import percent, score
+from emotion_training.evaluate.metrics import markdown, percent, score
 from emotion_training.evaluate.model_outputs import available_head, probabilities
 
 SIDES_PX = (40, 64, 96, 128, 160, 200)
@@ -184,4 +183,4 @@ def table(result: dict[str, Any]) -> str:
             [row['side_px'], percent(row['found']), *cells, percent(row.get('same_answer'))]
         )
     headers = ['pasted, px', 'detected', "the detector's crop", "the dataset's crop", 'same label']
-    return tabulate(rows, headers, 'github', disable_numparse=True)
+    return markdown(rows, headers)

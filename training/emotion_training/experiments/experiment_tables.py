@@ -3,16 +3,10 @@
 
 from typing import Any
 
-from tabulate import tabulate
-
 from emotion_training.evaluate.evaluation import FER2013_LABEL, MAJORITY
-from emotion_training.evaluate.metrics import percent
+from emotion_training.evaluate.metrics import markdown, percent
 
 _TARGETS = {'fer2013': 'label', 'crowd': 'vote shares'}
-
-
-def _markdown(rows: list[list[Any]], headers: list[str]) -> str:
-    return tabulate(rows, headers, 'github', disable_numparse=True)
 
 
 def filtering_table(results: dict[str, Any]) -> str:
@@ -31,7 +25,7 @@ def filtering_table(results: dict[str, Any]) -> str:
                 joined or 'nothing: all are kept',
             ]
         )
-    blocks = [_markdown(rows, ['variant', 'images', 'epochs', 'target', 'filtered by'])]
+    blocks = [markdown(rows, ['variant', 'images', 'epochs', 'target', 'filtered by'])]
     against = f'against {next(iter(arms))}'
     headers = ['variant', 'accuracy', 'of the runs', against, 'macro recall', against]
     for reference, scores in results['scores'].items():
@@ -51,7 +45,7 @@ def filtering_table(results: dict[str, Any]) -> str:
             )
         blocks += [
             f'**{reference}**, {scores["images"]} images of PublicTest:',
-            _markdown(rows, headers),
+            markdown(rows, headers),
         ]
     return '\n\n'.join(blocks)
 
@@ -81,7 +75,7 @@ def study_table(results: dict[str, Any]) -> str:
         + ['' if row.get(key) is None else f'{row[key]:.2%}' for key in columns]
         for name, row in results['models'].items()
     ]
-    return _markdown(rows, ['', 'epochs', *columns.values()])
+    return markdown(rows, ['', 'epochs', *columns.values()])
 
 
 def models_table(
@@ -109,4 +103,4 @@ def models_table(
             cells += [_difference(gain, 2), percent(row['ece'])]
         rows.append(cells)
     headers = ['', *(cell for name in references for cell in (name, 'gain', 'ECE'))]
-    return _markdown(rows, headers)
+    return markdown(rows, headers)

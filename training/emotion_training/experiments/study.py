@@ -43,10 +43,8 @@ def kept_dataset(dataset: Path, out: Path, weights: Path) -> Path:
     removed: set[str] = set()
     for name in ('train', 'validation'):
         split = load(dataset, name)
-        decisions = deepface_agreement.decide(
-            split, lambda images: deepface_agreement.classify(images, weights)
-        )
-        removed |= {p for p, keep in zip(split.paths, decisions.keep, strict=True) if not keep}
+        keep = deepface_agreement.method(weights)(split).keep
+        removed |= {path for path, kept in zip(split.paths, keep, strict=True) if not kept}
     with atomic_folder(folder) as partial:
         copy_without(dataset, partial, removed)
     return folder

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -63,24 +64,12 @@ def filter_methods(weights: Path | None, work: Path) -> dict[str, Method]:
         votes,
     )
 
-    def deepface(data: Dataset) -> Decisions:
-        path = deepface_agreement.find_weights(weights)
-        return deepface_agreement.decide(
-            data,
-            lambda images: deepface_agreement.classify(images, path),
-            deepface_agreement.describe(path),
-        )
-
-    def confident(data: Dataset) -> Decisions:
-        return confident_learning.decide(
-            data, lambda images: out_of_fold.predict(images, work, epochs=_FOLD_EPOCHS)
-        )
-
+    predict = partial(out_of_fold.predict, work=work, epochs=_FOLD_EPOCHS)
     by_votes = _once(votes.decide)
     return {
         'votes': by_votes,
-        'deepface': _once(deepface),
-        'confident-learning': _once(confident),
+        'deepface': _once(lambda data: deepface_agreement.method(weights)(data)),
+        'confident-learning': _once(partial(confident_learning.decide, predict=predict)),
         'as-many-as-votes': lambda data: random_subset(data, by_votes(data).keep),
     }
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find wrong labels by confident learning (Northcutt et al., 2021), with cleanlab."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 
 from emotion_training.data.dataset import Dataset
 from emotion_training.filtering import PRUNINGS
-from emotion_training.filtering.decisions import Decisions, FilterError, prediction_reasons
+from emotion_training.filtering.decisions import Decisions, FilterError, by_predictions
 
 
 def decide(
@@ -39,12 +40,13 @@ def decide(
     wrong = find_label_issues(
         np.searchsorted(present, data.labels), of_present, filter_by=prune, n_jobs=1
     )
-    best = probabilities.argmax(1)
-    return Decisions(
-        'confident-learning',
-        f'{prune}; the networks predict {(best == data.labels).mean():.1%} of the labels',
-        ~wrong,
-        prediction_reasons(data, probabilities, 'out of fold'),
-        best,
+    right = (probabilities.argmax(1) == data.labels).mean()
+    decisions = by_predictions(
+        data,
         probabilities,
+        'confident-learning',
+        f'{prune}; the networks predict {right:.1%} of the labels',
+        'out of fold',
+        'train longer (--epochs), or give the --predictions of a better network',
     )
+    return dataclasses.replace(decisions, keep=~wrong)

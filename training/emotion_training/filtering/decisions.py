@@ -9,6 +9,7 @@ import numpy as np
 from emotion_perception.emotions import EMOTIONS
 from emotion_training.data.dataset import Dataset
 from emotion_training.data.fer2013 import DatasetError
+from emotion_training.evaluate.metrics import chance_remark, macro_recall
 
 
 class FilterError(DatasetError):
@@ -64,12 +65,29 @@ def suggestions(decisions: Sequence[Decisions]) -> np.ndarray:
     return found
 
 
-def prediction_reasons(data: Dataset, probabilities: np.ndarray, name: str) -> tuple[str, ...]:
-    """Return ``NAME: PREDICTION 0.90, LABEL 0.05`` for each image, without the label if equal."""
-    return tuple(
-        f'{name}: {EMOTIONS[best]} {row[best]:.2f}'
-        + ('' if best == label else f', {EMOTIONS[label]} {row[label]:.2f}')
-        for label, best, row in zip(
-            data.labels, probabilities.argmax(1), probabilities, strict=True
-        )
+def by_predictions(
+    data: Dataset, probabilities: np.ndarray, method: str, note: str, name: str, advice: str
+) -> Decisions:
+    """
+    Keep the images whose label is predicted, with ``NAME: PREDICTION 0.90, LABEL 0.05`` as reason.
+
+    Args:
+        data: a split.
+        probabilities: float [N, 7].
+        method: name of the method.
+        note: as in `Decisions`; a warning follows it if the predictions are at chance.
+        name: of what predicts, in the reasons.
+        advice: what to do about predictions at chance.
+
+    """
+    best = probabilities.argmax(1)
+    right = best == data.labels
+    remark = chance_remark(macro_recall(right, data.labels), data.labels)
+    if remark:
+        note += f'; WARNING: the predictions are {remark}. What they remove is arbitrary; {advice}'
+    reasons = (
+        f'{name}: {EMOTIONS[top]} {row[top]:.2f}'
+        + ('' if top == label else f', {EMOTIONS[label]} {row[label]:.2f}')
+        for label, top, row in zip(data.labels, best, probabilities, strict=True)
     )
+    return Decisions(method, note, right, tuple(reasons), best, probabilities)

@@ -13,12 +13,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from emotion_training.data.dataset import Dataset
-from emotion_training.filtering.decisions import Decisions, FilterError, prediction_reasons
+from emotion_training.filtering.decisions import Decisions, FilterError, Method, by_predictions
 from emotion_training.filtering.deepface_standin import STAND_IN
 
 WEIGHTS_NAME = 'facial_expression_model_weights.h5'
@@ -40,11 +41,15 @@ def decide(
         weights: description of the weights, from `describe`.
 
     """
-    probabilities = classify(data.images)
-    best = probabilities.argmax(1)
     name = 'the stand-in for DeepFace' if _STAND_IN_TEXT in weights else 'DeepFace'
-    reasons = prediction_reasons(data, probabilities, name)
-    return Decisions('deepface', weights, best == data.labels, reasons, best, probabilities)
+    advice = 'look for other weights'
+    return by_predictions(data, classify(data.images), 'deepface', weights, name, advice)
+
+
+def method(weights: Path | None) -> Method:
+    """Return the method with a weights file, see `find_weights`; it runs the library."""
+    path = find_weights(weights)
+    return partial(decide, classify=partial(classify, weights=path), weights=describe(path))
 
 
 def find_weights(given: Path | None) -> Path:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tabulate import tabulate
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_training.data.build import MANIFEST
 from emotion_training.data.dataset import Dataset, load
+from emotion_training.evaluate.metrics import plain
 from emotion_training.files import atomic_folder, write_json
 from emotion_training.filtering import predictions
 from emotion_training.filtering.contact_sheet import contact_sheet
@@ -57,9 +57,8 @@ class FilterSummary:
             f'{a / b:.1%}' if b else '-' for a, b in zip(counts.after, counts.before, strict=True)
         ]
         counts.insert(2, 'kept', kept)
-        headers = ['train', *counts]
-        align = ('left', *('right',) * len(counts.columns))
-        lines = [tabulate(counts, headers, 'plain', colalign=align, disable_numparse=True)]
+        rows = counts.astype(object).reset_index().to_numpy().tolist()
+        lines = [plain(rows, ['train', *counts])]
         lines += [f'{method}: {note}' for method, note in self.notes.items()]
         if self.crowd:
             lines.append(

@@ -13,6 +13,7 @@ from emotion_training.data.augmentation import Augmentation
 from emotion_training.data.dataset import Dataset
 from emotion_training.filtering import predictions
 from emotion_training.filtering.decisions import FilterError
+from emotion_training.train.config import TrainingConfig
 
 _NETWORK: dict[str, Any] = {'stem': 8, 'widths': (16, 32, 64, 128), 'depths': (1, 1, 1, 1)}
 _MAX_BATCH = 128
@@ -67,8 +68,10 @@ def predict(
     if epochs < 1:
         raise FilterError(f'confident-learning: {epochs} epochs; at least 1 is needed')
     assigned = assign_folds(data, folds, seed)
-    recipe = [folds, epochs, seed, _NETWORK, _MAX_BATCH, _PEAK_RATE, repr(_AUGMENTATION)]
-    content = '\n'.join([json.dumps(recipe), *data.digests, *map(str, data.labels)])
+    training = [_NETWORK, _MAX_BATCH, TrainingConfig.min_steps, _PEAK_RATE, repr(_AUGMENTATION)]
+    content = '\n'.join(
+        [json.dumps([folds, epochs, seed, *training]), *data.digests, *map(str, data.labels)]
+    )
     key = hashlib.sha256(content.encode()).hexdigest()[:12]
     probabilities = np.zeros((len(data), len(EMOTIONS)), np.float32)
     for fold in range(folds):
@@ -95,7 +98,6 @@ def fit_and_predict(
 
     from emotion_training.data.batches import AugmentedBatches
     from emotion_training.models.networks import expression_net
-    from emotion_training.train.config import TrainingConfig
 
     keras.utils.set_random_seed(seed)
     network = expression_net(**_NETWORK)
