@@ -18,8 +18,9 @@
 # the labels, train again and compare. `jupytext --to ipynb the_study.py` makes a notebook of this
 # file; some editors open it as one.
 #
-# `DATASET` is a folder made by `emotion-training build`, with FER+ votes. Each training on all
-# images takes hours on a CPU; `EPOCHS=2` is enough for a first look.
+# `DATASET` is a folder made by `emotion-training build`; without FER+ votes, confident learning
+# filters the labels. Each training on all images of FER2013 takes hours on a CPU; `EPOCHS=2` is
+# enough for a first look.
 
 # %%
 import os
@@ -30,6 +31,7 @@ os.environ.setdefault('KERAS_BACKEND', 'tensorflow')
 
 import dataclasses
 import json
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,7 +42,7 @@ from emotion_training.data.dataset import load
 from emotion_training.evaluate.evaluation import evaluate, table
 from emotion_training.evaluate.model_comparison import mcnemar
 from emotion_training.evaluate.model_outputs import head_probabilities
-from emotion_training.filtering import votes
+from emotion_training.filtering import confident_learning, out_of_fold, votes
 from emotion_training.filtering.filtered_dataset import filter_dataset
 from emotion_training.train.config import load_config
 from emotion_training.train.epoch_log import read_epochs
@@ -71,27 +73,27 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
-# Three images of each class, with the most frequent FER+ vote. A red title marks a majority for
-# another expression than the label.
+# Three images of each class, with the most frequent FER+ vote if the dataset has votes. A red
+# title marks a majority for another expression than the label.
 
 # %%
 figure, grid = plt.subplots(3, 7, figsize=(11, 5.4), layout='constrained')
 for label, column in enumerate(grid.T):
     for row, axes in zip(np.flatnonzero(images.labels == label), column, strict=False):
-        crowd = images.crowd[row]
+        title = EMOTIONS[label]
+        if images.votes is not None:
+            crowd = images.crowd[row]
+            title += f'\n{EMOTIONS[crowd.argmax()]} {crowd.max():.0%}'
         wrong = images.majority[row] not in (-1, label)
         axes.imshow(images.images[row], cmap='gray', vmin=0, vmax=255)
-        axes.set_title(
-            f'{EMOTIONS[label]}\n{EMOTIONS[crowd.argmax()]} {crowd.max():.0%}',
-            fontsize=8,
-            color='crimson' if wrong else 'black',
-        )
+        axes.set_title(title, fontsize=8, color='crimson' if wrong else 'black')
 for axes in grid.flat:
     axes.set_axis_off()
 plt.show()
 clear = images.majority >= 0
-agreed = (images.majority == images.labels)[clear].mean()
-print(f'where there is a majority, it agrees with the label of {agreed:.1%} of the images')
+if clear.any():
+    agreed = (images.majority == images.labels)[clear].mean()
+    print(f'where there is a majority, it agrees with the label of {agreed:.1%} of the images')
 
 # %% [markdown]
 # ## Model 3 of the study
@@ -143,13 +145,17 @@ print(table(evaluate(outputs, validation, images)))
 
 # %% [markdown]
 # ## Filter the labels
-# Keep a training image only if no other FER+ answer has more votes than its label. Validation is
-# not filtered: on filtered images any model scores higher.
+# Keep a training image only if no other FER+ answer has more votes than its label; without votes,
+# if networks that were not trained on it do not contradict its label. Validation is not filtered:
+# on filtered images any model scores higher.
 
 # %%
 filtered = WORK / 'filtered'
+predict = partial(out_of_fold.predict, work=WORK / 'folds', epochs=min(EPOCHS, 12))
+by_networks = partial(confident_learning.decide, predict=predict)
+method = by_networks if images.votes is None else votes.decide
 if not filtered.exists():
-    print(filter_dataset(DATASET, filtered, [votes.decide]).text())
+    print(filter_dataset(DATASET, filtered, [method]).text())
 
 # %% [markdown]
 # ## Train on the kept images, and compare
@@ -170,6 +176,8 @@ references = {'FER2013 label': validation.labels, 'FER+ majority': validation.ma
 results = {}
 for name, labels in references.items():
     labeled = labels >= 0
+    if not labeled.any():
+        continue
     before, after = ((t['crowd'].argmax(1) == labels)[labeled] for t in (outputs, clean_outputs))
     results[name] = {
         'all images': float(before.mean()),
