@@ -21,7 +21,6 @@ from emotion_perception.classification import DEFAULT_MODEL, EmotionClassifier
 from emotion_perception.errors import ModelError
 from emotion_perception.runtime import keras as keras_runtime
 from emotion_perception.runtime.keras import open_keras
-from emotion_perception.runtime.metadata import read_metadata
 from emotion_training.data.dataset import load
 from emotion_training.filtering import predictions
 from emotion_training.filtering.decisions import FilterError
@@ -240,26 +239,3 @@ def test_pickles_in_a_file_of_predictions(tmp_path, data, name):
         with pytest.raises(FilterError, match='is not an npz file of predictions'):
             predictions.read(path, split)
     assert not (tmp_path / HARMED).exists()
-
-
-@pytest.mark.parametrize(
-    'change',
-    [
-        {'temperature': {'crowd': float('inf'), 'fer2013': 1.0}},
-        {'temperature': {'crowd': float('nan'), 'fer2013': 1.0}},
-        {'input': {'side_px': float('inf'), 'channels': 1, 'range': [0, 255]}},
-        {'offset': {'crowd': [0.0] * 6 + [float('nan')]}},
-        {'offset': {'crowd': [1e30] * 7}},
-        {'offset': {'crowd': [0.0] * 6}},
-        {'offset': {'crowd': 5}},
-        {'offset': 5},
-        {'labels': 5},
-        None,
-    ],
-)
-def test_metadata_with_invalid_values(tmp_path, change):
-    values = json.loads(DEFAULT_MODEL.with_suffix('.json').read_text())
-    path = tmp_path / 'net.json'
-    path.write_text('[' * 10**5 if change is None else json.dumps(values | change))
-    with pytest.raises(ModelError):
-        read_metadata(path)
