@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What another process can do with the emotion node: send images, receive, call its services."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -163,10 +164,20 @@ class RosPeer(SpinningNode):
             TimeoutError: if there is no such service, or no response.
 
         """
+        known = name in self._clients
+        client = self._client(kind, name)
+        self.until(client.service_is_ready, timeout_s, f'the service {name}')
+        if not known:
+            # once the node answers on another service it has found this client too
+            self.state(timeout_s)
+        return self._response(client, request, timeout_s, name)
+
+    def _client(self, kind: Any, name: str) -> Any:
         if name not in self._clients:
             self._clients[name] = self.node.create_client(kind, f'/{self._node_name}/{name}')
-        client = self._clients[name]
-        self.until(client.service_is_ready, timeout_s, f'the service {name}')
+        return self._clients[name]
+
+    def _response(self, client: Any, request: Any, timeout_s: float, name: str) -> Any:
         future = client.call_async(request)
         try:
             self.until(future.done, timeout_s, f'a response of {name}')
@@ -175,9 +186,31 @@ class RosPeer(SpinningNode):
                 client.remove_pending_request(future)
         return future.result()
 
-    def state(self) -> str:
-        """Return the emotion node's lifecycle state."""
-        return self.call(GetState, 'get_state', GetState.Request()).current_state.label
+    def state(self, timeout_s: float = 10.0) -> str:
+        """
+        Return the emotion node's lifecycle state.
+
+        A service that has found its client may answer before it has found where to, and DDS
+        drops such a response: the question, which changes nothing, is asked again.
+
+        Raises:
+            TimeoutError: if there is no response to any.
+
+        """
+        client = self._client(GetState, 'get_state')
+        self.until(client.service_is_ready, timeout_s, 'the service get_state')
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            left_s = deadline_s - time.monotonic()
+            try:
+                response = self._response(
+                    client, GetState.Request(), max(min(left_s, 2.0), 0.1), 'get_state'
+                )
+            except TimeoutError:
+                if left_s <= 2.0:
+                    raise
+            else:
+                return response.current_state.label
 
     def transition(self, name: str | int, timeout_s: float = 20.0) -> bool:
         """Request a transition by name or number; return whether it succeeded."""
