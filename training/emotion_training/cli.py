@@ -16,6 +16,7 @@ from emotion_training.commands import (
     filter,
     geometry,
     predict,
+    reproduce,
     robustness,
     train,
 )
@@ -23,6 +24,7 @@ from emotion_training.data.fer2013 import DatasetError
 
 COMMANDS = (
     build, filter, geometry, train, evaluate, robustness, card, export, predict, experiment,
+    reproduce,
 )  # fmt: skip
 
 

@@ -35,6 +35,17 @@ def targets(data: Dataset, heads: tuple[str, ...]) -> dict[str, tuple[np.ndarray
     return {head: known[head]() for head in heads}
 
 
+def mean_neutral_face(data: Dataset) -> np.ndarray:
+    """Return the mean of the neutral faces and their mirror images, float32 [48, 48]."""
+    neutral = EMOTIONS.index('neutral')
+    clear = data.majority == neutral
+    rows = clear if clear.any() else data.labels == neutral
+    if not rows.any():
+        return np.full(data.images.shape[1:], 128, np.float32)
+    mean = data.images[rows].mean(axis=0, dtype=np.float64)
+    return ((mean + mean[:, ::-1]) / 2).astype(np.float32)
+
+
 def _distill(own, weights, teacher, share: float) -> tuple[np.ndarray, np.ndarray]:
     """Return targets and weights with `share` of the teacher's probabilities, which weigh 1."""
     own_share = (1 - share) * weights[:, None]
@@ -78,6 +89,7 @@ class AugmentedBatches(keras.utils.PyDataset):
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=12)
         self._data, self._config, self._teacher = data, config, teacher
         self._targets = targets(data, heads)
+        self._neutral = mean_neutral_face(data)
         self._predicted: dict[tuple[int, int], Values] = {}
         self.start_epoch(0)
 
@@ -105,8 +117,10 @@ class AugmentedBatches(keras.utils.PyDataset):
         if self._config.mixup:
             share = rng.beta(self._config.mixup, self._config.mixup)
             faces, own, weights = _mixup(faces, own, weights, np.float32(max(share, 1 - share)))
-        # the teacher sees the faces before the loose crops
+        # the teacher sees the faces before the loose crops, and with their full expression
         predicted = self._predict(index, faces)
+        if augmentation.weak:
+            faces = augmentation.weaken(faces, self._neutral, rng)
         if augmentation.loose:
             faces = augmentation.loose_crops(faces, rng)
         if predicted is None:

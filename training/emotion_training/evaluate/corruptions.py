@@ -3,7 +3,8 @@
 Synthetic corruptions of 48x48 grayscale faces, as functions of the image and a strength.
 
 `data.augmentation` applies them at random in training, `corruption_scores` measures each one. All
-take and return uint8 [48, 48]; `loose` also takes float32, because it follows mixup in training.
+take and return uint8 [48, 48]; `loose` and `weak` also take float32, because they follow mixup in
+training.
 """
 
 import cv2
@@ -133,3 +134,19 @@ def loose(
     return cv2.copyMakeBorder(
         small, top, free - top, left, free - left, surroundings, value=float(gray)
     )
+
+
+def weak(image: np.ndarray, neutral: np.ndarray, share: float) -> np.ndarray:
+    """
+    Return the face with a weaker expression: blended with the average neutral face.
+
+    Args:
+        image: the face.
+        neutral: mean of neutral faces, float32 of the same shape; the light of `image` is given
+            to it.
+        share: of the neutral face, 0..1.
+
+    """
+    mean, spread = image.mean(), image.std()
+    lit = (neutral - neutral.mean()) / max(float(neutral.std()), 1e-6) * spread + mean
+    return np.clip((1 - share) * image + share * lit, 0, 255).astype(image.dtype)
