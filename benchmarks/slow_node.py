@@ -14,10 +14,10 @@ PROCESSING_S = 0.1
 class SlowPipeline(pipeline.Pipeline):
     """A pipeline that detects faces again and again until the time is over."""
 
-    def process(self, image_bgr, stamp=None, budget_s=math.inf):
+    def process(self, image_bgr, stamp=None, budget_s=math.inf, depth=None):
         """Process the image as `Pipeline` does, in `PROCESSING_S` seconds."""
         end = time.monotonic() + PROCESSING_S
-        faces = super().process(image_bgr, stamp, budget_s)
+        faces = super().process(image_bgr, stamp, budget_s, depth)
         while time.monotonic() < end:
             self.detector.detect(image_bgr)
         return faces

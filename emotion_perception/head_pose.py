@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from emotion_perception.camera import Camera
 from emotion_perception.errors import ModelError
 from emotion_perception.geometry import crop_region, crop_square
 from emotion_perception.runtime.litert import Network, read_model
@@ -180,16 +181,17 @@ class HeadPoseEstimator:
         self,
         image: np.ndarray,
         face: Detection,
-        focal_px: float | None = None,
+        camera: Camera | None = None,
         eyes_open: float | None = None,
     ) -> HeadPose | None:
         """
         Return the pose of a detected face, or None if the networks see no face there.
 
         Args:
-            image: BGR uint8 [H, W, 3], without distortion, its center on the optical axis.
+            image: BGR uint8 [H, W, 3].
             face: detected in it.
-            focal_px: focal length in pixels; None takes that of `FIELD_OF_VIEW_RAD`.
+            camera: that took the image; None assumes one without distortion and with
+                `FIELD_OF_VIEW_RAD`.
             eyes_open: of an earlier reading, to be kept; None reads the eyes, which takes more
                 than half of the time.
 
@@ -197,7 +199,7 @@ class HeadPoseEstimator:
         mesh = self._mesh.find(image, face)
         if mesh is None:
             return None
-        placed = place_head(mesh, image.shape, focal_px)
+        placed = place_head(mesh, camera or assumed_camera(image.shape))
         if placed is None:
             return None
         rotation, place = placed
@@ -210,6 +212,7 @@ class HeadPoseEstimator:
             roll=roll,
             eyes_open=eyes_open,
             mouth_open=_mouth_open(mesh),
+            depth=float(place[2]),
         )
 
     def _eyes_open(self, image: np.ndarray, mesh: np.ndarray, nearer: int) -> float:
@@ -231,30 +234,30 @@ class HeadPoseEstimator:
         return min(max((share - _CLOSED) / (_OPEN - _CLOSED), 0.0), 1.0)
 
 
-def place_head(
-    mesh: np.ndarray, shape: tuple[int, ...], focal_px: float | None = None
-) -> tuple[np.ndarray, np.ndarray] | None:
+def assumed_camera(shape: Sequence[int]) -> Camera:
+    """Return what is assumed of an unknown camera; `shape` of its images, height first."""
+    return Camera.from_field_of_view((shape[1], shape[0]), FIELD_OF_VIEW_RAD)
+
+
+def place_head(mesh: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray] | None:
     """
     Return where the average face must be to look like a mesh.
 
     Args:
         mesh: float [468, 3], in pixels of the image; its depths are not used.
-        shape: of the image, height first.
-        focal_px: focal length in pixels; None takes that of `FIELD_OF_VIEW_RAD`.
+        camera: that took the image.
 
     Returns:
         Rotation, float64 [3, 3], and place, float64 [3] in distances of the outer eye corners, in
-        the camera's optical frame (x right, y down, z away); None if there is no solution.
+        the frame of the image (x right, y down, z away); None if there is no solution.
 
     """
-    height, width = shape[:2]
-    if focal_px is None:
-        focal_px = max(width, height) / 2 / math.tan(FIELD_OF_VIEW_RAD / 2)
-    camera = np.array([[focal_px, 0, width / 2], [0, focal_px, height / 2], [0, 0, 1]])
-    points = mesh[list(USED_POINTS), :2].astype(np.float64)
+    points = camera.normalize(mesh[list(USED_POINTS), :2])
+    if not np.isfinite(points).all():
+        return None
     try:
         found, rotation, place = cv2.solvePnP(
-            AVERAGE_FACE, points, camera, None, flags=cv2.SOLVEPNP_SQPNP
+            AVERAGE_FACE, points, np.eye(3), None, flags=cv2.SOLVEPNP_SQPNP
         )
     except cv2.error:
         return None

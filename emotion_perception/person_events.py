@@ -65,6 +65,10 @@ class Face(Protocol):
     def looking_at_camera(self) -> float:
         """How much the head is directed at the camera, 0..1; NaN where that is not known."""
 
+    @property
+    def distance(self) -> float:
+        """From the camera, in meters; NaN where that is not known."""
+
 
 AnyFace = TypeVar('AnyFace', bound=Face)
 
@@ -84,6 +88,7 @@ class Person:
         looking: whether the person looks at the camera; False where that is not known for longer
             than `UNKNOWN_AFTER_S`.
         looking_at_camera: the latest value, 0..1; NaN where that is not known.
+        distance: from the camera in meters; NaN where that is not known.
         face: the latest face, an emotion_msgs/Emotion where the faces come from ROS.
 
     """
@@ -96,6 +101,7 @@ class Person:
     unseen_for_s: float
     looking: bool
     looking_at_camera: float
+    distance: float
     face: Any
 
     @property
@@ -188,6 +194,7 @@ class _TrackedPerson:
             unseen_for_s=0.0 if self.unseen_since_s is None else now_s - self.unseen_since_s,
             looking=self.looking.value,
             looking_at_camera=float(self.face.looking_at_camera),
+            distance=float(self.face.distance),
             face=self.face,
         )
 

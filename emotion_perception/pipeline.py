@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion_perception.alignment import FACE_SIDE_PX, crop_face
+from emotion_perception.camera import EYE_CORNERS_M, Camera
 from emotion_perception.classification import EmotionClassifier
 from emotion_perception.detection import DETECTORS, SEARCH_WIDTH_PX, Detector, make_detector
 from emotion_perception.detection.blazeface import find_networks
@@ -18,6 +19,7 @@ from emotion_perception.detection.keyframes import KeyframeDetector
 from emotion_perception.errors import DetectorError
 from emotion_perception.geometry import ROTATIONS, clip_box, rotate_image, unrotate_box
 from emotion_perception.head_pose import READ_EVERY_S, HeadPoseEstimator, choose_readings
+from emotion_perception.imaging.depth import face_depth_m
 from emotion_perception.tracking import (
     SmoothedExpression,
     Track,
@@ -25,7 +27,14 @@ from emotion_perception.tracking import (
     TrackingSettings,
     is_turned,
 )
-from emotion_perception.types import Detection, FaceEmotion, HeadPose
+from emotion_perception.types import (
+    FROM_DEPTH,
+    FROM_FACE_SIZE,
+    Detection,
+    FaceEmotion,
+    HeadPose,
+    Position,
+)
 
 
 class Pipeline:
@@ -34,6 +43,12 @@ class Pipeline:
 
     One thread may process frames while others change settings or process single images: the
     pipeline locks its networks and tracks itself.
+
+    Attributes:
+        camera: that takes the images, before they are rotated; None if it is not known, so that
+            positions are not either. May be replaced at any time, for the next image on. Images
+            with another aspect ratio are taken for those of an unknown camera.
+
     """
 
     def __init__(
@@ -73,6 +88,8 @@ class Pipeline:
         self._keyframes = KeyframeDetector(detector, detect_every)
         self._head_pose = head_pose
         self._head_pose_cost_s = 0.003
+        self.camera: Camera | None = None
+        self._image_camera: tuple[Camera | None, tuple[int, ...], Camera | None] = None, (), None
         self._stamp_s = -math.inf
         self._shape: tuple[int, ...] = ()
         self._lock = threading.Lock()
@@ -177,7 +194,11 @@ class Pipeline:
             self._reset()
 
     def process(
-        self, image_bgr: np.ndarray, stamp: float | None = None, budget_s: float = math.inf
+        self,
+        image_bgr: np.ndarray,
+        stamp: float | None = None,
+        budget_s: float = math.inf,
+        depth: np.ndarray | None = None,
     ) -> list[FaceEmotion]:
         """
         Return the expression of each face in the next frame.
@@ -191,6 +212,8 @@ class Pipeline:
                 `FaceEmotion.reading_age_s`. At least one step is done, so it may be 0. Without a
                 budget the result does not depend on the speed of the machine. Used with a tracker
                 only.
+            depth: registered to the image, uint16 in millimeters or float32 in meters, [H, W] in
+                any multiple of its size; used where `camera` is known.
 
         Returns:
             Faces by `face_id`; without a tracker from left to right.
@@ -204,11 +227,11 @@ class Pipeline:
         stamp = time.monotonic() if stamp is None else stamp
         with self._lock:
             if self.tracker is None:
-                return self._process_untracked(image_bgr)
+                return self._process_untracked(image_bgr, depth)
             if image_bgr.shape != self._shape:
                 self._reset()
                 self._shape = image_bgr.shape
-            return self._process_tracked(image_bgr, stamp, started_s + budget_s)
+            return self._process_tracked(image_bgr, stamp, started_s + budget_s, depth)
 
     def process_untracked(self, image_bgr: np.ndarray) -> list[FaceEmotion]:
         """
@@ -264,9 +287,10 @@ class Pipeline:
             self.tracker.reset()
 
     def _process_tracked(
-        self, image: np.ndarray, stamp: float, ends_s: float
+        self, image: np.ndarray, stamp: float, ends_s: float, depth: np.ndarray | None
     ) -> list[FaceEmotion]:
         assert self.tracker is not None
+        camera = self._known_camera(image.shape)
         image, size = rotate_image(image, self._rotate_deg), image.shape[1::-1]
         budget_s = ends_s - time.perf_counter()
         searched_before = self._keyframes.searched
@@ -283,7 +307,7 @@ class Pipeline:
         # where each frame is searched, the next one costs no less
         busy = self._keyframes.searched and not searched_before
         found = [(face.detection, track) for face, track in read]
-        self._read_head_poses(image, found, stamp, ends_s, busy)
+        self._read_head_poses(image, found, stamp, ends_s, busy, camera)
         for (face, track), row in zip(read, rows, strict=True):
             face.change = track.add_reading(row, stamp, self._settings)
         if read:
@@ -303,20 +327,30 @@ class Pipeline:
                     reading_age_s=stamp - track.read_s,
                     head_pose=track.current_head_pose(stamp),
                     head_pose_age_s=stamp - track.head_pose_s,
+                    position=self._position(
+                        face.detection.box, track.depth_times_width, camera, depth, size
+                    ),
                 )
             )
         return sorted(result, key=lambda face: (face.face_id, face.box))
 
-    def _process_untracked(self, image: np.ndarray) -> list[FaceEmotion]:
+    def _process_untracked(
+        self, image: np.ndarray, depth: np.ndarray | None = None
+    ) -> list[FaceEmotion]:
+        camera = self._known_camera(image.shape)
         image, size = rotate_image(image, self._rotate_deg), image.shape[1::-1]
         detections = self.detector.detect(image)
         result = []
         for face, row in zip(detections, self._classify(image, detections), strict=True):
             expression = SmoothedExpression()
-            pose = self._head_pose.read(image, face) if self._head_pose else None
+            pose = self._head_pose.read(image, face, camera) if self._head_pose else None
             turned = self._head_pose is not None and is_turned(pose, face.box[2])
             expression.update(row, 0.0, self._settings, turned)
-            result.append(self._to_face(face, row, expression, size, head_pose=pose))
+            product = math.nan if pose is None or turned else pose.depth * face.box[2]
+            position = self._position(face.box, product, camera, depth, size)
+            result.append(
+                self._to_face(face, row, expression, size, head_pose=pose, position=position)
+            )
         return sorted(result, key=lambda face: face.box)
 
     def _reserve_s(self, stamp: float, budget_s: float) -> float:
@@ -333,6 +367,7 @@ class Pipeline:
         stamp: float,
         ends_s: float,
         busy: bool,
+        camera: Camera | None,
     ) -> None:
         """Read the head poses that are due, of faces detected in this frame, as time allows."""
         if self._head_pose is None:
@@ -352,10 +387,52 @@ class Pipeline:
                 return
             kept = track.current_head_pose(stamp) if track.head_pose_count % 2 else None
             eyes_open = None if kept is None else kept.eyes_open
-            pose = self._head_pose.read(image, face, eyes_open=eyes_open)
+            pose = self._head_pose.read(image, face, camera, eyes_open)
             track.add_head_pose(pose, stamp, face.box[2])
             cost_s = time.perf_counter() - started_s
             self._head_pose_cost_s += 0.2 * (cost_s - self._head_pose_cost_s)
+
+    def _known_camera(self, shape: tuple[int, ...]) -> Camera | None:
+        """Return the camera of images of this shape after their rotation; None if unknown."""
+        camera = self.camera
+        if self._image_camera[:2] != (camera, shape):
+            try:
+                known = camera and camera.resized((shape[1], shape[0])).rotated(self._rotate_deg)
+            except ValueError:
+                known = None
+            self._image_camera = camera, shape, known
+        return self._image_camera[2]
+
+    def _position(
+        self,
+        box: tuple[float, float, float, float],
+        depth_times_width: float,
+        camera: Camera | None,
+        depth: np.ndarray | None,
+        size: tuple[int, ...],
+    ) -> Position | None:
+        """
+        Return where a face is; None if that is not known.
+
+        Args:
+            box: in the rotated image.
+            depth_times_width: see `Track`.
+            camera: of the rotated image.
+            depth: registered to the image as it came.
+            size: width and height of the image as it came.
+
+        """
+        if camera is None:
+            return None
+        x, y, w, h = box
+        z, source = math.nan, FROM_DEPTH
+        if depth is not None:
+            there = unrotate_box(box, self._rotate_deg, *size)
+            z = face_depth_m(depth, there, (size[0], size[1]))
+        if math.isnan(z):
+            z, source = EYE_CORNERS_M * depth_times_width / max(w, 1.0), FROM_FACE_SIZE
+        place = camera.position((x + w / 2, y + h / 2), z) if z > 0 else None
+        return None if place is None else Position(*place, source)
 
     def _classify(self, image: np.ndarray, detections: list[Detection]) -> np.ndarray:
         """Return the probabilities of all faces, float32 [N, 7], from one batch of crops."""
@@ -375,6 +452,7 @@ class Pipeline:
         reading_age_s: float = 0.0,
         head_pose: HeadPose | None = None,
         head_pose_age_s: float = 0.0,
+        position: Position | None = None,
     ) -> FaceEmotion:
         """Return the result for one face; `size` is width and height of the image as it came."""
         assert expression.probabilities is not None
@@ -392,6 +470,7 @@ class Pipeline:
             reading_age_s=reading_age_s,
             head_pose=head_pose,
             head_pose_age_s=math.nan if head_pose is None else head_pose_age_s,
+            position=position,
         )
 
 

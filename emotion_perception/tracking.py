@@ -19,6 +19,10 @@ HEAD_POSE_VALID_S = 2.0
 """A head pose that could not be read for longer is unknown, as where the time budget is short."""
 
 
+DEPTH_WEIGHT = 0.3
+"""Of a new reading in the mean of a track's `depth_times_width`."""
+
+
 def is_turned(pose: HeadPose | None, width_px: float, before: bool = False) -> bool:
     """
     Return whether a head is turned too far for its expression to be trusted.
@@ -139,6 +143,9 @@ class Track:
         head_pose_s: stamp of the frame of that reading.
         head_pose_count: number of readings.
         turned: whether that head was turned too far for its expression to be trusted.
+        depth_times_width: the depth of the head in distances of the outer eye corners times the
+            width of its box in pixels, a mean over the readings; NaN before the first. It changes
+            little while a person comes and goes.
 
     """
 
@@ -155,6 +162,7 @@ class Track:
     head_pose_s: float = -math.inf
     head_pose_count: int = 0
     turned: bool = False
+    depth_times_width: float = math.nan
 
     def add_head_pose(self, pose: HeadPose | None, stamp_s: float, width_px: float) -> None:
         """
@@ -169,6 +177,10 @@ class Track:
         self.head_pose, self.head_pose_s = pose, stamp_s
         self.head_pose_count += 1
         self.turned = is_turned(pose, width_px, self.turned)
+        if pose is not None and not self.turned:
+            product = pose.depth * width_px
+            before = self.depth_times_width if self.depth_times_width > 0 else product
+            self.depth_times_width = before + DEPTH_WEIGHT * (product - before)
 
     def current_head_pose(self, stamp_s: float) -> HeadPose | None:
         """Return the last head pose, or None if it is too old at a time."""

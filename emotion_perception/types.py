@@ -68,6 +68,8 @@ class HeadPose:
             image; radians.
         eyes_open: 0 closed to 1 open; NaN if the eyes are too small to tell.
         mouth_open: 0 closed to 1 wide open.
+        depth: distance along the optical axis, in distances of the outer eye corners; right only
+            if the camera is known.
 
     """
 
@@ -76,6 +78,7 @@ class HeadPose:
     roll: float
     eyes_open: float
     mouth_open: float
+    depth: float = math.nan
 
     @property
     def turn(self) -> float:
@@ -107,6 +110,34 @@ def head_values(pose: HeadPose | None) -> dict[str, float]:
     }
 
 
+FROM_FACE_SIZE, FROM_DEPTH = 'face_size', 'depth'
+
+
+@dataclass(frozen=True)
+class Position:
+    """
+    Where a face is, in the camera's optical frame.
+
+    Attributes:
+        x: to the right of the image as it came, in meters.
+        y: down.
+        z: away from the camera.
+        source: `FROM_FACE_SIZE`, which takes each face to be as large as that of a mean adult, or
+            `FROM_DEPTH`, from a depth image.
+
+    """
+
+    x: float
+    y: float
+    z: float
+    source: str
+
+    @property
+    def distance(self) -> float:
+        """From the camera, in meters."""
+        return math.hypot(self.x, self.y, self.z)
+
+
 @dataclass(frozen=True)
 class FaceEmotion:
     """
@@ -125,6 +156,7 @@ class FaceEmotion:
         reading_age_s: seconds since the image that `probabilities` are of; 0 if it is this one.
         head_pose: in the image of `head_pose_age_s` ago; None if it was not read yet.
         head_pose_age_s: seconds since that image; 0 if it is this one, NaN without a pose.
+        position: None where it is not known.
 
     """
 
@@ -139,8 +171,14 @@ class FaceEmotion:
     reading_age_s: float = 0.0
     head_pose: HeadPose | None = None
     head_pose_age_s: float = math.nan
+    position: Position | None = None
 
     @property
     def looking_at_camera(self) -> float:
         """How much the head is directed at the camera, 0..1; NaN without a pose."""
         return math.nan if self.head_pose is None else self.head_pose.looking_at_camera
+
+    @property
+    def distance(self) -> float:
+        """Distance from the camera in meters; NaN where the position is not known."""
+        return math.nan if self.position is None else self.position.distance

@@ -50,9 +50,10 @@ def annotate(image: np.ndarray, faces: Iterable[FaceEmotion], rotate: int = 0) -
         x, y, w, h = face.box
         cv2.rectangle(out, (x, y), (x + w, y + h), color, max(round(2 * unit), 1), cv2.LINE_AA)
         number = f'#{face.face_id} ' if face.face_id else ''
-        _draw_label(
-            out, f'{number}{face.label} {min(face.confidence, 0.99):.0%}', (x, y), color, unit
-        )
+        text = f'{number}{face.label} {min(face.confidence, 0.99):.0%}'
+        if face.position is not None:
+            text += f' {face.distance:.1f} m'
+        _draw_label(out, text, (x, y), color, unit)
     return out
 
 

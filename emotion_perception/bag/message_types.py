@@ -19,6 +19,7 @@ from std_msgs.msg import Header
 from emotion_perception.errors import BagError, ImageError, one_line
 
 RAW = 'sensor_msgs/msg/Image'
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 EMOTION = 'emotion_msgs/msg/Emotion'
 EMOTIONS_OF_IMAGE = 'emotion_msgs/msg/EmotionArray'

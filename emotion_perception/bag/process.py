@@ -11,6 +11,7 @@ from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from tqdm import tqdm
 
 from emotion_perception.bag.message_types import (
+    CAMERA_INFO,
     EMOTION,
     EMOTIONS_OF_IMAGE,
     MessageTypes,
@@ -23,8 +24,10 @@ from emotion_perception.imaging.levels import Levels
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.ros.conversions import (
     EmotionArray,
+    camera_info_topic,
     image_to_bgr,
     seconds,
+    to_camera,
     to_emotion_array,
 )
 from emotion_perception.ros.stamps import MonotonicStamps
@@ -75,6 +78,13 @@ class ImageProcessor:
         """
         self._pipeline, self._types, self._result = pipeline, types, result
         self._stamps, self._levels = MonotonicStamps(), Levels()
+
+    def set_camera(self, data: bytes) -> None:
+        """Take the camera of the next images from the CDR bytes of a CameraInfo message."""
+        try:
+            self._pipeline.camera = to_camera(self._types.decode(data, CAMERA_INFO))
+        except (BagError, ValueError):
+            self._pipeline.camera = None  # positions are unknown
 
     def process(self, data: bytes, msgtype: str, recorded_ns: int) -> EmotionArray | None:
         """
@@ -144,6 +154,8 @@ def process_bag(
     with open_bag(source) as bag:
         images = image_connections(bag, topic)
         result = ProcessingResult(images[0].topic, remark=bag.remark)
+        beside = bag.on(camera_info_topic(result.topic))
+        calibrations = [one for one in beside if one.msgtype == CAMERA_INFO]
         for name in (emotion, faces):
             if not only_new and bag.on(name):
                 raise BagError(
@@ -155,7 +167,8 @@ def process_bag(
             emotions = new.add_topic(emotion, EMOTION, types.define(EMOTION))
             arrays = new.add_topic(faces, EMOTIONS_OF_IMAGE, types.define(EMOTIONS_OF_IMAGE))
             processor = ImageProcessor(pipeline, types, result)
-            read = [one for one in bag.connections if one.id in copies or one in images]
+            used = *images, *calibrations
+            read = [one for one in bag.connections if one.id in copies or one in used]
             for connection, stamp_ns, data in tqdm(
                 bag.messages(read),
                 total=sum(one.msgcount for one in read),
@@ -165,6 +178,8 @@ def process_bag(
             ):
                 if connection.id in copies:
                     new.write(copies[connection.id], stamp_ns, data)
+                if connection in calibrations:
+                    processor.set_camera(data)
                 if connection not in images:
                     continue
                 array = processor.process(data, connection.msgtype, stamp_ns)

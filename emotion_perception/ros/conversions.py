@@ -8,13 +8,15 @@ from collections.abc import Iterable
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
-from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
+from geometry_msgs.msg import Point
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
+from emotion_perception.camera import Camera
 from emotion_perception.imaging.codecs import decode_compressed
 from emotion_perception.imaging.encodings import to_bgr
 from emotion_perception.imaging.levels import Levels
-from emotion_perception.types import FaceEmotion, head_values
+from emotion_perception.types import FaceEmotion, Position, head_values
 
 try:
     from emotion_msgs.msg import Emotion, EmotionArray
@@ -26,6 +28,11 @@ except ImportError as error:
         '`ln -s emotion_perception/emotion_msgs src/emotion_msgs && colcon build && '
         '. install/setup.bash`, in a clone `make setup` and `source env.sh`'
     ) from error
+
+UNKNOWN_POSITION = Position(math.nan, math.nan, math.nan, source='')
+
+DISTORTION_MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
+"""Values of `sensor_msgs/CameraInfo.distortion_model` (sensor_msgs/distortion_models.hpp)."""
 
 
 def image_to_bgr(
@@ -95,6 +102,7 @@ def to_emotion(face: FaceEmotion, header: Header) -> Emotion:
     box = RegionOfInterest(
         x_offset=face.box.x, y_offset=face.box.y, width=face.box.width, height=face.box.height
     )
+    position = face.position or UNKNOWN_POSITION
     return Emotion(
         header=header,
         face_id=face.face_id,
@@ -108,6 +116,9 @@ def to_emotion(face: FaceEmotion, header: Header) -> Emotion:
         reading_age=duration_message(face.reading_age_s),
         head_pose_age=duration_message(0.0 if face.head_pose is None else face.head_pose_age_s),
         **head_values(face.head_pose),
+        position=Point(x=position.x, y=position.y, z=position.z),
+        distance=face.distance,
+        distance_source=position.source,
     )
 
 
@@ -122,3 +133,52 @@ def to_emotion_array(
         image_width=image_shape[1],
         age=math.nan,
     )
+
+
+def to_camera(message: CameraInfo, rectified: bool = False) -> Camera:
+    """
+    Return the camera that a message describes.
+
+    Args:
+        message: the calibration, of the full image or of a region of it, with or without binning.
+        rectified: whether the images are rectified, so that `p` holds for them, not `k` and `d`.
+
+    Raises:
+        ValueError: if it is not calibrated, or has a distortion model that is not known.
+
+    """
+    k, model = message.k, message.distortion_model
+    if rectified:
+        k = (*message.p[0:3], *message.p[4:7], *message.p[8:11])
+    distortion = [] if rectified else [float(value) for value in message.d]
+    numbers = [*map(float, k), *distortion]
+    if not all(map(math.isfinite, numbers)) or k[0] <= 0 or k[4] <= 0:
+        raise ValueError('camera_info has no calibration (k is zero)')
+    if any(distortion) and model not in DISTORTION_MODELS:
+        raise ValueError(
+            f'camera_info has the distortion model {model[:40]!r}; known are '
+            + ', '.join(DISTORTION_MODELS)
+        )
+    fisheye = model == 'equidistant'
+    if any(distortion) and len(distortion) not in ((4,) if fisheye else (4, 5, 8, 12, 14)):
+        raise ValueError(f'camera_info has {len(distortion)} distortion coefficients')
+    roi = message.roi
+    whole = not roi.width or not roi.height
+    size = (message.width, message.height) if whole else (roi.width, roi.height)
+    if not all(size):
+        raise ValueError('camera_info has no image size')
+    left, top = (0, 0) if whole else (roi.x_offset, roi.y_offset)
+    # the calibration counts from the center of the first pixel
+    return Camera(
+        size,
+        focal_px=(float(k[0]), float(k[4])),
+        center_px=(float(k[2]) + 0.5 - left, float(k[5]) + 0.5 - top),
+        distortion=tuple(distortion) if any(distortion) else (),
+        fisheye=fisheye,
+    )
+
+
+def camera_info_topic(image_topic: str) -> str:
+    """Return the topic of the calibration beside an image topic, as image_transport does."""
+    base = image_topic.removesuffix('/compressed')
+    return f'{base.rpartition("/")[0]}/camera_info'

@@ -13,6 +13,7 @@ from emotion_perception.anonymization import FaceBlurrer
 from emotion_perception.errors import DetectorError, ModelError
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.ros import parameters
+from emotion_perception.ros.camera_geometry import CameraGeometry
 from emotion_perception.ros.classify_service import ClassifyService
 from emotion_perception.ros.diagnostics import DiagnosticsPublisher, NodeStatus
 from emotion_perception.ros.frame_processor import FrameProcessor
@@ -33,6 +34,7 @@ class EmotionNode(SafeLifecycleNode):
     _service: ClassifyService | None = None
     _processor: FrameProcessor | None = None
     _subscription: ImageSubscription | None = None
+    _geometry: CameraGeometry | None = None
 
     def __init__(self, **options: Any) -> None:
         """Declare parameters and start diagnostics; the model is loaded on configure."""
@@ -110,16 +112,23 @@ class EmotionNode(SafeLifecycleNode):
         assert self._emotion_publishers is not None
         self._statistics = FrameStatistics()
         values = parameters.values(self)
+        try:
+            geometry = CameraGeometry(
+                self, values['depth_topic'], values['rectified'], values['field_of_view_deg']
+            )
+        except ValueError as error:
+            return self._fail(f'cannot be activated: {error}')
         processor = FrameProcessor(
-            self, self._pipeline, self._emotion_publishers, self._statistics
+            self, self._pipeline, self._emotion_publishers, self._statistics, geometry
         )
-        processor.time_budget = values['time_budget']
         try:
             self._subscription = ImageSubscription(self, values['image_transport'], processor.put)
         except ValueError as error:
+            geometry.destroy()
             processor.stop()
             return self._fail(f'cannot be activated: {error}')
-        self._processor, self._error = processor, ''
+        processor.time_budget = values['time_budget']
+        self._processor, self._geometry, self._error = processor, geometry, ''
         self._active_since_s = time.monotonic()
         self._state = 'active'
         return SUCCESS
@@ -164,8 +173,10 @@ class EmotionNode(SafeLifecycleNode):
             self._processor.stop()
             assert self._emotion_publishers is not None
             self._emotion_publishers.end_tracks()
+        if self._geometry is not None:
+            self._geometry.destroy()
         # the subscription's callback holds the processor, and that the model
-        self._processor = self._subscription = None
+        self._processor = self._subscription = self._geometry = None
 
     def _release(self) -> None:
         """Stop reading images and free model, publishers and service."""
@@ -213,6 +224,8 @@ class EmotionNode(SafeLifecycleNode):
                     for turn, count in self._pipeline.new_faces_by_turn.items()
                 },
             }
+        if self._geometry is not None:
+            details |= self._geometry.status()
         if self._subscription is None:
             return NodeStatus(self._state, self._error, details=details), self._statistics
         topic = self._subscription.topic

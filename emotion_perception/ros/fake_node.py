@@ -16,6 +16,7 @@ from rclpy.node import Node
 from rclpy.validate_namespace import validate_namespace
 from std_msgs.msg import Header
 
+from emotion_perception.camera import Camera
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
 from emotion_perception.errors import SourceError
 from emotion_perception.ros.conversions import to_emotion_array
@@ -23,7 +24,7 @@ from emotion_perception.ros.fake_script import MAX_PEOPLE, TAIL_S, Step, Visit, 
 from emotion_perception.ros.node_main import NodeStartError, ros_context
 from emotion_perception.ros.publishers import EmotionPublishers
 from emotion_perception.tracking import SmoothedExpression, TrackingSettings
-from emotion_perception.types import Box, FaceEmotion, HeadPose
+from emotion_perception.types import FROM_FACE_SIZE, Box, FaceEmotion, HeadPose, Position
 
 IMAGE_SHAPE = 480, 640
 _SHOWN, _NOISE = 0.85, 0.05
@@ -31,6 +32,10 @@ _SHOWN, _NOISE = 0.85, 0.05
 
 _LARGEST_PX, _SMALLER_PX = 96, 8
 _SWAY_PX, _SWAY_S = 4, 3.0
+
+_CAMERA = Camera.from_field_of_view(IMAGE_SHAPE[::-1], math.radians(60))
+_NEAREST_M = 0.8
+"""Distance along the optical axis of a face of `_LARGEST_PX`."""
 
 _AWAY_RAD = math.radians(31)
 """Yaw of a head that does not look at the camera; expressions of heads turned so far are read."""
@@ -47,6 +52,7 @@ class _FakeFace:
 
     def face(self, time_s: float) -> FaceEmotion:
         """Return the face at a time of the script, in seconds."""
+        box = self._box(time_s)
         probabilities = self._probabilities(_latest(self.visit.labels, time_s))
         self._expression.update(probabilities, time_s - self._seen_s, TrackingSettings())
         self._seen_s = time_s
@@ -54,7 +60,7 @@ class _FakeFace:
         assert smoothed is not None
         return FaceEmotion(
             face_id=self.face_id,
-            box=self._box(time_s),
+            box=box,
             detection_score=0.9,
             probabilities=probabilities,
             smoothed_probabilities=smoothed.copy(),
@@ -63,6 +69,7 @@ class _FakeFace:
             tracked_for_s=time_s - self.visit.start_s,
             head_pose=self._head_pose(time_s),
             head_pose_age_s=0.0,
+            position=_position(box),
         )
 
     def _head_pose(self, time_s: float) -> HeadPose:
@@ -87,6 +94,14 @@ class _FakeFace:
         height, width = IMAGE_SHAPE
         x = width * (number - 0.5) / MAX_PEOPLE + sway - side / 2
         return Box(round(max(x, 0)), (height - side) // 2, side, side)
+
+
+def _position(box: Box) -> Position:
+    """Return where a person with this box stands."""
+    center = box.x + box.width / 2, box.y + box.height / 2
+    place = _CAMERA.position(center, _NEAREST_M * _LARGEST_PX / box.width)
+    assert place is not None
+    return Position(*place, FROM_FACE_SIZE)
 
 
 def _latest(values: Sequence[tuple[float, Any]], time_s: float) -> Any:

@@ -12,6 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from emotion_perception.errors import ImageError
 from emotion_perception.imaging.levels import Levels
 from emotion_perception.pipeline import Pipeline
+from emotion_perception.ros.camera_geometry import CameraGeometry
 from emotion_perception.ros.conversions import age_s, image_to_bgr, seconds, to_emotion_array
 from emotion_perception.ros.frame_statistics import FrameStatistics
 from emotion_perception.ros.publishers import EmotionPublishers
@@ -44,6 +45,7 @@ class FrameProcessor:
         pipeline: Pipeline,
         publishers: EmotionPublishers,
         statistics: FrameStatistics,
+        geometry: CameraGeometry | None = None,
     ):
         """
         Start the thread, with no tracked faces.
@@ -53,11 +55,13 @@ class FrameProcessor:
             pipeline: detects, classifies and tracks the faces.
             publishers: of the results.
             statistics: counts received, dropped, processed and failed images.
+            geometry: of the camera, from which positions are computed; None leaves them unknown.
 
         """
         self.time_budget = 1.0
         self._node, self._pipeline = node, pipeline
         self._publishers, self._statistics = publishers, statistics
+        self._geometry = geometry
         self._stamps, self._levels = MonotonicStamps(), Levels()
         self._condition = threading.Condition()
         self._waiting: tuple[Image | CompressedImage, float] | None = None
@@ -129,9 +133,13 @@ class FrameProcessor:
         time_s = self._stamps.to_monotonic_s(seconds(message.header.stamp), arrived_s)
         if self._stamps.jumps_back > self._statistics.jumps_back:
             self._restart_tracking()
+        depth = None
+        if self._geometry is not None:
+            self._pipeline.camera = self._geometry.camera(image.shape)
+            depth = self._geometry.depth(message.header.stamp, image.shape)
         # what has passed since the arrival is spent already
         budget_s = self.time_budget * self._period_s - (time.monotonic() - arrived_s)
-        faces = self._pipeline.process(image, time_s, max(budget_s, 0.0))
+        faces = self._pipeline.process(image, time_s, max(budget_s, 0.0), depth)
         tracked_ids = self._pipeline.tracked_ids
         result = to_emotion_array(faces, message.header, image.shape)
         result.images_received, result.images_skipped = self._statistics.arrivals()

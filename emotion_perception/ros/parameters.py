@@ -159,6 +159,25 @@ PARAMETERS = (
         'and mouth. Labels of faces that are turned too far are then uncertain.',
     ),
     ParameterSpec(
+        'depth_topic',
+        '',
+        'Topic of a depth image that is registered to the image, 16UC1 or 32FC1, from which '
+        'positions are taken; without it they are estimated from the size of the face. Both need '
+        'the calibration on camera_info.',
+    ),
+    ParameterSpec(
+        'rectified',
+        False,
+        'Whether the images are rectified, so that the calibration has no distortion for them.',
+    ),
+    ParameterSpec(
+        'field_of_view_deg',
+        0.0,
+        'Angle of view along the longer side of the image in degrees, for positions from a camera '
+        'without camera_info; 0 if it is not known.',
+        bounds=(0.0, 170.0),
+    ),
+    ParameterSpec(
         'detect_every',
         DETECT_EVERY,
         'While faces are tracked, search for further ones in every n-th frame only and detect the '

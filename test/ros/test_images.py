@@ -58,7 +58,8 @@ def test_one_face_in_full(node, peer, portrait_message):
     assert face.looking_at_camera == 1
     assert face.head_pose_age.sec == face.head_pose_age.nanosec == 0
     peer.until(lambda: peer.emotions, what='an Emotion')
-    assert list(array.faces) == peer.emotions
+    # as text, because its unknown position is NaN
+    assert str(list(array.faces)) == str(peer.emotions)
 
 
 def test_the_age_of_the_head_pose(node, peer, portrait_message):

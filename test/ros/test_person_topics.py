@@ -89,7 +89,8 @@ def test_somebody_comes_and_goes(peer, received, portrait, portrait_message):
     send_until(peer, portrait_message, lambda: len(peer.arrays) > len(arrays) + 10)
     assert len(received.events) == 2
     peer.until(lambda: len(received.nearest) >= len(peer.arrays), what='the last nearest face')
-    assert received.nearest == [array.faces[0] for array in peer.arrays]
+    # as text, because unknown positions are NaN
+    assert str(received.nearest) == str([array.faces[0] for array in peer.arrays])
     nobody = bgr_to_image(np.full_like(portrait, 90), Header(frame_id='eye'))
     send_until(peer, nobody, lambda: len(received.events) > 2)
     assert received.log[2:] == [(face_id, 'left', '', '')]

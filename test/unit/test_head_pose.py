@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from emotion_perception.camera import Camera
 from emotion_perception.detection.blazeface import find_networks
 from emotion_perception.errors import ModelError
 from emotion_perception.head_pose import (
@@ -16,6 +17,7 @@ from emotion_perception.head_pose import (
     USED_POINTS,
     FaceMesh,
     HeadPoseEstimator,
+    assumed_camera,
     choose_readings,
     place_head,
     to_angles,
@@ -89,17 +91,19 @@ def test_an_average_face_is_placed_exactly(angles, place):
     seen = AVERAGE_FACE @ rotation.T + place
     mesh = np.zeros((468, 3))
     mesh[list(USED_POINTS), :2] = seen[:, :2] / seen[:, 2:] * FOCAL_PX + (320, 240)
-    found, at = place_head(mesh, SHAPE)
+    found, at = place_head(mesh, assumed_camera(SHAPE))
     assert found == pytest.approx(rotation, abs=1e-4)
     assert at == pytest.approx(place, abs=1e-3)
     # another focal length changes the distance, and the direction by little
-    found, at = place_head(mesh, SHAPE, 1.3 * FOCAL_PX)
+    longer = Camera((640, 480), (1.3 * FOCAL_PX,) * 2, (320, 240))
+    found, at = place_head(mesh, longer)
     assert at[2] == pytest.approx(1.3 * place[2], rel=0.08)
 
 
 def test_points_without_a_face_have_no_place():
-    assert place_head(np.zeros((468, 3)), SHAPE) is None
-    assert place_head(np.full((468, 3), np.nan), SHAPE) is None
+    camera = assumed_camera(SHAPE)
+    assert place_head(np.zeros((468, 3)), camera) is None
+    assert place_head(np.full((468, 3), np.nan), camera) is None
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ class MadeFace:
     looking_at_camera: float = math.nan
     confidence: float = 0.9
     box: Box = SQUARE
+    distance: float = math.nan
 
 
 class Stage:

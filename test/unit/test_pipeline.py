@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 import emotion_perception
+from emotion_perception.camera import EYE_CORNERS_M, Camera
 from emotion_perception.classification import EmotionClassifier
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
 from emotion_perception.errors import DetectorError, ModelError
 from emotion_perception.imaging.sources import MovingImageSource, open_source
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.tracking import Tracker, TrackingSettings
-from emotion_perception.types import Detection, FaceEmotion, HeadPose
+from emotion_perception.types import FROM_DEPTH, FROM_FACE_SIZE, Detection, FaceEmotion, HeadPose
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = np.zeros((480, 640, 3), np.uint8)
@@ -300,16 +301,22 @@ def test_a_reading_that_is_not_new_changes_nothing(scripted):
 class ScriptedPoses:
     """Stands for the head pose estimator: faces are turned as given, and readings are kept."""
 
+    depth_m = 1.0
+
     def __init__(self, turn_deg=0.0):
         """Start without readings."""
         self.turn_deg, self.read_x, self.kept_eyes = turn_deg, [], []
 
-    def read(self, image, face, eyes_open=None):
+    def read(self, image, face, camera=None, eyes_open=None):
         """Return the given turn, or None for NaN; the eyes tell the number of the reading."""
         self.read_x.append(face.box[0])
         self.kept_eyes.append(eyes_open)
         yaw, eyes = math.radians(self.turn_deg), len(self.read_x) if eyes_open is None else 0
-        return None if math.isnan(yaw) else HeadPose(yaw, 0.0, 0.0, float(eyes), 0.0)
+        if math.isnan(yaw):
+            return None
+        # as far away as a mean adult at 1 m, whose box is 80 px wide here
+        depth = self.depth_m / EYE_CORNERS_M * 80 / face.box[2]
+        return HeadPose(yaw, 0.0, 0.0, float(eyes), 0.0, depth)
 
 
 @pytest.mark.parametrize('detect_every', [1, 6])
@@ -606,3 +613,89 @@ def test_the_pipeline_needs_no_ros_and_no_tensorflow():
         'numpy.ma'
     )
     assert not loaded & set(unwanted.split())
+
+
+LENS = Camera.from_field_of_view((640, 480), math.radians(90))
+
+
+@pytest.mark.parametrize('tracking', [True, False])
+def test_the_position_of_a_face(scripted, tracking):
+    """The middle of the face is 180 px left of the axis and 100 px above it; focal length 320."""
+    tracker = Tracker() if tracking else None
+    pipeline = Pipeline(scripted, scripted, tracker, head_pose=ScriptedPoses())
+    scripted.show((100, 'anger', 0.9))
+    assert pipeline.process(IMAGE, 0.0)[0].position is None
+    assert math.isnan(pipeline.process(IMAGE, 0.1)[0].distance)
+    pipeline.camera = LENS
+    (face,) = pipeline.process(IMAGE, 0.2)
+    x, y = -180 / 320, -100 / 320
+    assert (face.position.x, face.position.y, face.position.z) == pytest.approx((x, y, 1))
+    assert face.position.source == FROM_FACE_SIZE
+    assert face.distance == pytest.approx(math.sqrt(x * x + y * y + 1))
+    depth = np.full((480, 640), 2500, np.uint16)
+    (face,) = pipeline.process(IMAGE, 0.3, depth=depth)
+    assert (face.position.x, face.position.z) == pytest.approx((2.5 * x, 2.5))
+    assert face.position.source == FROM_DEPTH
+    # where the depth image has a hole the size is used
+    depth[60:200, 80:200] = 0
+    assert pipeline.process(IMAGE, 0.4, depth=depth)[0].position.z == pytest.approx(1)
+
+
+def test_the_distance_follows_the_size_between_two_readings(scripted):
+    poses = ScriptedPoses()
+    pipeline = Pipeline(scripted, scripted, Tracker(), head_pose=poses)
+    pipeline.camera = LENS
+    for index, width in enumerate((80.0, 88.0, 100.0)):
+        scripted.show((100, 'anger', 0.9))
+        scripted.faces = [Detection((100.0, 100.0, width, width), 0.9)]
+        (face,) = pipeline.process(IMAGE, index / 30)
+        assert face.position.z == pytest.approx(80 / width)
+    assert len(poses.read_x) == 1
+
+
+def test_a_reading_that_errs_moves_the_distance_by_a_part(scripted):
+    poses = ScriptedPoses()
+    pipeline = Pipeline(scripted, scripted, Tracker(), head_pose=poses)
+    pipeline.camera = LENS
+    scripted.show((100, 'anger', 0.9))
+    pipeline.process(IMAGE, 0.0)
+    poses.depth_m = 1.1
+    (face,) = pipeline.process(IMAGE, 0.5)
+    assert face.position.z == pytest.approx(1.03)
+    # heads that are turned too far are not measured
+    poses.turn_deg, poses.depth_m = 50.0, 3.0
+    (face,) = pipeline.process(IMAGE, 1.0)
+    assert face.position.z == pytest.approx(1.03)
+
+
+@pytest.mark.parametrize('rotate', [90, 180, 270])
+def test_positions_are_those_of_the_image_as_it_came(portrait, rotate):
+    turned = np.ascontiguousarray(np.rot90(portrait, rotate // 90))
+    places = []
+    for image, pipeline in (
+        (portrait, Pipeline.default()),
+        (turned, Pipeline.default(rotate=rotate)),
+    ):
+        size = image.shape[1], image.shape[0]
+        pipeline.camera = Camera.from_field_of_view(size, math.radians(60))
+        (face,) = pipeline.process(image, 0.0)
+        x, y, w, h = face.box
+        place = face.position
+        assert place.z == pytest.approx(0.55, abs=0.1)
+        # it lies on the ray through the middle of the box
+        focal_px = pipeline.camera.focal_px[0]
+        ray = (x + w / 2 - size[0] / 2) / focal_px, (y + h / 2 - size[1] / 2) / focal_px
+        assert (place.x / place.z, place.y / place.z) == pytest.approx(ray, abs=0.003)
+        places.append(place)
+    assert places[0].distance == pytest.approx(places[1].distance, rel=0.01)
+
+
+def test_images_of_another_aspect_ratio_have_no_positions(portrait):
+    pipeline = Pipeline.default()
+    height, width = portrait.shape[:2]
+    pipeline.camera = Camera.from_field_of_view((width, height + 99), math.radians(60))
+    (face,) = pipeline.process(portrait, 0.0)
+    assert face.position is None
+    pipeline.camera = Camera.from_field_of_view((2 * width, 2 * height), math.radians(60))
+    (face,) = pipeline.process(portrait, 0.1)
+    assert face.position is not None

@@ -39,7 +39,7 @@ class Stage:
             get_logger=lambda: SimpleNamespace(warning=self.log.append),
         )
 
-        def process_image(image, stamp_s, budget_s):
+        def process_image(image, stamp_s, budget_s, depth):
             self.times_s.append(stamp_s)
             self.budgets_s.append(budget_s)
             return process(image, stamp_s)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The camera that a CameraInfo message describes."""
+
+import math
+
+import pytest
+from sensor_msgs.msg import CameraInfo, RegionOfInterest
+
+from emotion_perception.ros.conversions import camera_info_topic, to_camera
+
+K = [500.0, 0.0, 320.0, 0.0, 510.0, 240.0, 0.0, 0.0, 1.0]
+P = [480.0, 0.0, 315.0, -30.0, 0.0, 480.0, 235.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+D = [-0.28, 0.07, 0.001, -0.0005, 0.0]
+
+
+def info(**fields):
+    """Return a calibration of 640x480."""
+    return CameraInfo(
+        **{'width': 640, 'height': 480, 'k': K, 'p': P, 'd': D, 'distortion_model': 'plumb_bob'}
+        | fields
+    )
+
+
+def test_as_the_camera_takes_images():
+    camera = to_camera(info())
+    assert (camera.size, camera.focal_px) == ((640, 480), (500, 510))
+    assert camera.center_px == (320.5, 240.5)
+    assert (camera.distortion, camera.fisheye) == (tuple(D), False)
+
+
+def test_rectified_images_have_no_distortion():
+    camera = to_camera(info(distortion_model='unknown'), rectified=True)
+    assert (camera.focal_px, camera.center_px) == ((480, 480), (315.5, 235.5))
+    assert camera.distortion == ()
+
+
+def test_fisheye():
+    camera = to_camera(info(d=[0.1, 0.0, 0.0, 0.0], distortion_model='equidistant'))
+    assert (camera.fisheye, camera.distortion) == (True, (0.1, 0, 0, 0))
+
+
+def test_a_region_of_the_sensor():
+    """Half of the sensor's width and height, and every second pixel of that."""
+    roi = RegionOfInterest(x_offset=160, y_offset=120, width=320, height=240)
+    camera = to_camera(info(roi=roi, binning_x=2, binning_y=2)).resized((160, 120))
+    assert camera.center_px == ((320.5 - 160) / 2, (240.5 - 120) / 2)
+    assert camera.focal_px == (250, 255)
+
+
+@pytest.mark.parametrize(
+    ('fields', 'reason'),
+    [
+        ({'k': [0.0] * 9}, 'no calibration'),
+        ({'k': [math.nan] * 9}, 'no calibration'),
+        ({'width': 0, 'height': 0}, 'no image size'),
+        ({'distortion_model': 'thin_prism'}, "distortion model 'thin_prism'; known are plumb_bob"),
+        ({'d': [0.1] * 3}, '3 distortion coefficients'),
+        ({'d': [0.1] * 5, 'distortion_model': 'equidistant'}, '5 distortion coefficients'),
+    ],
+)
+def test_what_is_no_calibration(fields, reason):
+    with pytest.raises(ValueError, match=reason):
+        to_camera(info(**fields))
+
+
+def test_zero_distortion_needs_no_model():
+    assert to_camera(info(d=[0.0] * 5, distortion_model='')).distortion == ()
+
+
+@pytest.mark.parametrize(
+    ('image', 'expected'),
+    [
+        ('/camera/image_raw', '/camera/camera_info'),
+        ('/camera/image_raw/compressed', '/camera/camera_info'),
+        ('/image', '/camera_info'),
+    ],
+)
+def test_the_topic_beside_the_images(image, expected):
+    assert camera_info_topic(image) == expected
