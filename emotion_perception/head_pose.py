@@ -92,6 +92,10 @@ _WIDE_OPEN = 0.7
 """Distance of the lips in widths of the mouth."""
 
 
+_HEAD_AXES = np.array([[0, 0, -1], [1, 0, 0], [0, -1, 0]], np.float64)
+"""Rows: forward, to its left and up, of a head that faces the camera."""
+
+
 def choose_readings(
     ages_s: Sequence[float], widths_px: Sequence[float], step_s: float, busy: bool
 ) -> list[int]:
@@ -299,14 +303,40 @@ def to_angles(rotation: np.ndarray) -> tuple[float, float, float]:
         rotation: float [3, 3], from the average face to axes that are x right, y down and z away.
 
     """
-    # axes of a head that faces the camera: forward, to its left, up
-    axes = np.array([[0, 0, -1], [1, 0, 0], [0, -1, 0]], np.float64)
-    turned = axes @ rotation @ axes.T
+    turned = _HEAD_AXES @ rotation @ _HEAD_AXES.T
     return (
         math.atan2(turned[1, 0], turned[0, 0]),
         math.asin(min(max(-turned[2, 0], -1.0), 1.0)),
         math.atan2(turned[2, 1], turned[2, 2]),
     )
+
+
+def head_axes(
+    place: np.ndarray, yaw: float, pitch: float, roll: float, rotate_deg: int = 0
+) -> np.ndarray:
+    """
+    Return the axes of a head in the camera's optical frame.
+
+    Args:
+        place: float [3], of the head in that frame; its length does not matter.
+        yaw: of `HeadPose`, relative to the line of sight, as are `pitch` and `roll`; radians.
+        pitch: of `HeadPose`.
+        roll: of `HeadPose`.
+        rotate_deg: clockwise rotation of the image in which these angles hold: 0, 90, 180 or 270.
+
+    Returns:
+        float64 [3, 3]; its columns point forward, to the person's left and up.
+
+    """
+    (cy, cp, cr), (sy, sp, sr) = np.cos((yaw, pitch, roll)), np.sin((yaw, pitch, roll))
+    about_z = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
+    about_y = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
+    about_x = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
+    # from the frame of the rotated image to that of the camera
+    cos, sin = round(math.cos(math.radians(rotate_deg))), round(math.sin(math.radians(rotate_deg)))
+    unrotate = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
+    seen = toward_camera(unrotate.T @ place).T @ _HEAD_AXES.T @ about_z @ about_y @ about_x
+    return unrotate @ seen
 
 
 def _mouth_open(mesh: np.ndarray) -> float:

@@ -19,6 +19,8 @@ HEAD_POSE_VALID_S = 2.0
 """A head pose that could not be read for longer is unknown, as where the time budget is short."""
 
 
+_NEUTRAL = EMOTIONS.index('neutral')
+
 DEPTH_WEIGHT = 0.3
 """Of a new reading in the mean of a track's `depth_times_width`."""
 
@@ -50,6 +52,9 @@ class TrackingSettings:
         uncertain_below: the label is `uncertain` while the confidence is below this, 0..1.
         hysteresis: how much more probable than the label another expression must be to replace it,
             and how far below `uncertain_below` the confidence of a label may fall, 0..1.
+        sensitivity: how readily a weak expression is named in place of neutral: the natural
+            logarithm of the factor by which the odds of neutral are divided, 0 or more. With 0 the result is
+            what most people would say.
 
     """
 
@@ -57,6 +62,24 @@ class TrackingSettings:
     smoothing_s: float = 0.35
     uncertain_below: float = 0.6
     hysteresis: float = 0.08
+    sensitivity: float = 0.0
+
+
+def sensitive(probabilities: np.ndarray, sensitivity: float) -> np.ndarray:
+    """
+    Return probabilities with the odds of neutral divided by exp(`sensitivity`).
+
+    Args:
+        probabilities: float32 [7], or [N, 7].
+        sensitivity: see `TrackingSettings`; 0 returns `probabilities` itself.
+
+    """
+    if not sensitivity:
+        return probabilities
+    weights = np.ones(len(EMOTIONS), np.float32)
+    weights[_NEUTRAL] = math.exp(-sensitivity)
+    weighted = probabilities * weights
+    return weighted / weighted.sum(-1, keepdims=True)
 
 
 class SmoothedExpression:
@@ -96,6 +119,7 @@ class SmoothedExpression:
                 the label is `UNCERTAIN`. The smoothing begins anew when the face turns back.
 
         """
+        probabilities = sensitive(probabilities, settings.sensitivity)
         turns_back, self._turned = self._turned and not turned, turned
         if self.probabilities is None or settings.smoothing_s <= 0 or turns_back:
             self.probabilities = probabilities.copy()

@@ -112,6 +112,12 @@ PARAMETERS = (
         'needs tracking and the package hri_msgs.',
     ),
     ParameterSpec(
+        'tf2_msgs',
+        False,
+        'Also publish a frame face_<face_id> on /tf for each face whose position and direction '
+        'are known; needs the package tf2_msgs.',
+    ),
+    ParameterSpec(
         'image_transport',
         TRANSPORTS[0],
         'Images to read: raw from image, compressed from the same name with /compressed appended, '
@@ -223,6 +229,14 @@ PARAMETERS = (
         live=True,
     ),
     ParameterSpec(
+        'sensitivity',
+        _DEFAULTS.sensitivity,
+        'How readily a weak expression is named in place of neutral: the odds of neutral are '
+        'divided by e to this power. 0 names what most people would; model_card.md has the curve.',
+        bounds=(0.0, 3.0),
+        live=True,
+    ),
+    ParameterSpec(
         'smoothing_s',
         _DEFAULTS.smoothing_s,
         'Time constant of the smoothing over frames, in seconds; 0 turns it off.',
@@ -305,4 +319,5 @@ def tracking_settings(values: dict[str, Any]) -> TrackingSettings:
         smoothing_s=values['smoothing_s'],
         uncertain_below=values['uncertain_below'],
         hysteresis=values['hysteresis'],
+        sensitivity=values['sensitivity'],
     )

@@ -119,6 +119,7 @@ class EmotionPublishers:
 _EXTRA = {
     'vision_msgs': ('vision_publisher', 'VisionPublisher'),
     'hri_msgs': ('hri_publisher', 'HriPublisher'),
+    'tf2_msgs': ('tf_publisher', 'TfPublisher'),
 }
 """Package, which is also the parameter's name -> module in this folder, class in it."""
 

@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 INTERFACES = ROOT / 'test' / 'interfaces'
 POLICY = ROOT / 'config' / 'sros2_policy.xml'
 NODE = 'emotion_perception'
-PACKAGES = ('hri_msgs', 'vision_msgs')
+PACKAGES = ('hri_msgs', 'tf2_msgs', 'vision_msgs')
 FACES = '/humans/faces'
 PUBLISHED_HASHES = {
     'vision_msgs/msg/Detection2DArray': (
@@ -334,6 +334,24 @@ def test_an_inactive_node_tracks_nobody(node, peer, subscriber, portrait_message
     # face_id starts again at 1, but the name does not return
     assert again.rpartition('_')[2] == name.rpartition('_')[2] == '1'
     assert again != name
+
+
+def test_frames(node, peer, subscriber, portrait_message):
+    node.setup(tf2_msgs=True, field_of_view_deg=60)
+    array = peer.process(portrait_message)
+    (face,) = array.faces
+    (frame,) = peer.until(lambda: subscriber.messages('tf', array), what='the frame')
+    assert (frame['frame'], frame['child']) == ('eye', f'face_{face.face_id}')
+    place = face.position
+    assert frame['place'] == [place.x, place.y, place.z]
+    x, y, z, w = frame['turn']
+    assert x * x + y * y + z * z + w * w == pytest.approx(1)
+    # x forward: to the camera, from which she is seen; z up
+    forward = np.array([1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)])
+    up = np.array([2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)])
+    toward = -np.array([place.x, place.y, place.z]) / face.distance
+    assert forward @ toward > 0.98
+    assert up[1] < -0.95
 
 
 def test_the_mirror_shows_the_expression_of_the_nearest(environment):

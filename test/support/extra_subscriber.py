@@ -12,6 +12,7 @@ import rclpy
 from hri_msgs.msg import Expression, IdsList, NormalizedRegionOfInterest2D
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray
 
 FACES = '/humans/faces'
@@ -33,6 +34,7 @@ class ExtraSubscriber(Node):
         self._face_subscriptions = {}
         self.create_subscription(Detection2DArray, 'emotion/detections', self._on_detections, 10)
         self.create_subscription(IdsList, f'{FACES}/tracked', self._on_tracked, 10)
+        self.create_subscription(TFMessage, '/tf', self._on_frames, 10)
         # of the example behavior mirror
         self.create_subscription(Expression, 'expression', self._on_expression('mirror'), 10)
         print('"subscribed"', flush=True)
@@ -65,6 +67,18 @@ class ExtraSubscriber(Node):
                 self.create_subscription(
                     NormalizedRegionOfInterest2D, f'{FACES}/{name}/roi', self._on_roi(name), 10
                 ),
+            )
+
+    @staticmethod
+    def _on_frames(message):
+        for frame in message.transforms:
+            place, turn = frame.transform.translation, frame.transform.rotation
+            print_message(
+                'tf',
+                frame,
+                child=frame.child_frame_id,
+                place=[place.x, place.y, place.z],
+                turn=[turn.x, turn.y, turn.z, turn.w],
             )
 
     @staticmethod

@@ -35,7 +35,8 @@ EXECUTABLES = dict(
 """Name -> module:function."""
 
 OTHER_PROGRAMS = {
-    'apt', 'cd', 'colcon', 'docker', 'export', 'git', 'ln', 'pip', 'python3', 'rosdep', 'source', 'sudo',
+    'apt', 'cd', 'colcon', 'docker', 'export', 'git', 'ln', 'pip', 'python3', 'rosdep', 'source',
+    'sudo',
 }  # fmt: skip
 """Programs in the documents that are not ours; only the files in their arguments are checked."""
 

@@ -19,6 +19,7 @@ from emotion_perception.head_pose import (
     HeadPoseEstimator,
     assumed_camera,
     choose_readings,
+    head_axes,
     place_head,
     to_angles,
     toward_camera,
@@ -224,3 +225,26 @@ def test_many_faces_are_spread_over_the_frames():
     assert choose_readings([], [], math.inf, busy=False) == []
     # a small face that waits longest is not forgotten
     assert choose_readings([0.4, 0.7], [200, 20], 1 / 30, busy=False)[0] == 1
+
+
+@pytest.mark.parametrize('angles', [(0, 0, 0), (30, -10, 5), (-50, 20, 40)])
+@pytest.mark.parametrize('place', [(0, 0, 2), (1, -0.5, 1.5)])
+def test_the_axes_of_a_head_are_those_of_its_angles(angles, place):
+    rotation = rotation_of(*angles)
+    seen = to_angles(toward_camera(np.array(place, float)) @ rotation)
+    forward, left, up = head_axes(np.array(place, float), *seen).T
+    assert forward == pytest.approx(rotation @ (0, 0, -1))
+    # the left of a person who faces the camera is the right of the image
+    assert left == pytest.approx(rotation @ (1, 0, 0))
+    assert up == pytest.approx(rotation @ (0, -1, 0))
+
+
+@pytest.mark.parametrize(
+    ('rotate_deg', 'up'), [(0, (0, -1, 0)), (90, (-1, 0, 0)), (180, (0, 1, 0)), (270, (1, 0, 0))]
+)
+def test_the_axes_of_a_head_before_a_camera_that_hangs_turned(rotate_deg, up):
+    """An image that becomes upright by a clockwise turn shows heads with their top at the left."""
+    axes = head_axes(np.array((0.0, 0.0, 1.0)), 0.0, 0.0, 0.0, rotate_deg)
+    assert axes[:, 0] == pytest.approx((0, 0, -1))
+    assert axes[:, 2] == pytest.approx(up)
+    assert np.linalg.det(axes) == pytest.approx(1)

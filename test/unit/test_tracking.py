@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
-from emotion_perception.tracking import SmoothedExpression, Tracker, TrackingSettings
+from emotion_perception.tracking import (
+    SmoothedExpression,
+    Tracker,
+    TrackingSettings,
+    sensitive,
+)
 from emotion_perception.types import MAX_TURN_RAD, Detection, HeadPose
 
 RATE_HZ = 30.0
@@ -373,3 +378,26 @@ def test_thresholds_may_change():
     strict = TrackingSettings(smoothing_s=0, uncertain_below=0.9)
     expression.update(spread(happiness=0.7), 0.1, strict)
     assert expression.label == UNCERTAIN
+
+
+@pytest.mark.parametrize('sensitivity', [-1.0, 0.0, 0.7, 3.0])
+def test_sensitivity_divides_the_odds_of_neutral(sensitivity):
+    before = np.array([0.1, 0.05, 0.05, 0.1, 0.6, 0.1, 0.0], np.float32)
+    after = sensitive(before, sensitivity)
+    odds = after[4] / (1 - after[4])
+    assert odds == pytest.approx(1.5 * math.exp(-sensitivity), rel=1e-5)
+    assert after.sum() == pytest.approx(1)
+    others = np.arange(7) != 4
+    assert after[others] / after[0] == pytest.approx(before[others] / before[0], rel=1e-5)
+    assert (after is before) == (sensitivity == 0)
+    assert sensitive(np.stack([before, before]), sensitivity) == pytest.approx(
+        np.stack([after, after])
+    )
+
+
+def test_a_weak_smile_is_named_by_a_sensitive_node():
+    frame = np.array([0.01, 0.01, 0.01, 0.4, 0.55, 0.01, 0.01], np.float32)
+    for sensitivity, label in ((0.0, UNCERTAIN), (1.0, 'happiness'), (-1.0, 'neutral')):
+        expression = SmoothedExpression()
+        expression.update(frame, 0.0, TrackingSettings(sensitivity=sensitivity))
+        assert expression.label == label

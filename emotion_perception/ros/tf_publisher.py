@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A frame for each face whose position is known, on /tf."""
+
+import math
+from collections.abc import Collection
+
+import numpy as np
+from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
+from rclpy.node import Node
+from tf2_msgs.msg import TFMessage
+
+from emotion_perception.head_pose import head_axes
+from emotion_perception.ros.conversions import Emotion, EmotionArray
+
+
+def to_quaternion(rotation: np.ndarray) -> Quaternion:
+    """Return a rotation, float [3, 3], as a quaternion with w of 0 or more (the largest component first)."""
+    # row and column of the largest component decide which of four formulas divides by it
+    xx, yy, zz = np.diag(rotation).tolist()
+    squares = np.array([1 + xx - yy - zz, 1 - xx + yy - zz, 1 - xx - yy + zz, 1 + xx + yy + zz])
+    differences, sums = rotation - rotation.T, rotation + rotation.T
+    products = np.array(
+        [
+            [squares[0], sums[0, 1], sums[0, 2], differences[2, 1]],
+            [sums[0, 1], squares[1], sums[1, 2], differences[0, 2]],
+            [sums[0, 2], sums[1, 2], squares[2], differences[1, 0]],
+            [differences[2, 1], differences[0, 2], differences[1, 0], squares[3]],
+        ]
+    )
+    row = products[int(squares.argmax())]
+    x, y, z, w = (row / np.linalg.norm(row) * (1 if row[3] >= 0 else -1)).tolist()
+    return Quaternion(x=x, y=y, z=z, w=w)
+
+
+def to_transform(emotion: Emotion, rotate_deg: int) -> TransformStamped | None:
+    """
+    Return the frame of a face in the camera's optical frame; None where it is not known.
+
+    Args:
+        emotion: the face.
+        rotate_deg: the node's parameter `rotate`, of the image in which the angles hold.
+
+    """
+    place = emotion.position.x, emotion.position.y, emotion.position.z
+    angles = emotion.head_yaw, emotion.head_pitch, emotion.head_roll
+    if not all(map(math.isfinite, (*place, *angles))):
+        return None
+    axes = head_axes(np.array(place), *angles, rotate_deg)
+    return TransformStamped(
+        header=emotion.header,
+        child_frame_id=f'face_{emotion.face_id}',
+        transform=Transform(
+            translation=Vector3(x=place[0], y=place[1], z=place[2]), rotation=to_quaternion(axes)
+        ),
+    )
+
+
+class TfPublisher:
+    """Publishes one TFMessage for each image that shows a face whose position is known."""
+
+    message_types = (TFMessage,)
+
+    def __init__(self, node: Node):
+        """Create the publisher."""
+        self._node = node
+        self._rotate_deg = node.get_parameter('rotate').value
+        self._publisher = node.create_publisher(TFMessage, '/tf', 100)
+
+    def publish(self, array: EmotionArray, tracked_ids: Collection[int]) -> None:
+        """Publish the frames of the faces of one image."""
+        frames = [to_transform(emotion, self._rotate_deg) for emotion in array.faces]
+        if known := [frame for frame in frames if frame is not None]:
+            self._publisher.publish(TFMessage(transforms=known))
+
+    def end_tracks(self) -> None:
+        """Do nothing: tf forgets frames by itself."""
+
+    def destroy(self) -> None:
+        """Destroy the publisher."""
+        self._node.destroy_publisher(self._publisher)
