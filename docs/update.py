@@ -13,7 +13,7 @@ from benchmarks import result_tables
 from emotion_perception import cli
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.ros.parameters import PARAMETERS
-from emotion_training.evaluate import corruption_scores, model_card, scene_scores
+from emotion_training.evaluate import corruption_scores, model_card, scene_scores, sensitivity
 from emotion_training.experiments import experiment_tables
 from emotion_training.train.epoch_log import read_epochs, training_record
 from fuzz import fuzz_tables
@@ -87,7 +87,7 @@ def training_cost() -> str:
         for name in EARLIER_TRAININGS
     }
     logs['expression_full'] = training_record(TEACHER)
-    for name in ('expression_compact', 'expression_refined'):
+    for name in ('expression_compact', 'expression_refined', 'expression_longer'):
         logs[name] = RECORDS / f'{name}_epochs.csv'
     logs[DEFAULT_MODEL.stem] = training_record(DEFAULT_MODEL)
     rows = ['| training | epochs | minutes |', '|---|---|---|']
@@ -130,16 +130,10 @@ def soak_report() -> str:
     return f'{growth.summary(soak)}\n\n{growth.growth_table(soak)}\n\n{machine("soak")}'
 
 
-def head_pose_report() -> str:
-    """Return accuracy and cost of head poses, and the machine."""
-    return f'{result_tables.head_pose(record("head_pose"))}\n\n{machine("head_pose")}'
-
-
 Part = Callable[[], str]
 
 PERFORMANCE: dict[str, Part] = {
     'machine': machine,
-    'head_pose': head_pose_report,
     **{
         name: lambda table=table: table
         for name, table in result_tables.tables_of(record('performance')).items()
@@ -159,6 +153,7 @@ PARTS: dict[str, dict[str, Part]] = {
         'classes': lambda: model_card.class_table(record('model_scores')),
         'calibration': lambda: model_card.calibration_table(model_metadata()),
         'coverage': lambda: model_card.coverage_table(record('model_scores')),
+        'sensitivity': lambda: sensitivity.table(record('model_robustness')['sensitivity']),
         'corruptions': lambda: corruption_scores.table(record('model_robustness')['corruptions']),
         'scenes': lambda: scene_scores.table(record('model_robustness')['scenes']),
         'training': training_cost,

@@ -53,8 +53,8 @@ class TrackingSettings:
         hysteresis: how much more probable than the label another expression must be to replace it,
             and how far below `uncertain_below` the confidence of a label may fall, 0..1.
         sensitivity: how readily a weak expression is named in place of neutral: the natural
-            logarithm of the factor by which the odds of neutral are divided, 0 or more. With 0 the result is
-            what most people would say.
+            logarithm of the factor by which the odds of neutral are divided, 0 or more. With 0
+            the result is what most people would say.
 
     """
 

@@ -14,7 +14,7 @@ from emotion_perception.ros.conversions import Emotion, EmotionArray
 
 
 def to_quaternion(rotation: np.ndarray) -> Quaternion:
-    """Return a rotation, float [3, 3], as a quaternion with w of 0 or more (the largest component first)."""
+    """Return a rotation, float [3, 3], as a quaternion whose w is 0 or more."""
     # row and column of the largest component decide which of four formulas divides by it
     xx, yy, zz = np.diag(rotation).tolist()
     squares = np.array([1 + xx - yy - zz, 1 - xx + yy - zz, 1 - xx - yy + zz, 1 + xx + yy + zz])

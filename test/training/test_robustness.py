@@ -2,6 +2,7 @@
 """Corruptions, faces in scenes, and the command, tables and figure that report their scores."""
 
 import json
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.types import Detection
 from emotion_training import cli
-from emotion_training.evaluate import corruption_scores, corruptions, scene_scores
+from emotion_training.data.dataset import load
+from emotion_training.evaluate import corruption_scores, corruptions, scene_scores, sensitivity
 from emotion_training.evaluate.corruption_scores import CORRUPTIONS, corrupt, selective_score
+from emotion_training.evaluate.model_outputs import probabilities
 from emotion_training.evaluate.scene_scores import Place, best_detection, paste, scene
 from support.drawn_faces import draw_face
 
@@ -160,3 +163,26 @@ def test_tables_of_corruptions_and_scenes():
     assert (header, row) == (['', 'none', '0.3'], ['net', '90.0 (70)', '80.0 (70)'])
     undetected = {'sizes': [{'side_px': 40, 'found': 0.0, 'other_detections': 0}]}
     assert cells_of(scene_scores.table(undetected))[-1] == ['40', '0.0', '', '', '']
+
+
+def test_sensitivity_trades_neutral_faces_for_others(data):
+    split = load(data, 'validation')
+    rows = sensitivity.measure(DEFAULT_MODEL, split)['at']
+    assert [row['sensitivity'] for row in rows] == list(sensitivity.SENSITIVITIES)
+    for less, more in pairwise(rows):
+        assert less['neutral'] >= more['neutral']
+        assert less['others'] <= more['others']
+        assert all(less['weak'][share] <= more['weak'][share] for share in less['weak'])
+    plain = probabilities(DEFAULT_MODEL, 'crowd', split.images)
+    clear = split.majority >= 0
+    assert rows[0]['accuracy'] == pytest.approx(
+        (plain.argmax(1) == split.majority)[clear].mean(), abs=1e-4
+    )
+
+
+def test_the_table_of_sensitivities():
+    row = {'accuracy': 0.9, 'macro_recall': 0.8, 'answered': 0.7, 'neutral': 0.6, 'others': 0.5}
+    rows = [row | {'sensitivity': 0.5, 'weak': {'0.35': 0.4, '0.5': 0.3}}]
+    header, _, cells = cells_of(sensitivity.table({'at': rows}))
+    assert header[-2:] == ['others, 35% neutral', 'others, 50% neutral']
+    assert cells == ['0.5', '90.0 (80)', '70', '60.0', '50.0', '40.0', '30.0']

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_training.data.dataset import Dataset
+from emotion_training.data.dataset import Dataset, mean_neutral_face
 from emotion_training.models.networks import FEATURES
 from emotion_training.train.config import TrainingConfig
 
@@ -33,17 +33,6 @@ def targets(data: Dataset, heads: tuple[str, ...]) -> dict[str, tuple[np.ndarray
         'fer2013': lambda: (one_hot[data.labels], np.ones(len(data), np.float32)),
     }
     return {head: known[head]() for head in heads}
-
-
-def mean_neutral_face(data: Dataset) -> np.ndarray:
-    """Return the mean of the neutral faces and their mirror images, float32 [48, 48]."""
-    neutral = EMOTIONS.index('neutral')
-    clear = data.majority == neutral
-    rows = clear if clear.any() else data.labels == neutral
-    if not rows.any():
-        return np.full(data.images.shape[1:], 128, np.float32)
-    mean = data.images[rows].mean(axis=0, dtype=np.float64)
-    return ((mean + mean[:, ::-1]) / 2).astype(np.float32)
 
 
 def _distill(own, weights, teacher, share: float) -> tuple[np.ndarray, np.ndarray]:

@@ -107,6 +107,17 @@ def load(folder: Path, split: str) -> Dataset:
     )
 
 
+def mean_neutral_face(data: Dataset) -> np.ndarray:
+    """Return the mean of the neutral faces and their mirror images, float32 [48, 48]."""
+    neutral = EMOTIONS.index('neutral')
+    clear = data.majority == neutral
+    rows = clear if clear.any() else data.labels == neutral
+    if not rows.any():
+        return np.full(data.images.shape[1:], 128, np.float32)
+    mean = data.images[rows].mean(axis=0, dtype=np.float64)
+    return ((mean + mean[:, ::-1]) / 2).astype(np.float32)
+
+
 def _read_image(path: Path) -> np.ndarray:
     image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if image is None or image.shape != (SIDE_PX, SIDE_PX):

@@ -5,7 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from emotion_training.data.dataset import load
-from emotion_training.evaluate import corruption_scores, report_plots, scene_scores
+from emotion_training.evaluate import (
+    corruption_scores,
+    report_plots,
+    scene_scores,
+    sensitivity,
+)
 from emotion_training.evaluate.evaluation import FER2013_LABEL, MAJORITY, publishable, report_data
 from emotion_training.evaluate.metrics import markdown, percent
 from emotion_training.files import write_bytes, write_json
@@ -35,6 +40,7 @@ def measure(model: Path, dataset: Path, records: Path, images: Path) -> list[Pat
     robustness = {
         'corruptions': corruption_scores.measure(model, split),
         'scenes': scene_scores.measure(model, split),
+        'sensitivity': sensitivity.measure(model, split),
     }
     write_json(records / 'model_scores.json', scores)
     write_json(records / 'model_robustness.json', robustness)
