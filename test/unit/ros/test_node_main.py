@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the programs of this package load."""
+
+import subprocess
+import sys
+
+NODE = """
+import sys
+from rclpy.node import Node
+from emotion_msgs.msg import Emotion
+from emotion_perception.ros.node_main import run_node
+
+class Once(Node):
+    def __init__(self):
+        super().__init__('once')
+        self.create_publisher(Emotion, 'emotion', 10)
+        print('lark' in sys.modules, 'rosidl_generator_py' in sys.modules)
+        raise KeyboardInterrupt
+
+run_node(Once)
+"""
+
+
+def test_a_node_does_not_load_the_generator_of_messages():
+    done = subprocess.run([sys.executable, '-c', NODE], capture_output=True, text=True)
+    assert (done.stdout.split(), done.stderr) == (['False', 'True'], '')
