@@ -87,7 +87,7 @@ def training_cost() -> str:
         for name in EARLIER_TRAININGS
     }
     logs['expression_full'] = training_record(TEACHER)
-    for name in ('expression_compact', 'expression_refined', 'expression_longer'):
+    for name in ('expression_compact', 'expression_refined'):
         logs[name] = RECORDS / f'{name}_epochs.csv'
     logs[DEFAULT_MODEL.stem] = training_record(DEFAULT_MODEL)
     rows = ['| training | epochs | minutes |', '|---|---|---|']

@@ -39,7 +39,7 @@ def test_booleans_are_written_as_launch_reads_them(read_cameras, tmp_path):
         ('- front', 'lists no cameras'),
         ('front:', 'the camera front has no image_topic'),
         ('front: {topic: /a}', 'the camera front has no image_topic'),
-        ('front: {image_topic: /a, rotat: 90}', 'the camera front has rotat; known are autostart'),
+        ('front: {image_topic: /a, turn: 90}', 'the camera front has turn; known are autostart'),
     ],
 )
 def test_what_is_no_list_of_cameras(read_cameras, tmp_path, text, reason):

@@ -50,7 +50,6 @@ class Augmentation:
         corrupt: probability of one of the `corruptions`, each equally likely.
         corruptions: names in `RANDOM_CORRUPTIONS`.
         loose: probability that `loose_crops` shows a face in a loose crop.
-        weak: probability that `weaken` makes an expression weaker.
 
     """
 
@@ -64,7 +63,6 @@ class Augmentation:
     corrupt: float = 0.25
     corruptions: tuple[str, ...] = tuple(RANDOM_CORRUPTIONS)[:6]
     loose: float = 0.0
-    weak: float = 0.0
 
     def __call__(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return augmented copies of `images`, uint8 [N, 48, 48]."""
@@ -116,28 +114,6 @@ class Augmentation:
             border, gray = int(rng.choice(corruptions.SURROUNDINGS)), int(rng.integers(256))
             faces[index, ..., 0] = corruptions.loose(
                 face, side_px, int(top), int(left), border, gray
-            )
-        return faces
-
-    def weaken(
-        self, faces: np.ndarray, neutral: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
-        """
-        Return copies of which a random part, `weak`, is blended with an average neutral face.
-
-        Teachers predict before it: the student learns to name a weak expression as they name the
-        strong one.
-
-        Args:
-            faces: float32 [N, 48, 48, 1].
-            neutral: mean of neutral faces, float32 [48, 48].
-            rng: random generator.
-
-        """
-        faces = faces.copy()
-        for index in np.flatnonzero(rng.random(len(faces)) < self.weak):
-            faces[index, ..., 0] = corruptions.weak(
-                faces[index, ..., 0], neutral, rng.uniform(0.15, 0.55)
             )
         return faces
 

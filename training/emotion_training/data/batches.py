@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_training.data.dataset import Dataset, mean_neutral_face
+from emotion_training.data.dataset import Dataset
 from emotion_training.models.networks import FEATURES
 from emotion_training.train.config import TrainingConfig
 
@@ -78,7 +78,6 @@ class AugmentedBatches(keras.utils.PyDataset):
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=12)
         self._data, self._config, self._teacher = data, config, teacher
         self._targets = targets(data, heads)
-        self._neutral = mean_neutral_face(data)
         self._predicted: dict[tuple[int, int], Values] = {}
         self.start_epoch(0)
 
@@ -106,10 +105,8 @@ class AugmentedBatches(keras.utils.PyDataset):
         if self._config.mixup:
             share = rng.beta(self._config.mixup, self._config.mixup)
             faces, own, weights = _mixup(faces, own, weights, np.float32(max(share, 1 - share)))
-        # the teacher sees the faces before the loose crops, and with their full expression
+        # the teacher sees the faces before the loose crops
         predicted = self._predict(index, faces)
-        if augmentation.weak:
-            faces = augmentation.weaken(faces, self._neutral, rng)
         if augmentation.loose:
             faces = augmentation.loose_crops(faces, rng)
         if predicted is None:

@@ -3,8 +3,7 @@
 Synthetic corruptions of 48x48 grayscale faces, as functions of the image and a strength.
 
 `data.augmentation` applies them at random in training, `corruption_scores` measures each one. All
-take and return uint8 [48, 48]; `loose` and `weak` also take float32, because they follow mixup in
-training.
+take and return uint8 [48, 48]; `loose` also takes float32, because it follows mixup in training.
 """
 
 import cv2

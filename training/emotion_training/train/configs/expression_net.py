@@ -4,26 +4,26 @@ The packaged model: 0.7 M parameters and 30 M multiplications a face, in one pas
 
     emotion-training train expression_net DATASET --out runs/expression_net \
         --teacher training/teacher/expression_full.tflite \
-        --initial-weights compact/longer/expression_longer.tflite
+        --initial-weights compact/refined/expression_refined.tflite
 
-A fourth training, from the exported expression_longer, for faces unlike those of the dataset:
-weaker expressions, which the teacher saw at full strength, and more kinds of light.
+A third training, from the exported expression_refined. A network of this size learns too little
+rather than too much: less dropout and weight decay, more weight on its teacher's features, and
+more augmented images before they repeat.
 """
 
 import dataclasses
 
-from emotion_training.train.configs import expression_longer
+from emotion_training.train.configs import expression_refined
 
 config = dataclasses.replace(
-    expression_longer.config,
+    expression_refined.config,
     name='expression_net',
-    epochs=14,
-    learning_rate=6e-4,
-    distillation=0.75,
-    distillation_cycle=3,
-    feature_distillation=3.0,
-    augmentation=dataclasses.replace(
-        expression_longer.config.augmentation, weak=0.25, contrast=0.5, brightness=35.0
-    ),
-    seed=8,
+    network_args=expression_refined.config.network_args | {'dropout': 0.05},
+    epochs=50,
+    learning_rate=1e-3,
+    weight_decay=0.02,
+    distillation=0.8,
+    distillation_cycle=10,
+    feature_distillation=4.0,
+    seed=7,
 )
