@@ -58,10 +58,7 @@ class CameraGeometry:
         self._problem = ''
         self._depth_problem = ''
         self._depths: deque[Image] = deque(maxlen=_KEPT_DEPTHS)
-        own = node.resolve_topic_name('camera_info')
-        beside = camera_info_topic(node.resolve_topic_name('image'))
-        unmapped = node.resolve_topic_name('camera_info', only_expand=True)
-        self.topic = own if own != unmapped else beside
+        self.topic = _camera_info_topic(node)
         try:
             self._subscriptions = [
                 node.create_subscription(
@@ -75,7 +72,8 @@ class CameraGeometry:
                     )
                 )
         except Exception as error:
-            raise ValueError(f'{depth_topic or self.topic} cannot be read: {error}') from None
+            name = depth_topic or self.topic
+            raise ValueError(f'{name} cannot be subscribed to: {error}') from None
 
     def destroy(self) -> None:
         """Stop reading."""
@@ -170,6 +168,18 @@ class CameraGeometry:
                 known = 'field of view'
             text = self._problem or ('' if known else f'no message on {self.topic}')
         return {'camera_geometry': known or 'unknown', 'camera_geometry_problem': text}
+
+
+def _camera_info_topic(node: Node) -> str:
+    """Return where `camera_info` is remapped to, or else the topic beside the images."""
+    own = node.resolve_topic_name('camera_info')
+    if own != node.resolve_topic_name('camera_info', only_expand=True):
+        return own
+    try:
+        return camera_info_topic(node.resolve_topic_name('image'))
+    except RuntimeError as error:
+        # a name that is valid in ROS may be too long for DDS
+        raise ValueError(f'image cannot be subscribed to: {error}') from None
 
 
 def _check_aspect(depth: tuple[int, ...], image: tuple[int, ...]) -> None:

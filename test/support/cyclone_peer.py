@@ -19,7 +19,7 @@ from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication
 from cyclonedds.core import Policy, Qos
 from cyclonedds.domain import DomainParticipant
 from cyclonedds.idl import IdlStruct
-from cyclonedds.idl.types import array, float32, int32, sequence, uint8, uint32, uint64
+from cyclonedds.idl.types import array, float32, float64, int32, sequence, uint8, uint32, uint64
 from cyclonedds.pub import DataWriter
 from cyclonedds.sub import DataReader
 from cyclonedds.topic import Topic
@@ -64,6 +64,15 @@ class RegionOfInterest(IdlStruct, typename='sensor_msgs::msg::dds_::RegionOfInte
 
 
 @dataclass
+class Point(IdlStruct, typename='geometry_msgs::msg::dds_::Point_'):
+    """geometry_msgs/msg/Point."""
+
+    x: float64
+    y: float64
+    z: float64
+
+
+@dataclass
 class Emotion(IdlStruct, typename='emotion_msgs::msg::dds_::Emotion_'):
     """emotion_msgs/msg/Emotion."""
 
@@ -84,6 +93,9 @@ class Emotion(IdlStruct, typename='emotion_msgs::msg::dds_::Emotion_'):
     mouth_open: float32
     looking_at_camera: float32
     head_pose_age: Duration
+    position: Point
+    distance: float32
+    distance_source: str
 
 
 @dataclass
