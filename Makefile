@@ -29,7 +29,7 @@ setup:
 
 demo: setup
 	@source env.sh && export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST && \
-	python -m emotion_perception.ros.demo --camera '$(CAMERA)' --seconds $(SECONDS_TO_LISTEN) --out demo
+	emotion_demo --camera '$(CAMERA)' --seconds $(SECONDS_TO_LISTEN) --out demo
 
 test:
 	@bootstrap/set_up.sh --tests

@@ -39,7 +39,7 @@ setup(
             'behavior_node = emotion_perception.ros.programs:behavior_node',
             'camera_node = emotion_perception.ros.programs:camera_node',
             'comforter = emotion_perception.ros.programs:comforter',
-            'emotion_demo = emotion_perception.ros.demo:main',
+            'emotion_demo = emotion_perception.ros.programs:emotion_demo',
             'emotion-perception = emotion_perception.cli:main',
             'emotion_node = emotion_perception.ros.programs:emotion_node',
             'greeter = emotion_perception.ros.programs:greeter',

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The node executables.
+The node executables and the demonstration.
 
 Each takes SIGINT and SIGTERM before anything slow is imported, whatever its parent did with them.
 A shell starts background jobs with SIGINT ignored, and a signal during the imports would be lost.
@@ -17,10 +17,13 @@ def _leave(number: int, frame: FrameType | None) -> None:
     os._exit(0)
 
 
-def _run(module: str) -> None:
+def _run(module: str) -> int | None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    importlib.import_module(f'emotion_perception.ros.{module}').main()
+    program = importlib.import_module(f'emotion_perception.ros.{module}')
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return program.main()
 
 
 def emotion_node() -> None:
@@ -51,3 +54,8 @@ def comforter() -> None:
 def mirror() -> None:
     """Run the example behavior that answers expressions."""
     _run('mirror')
+
+
+def emotion_demo() -> int | None:
+    """Run the demonstration."""
+    return _run('demo')
