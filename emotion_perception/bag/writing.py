@@ -10,6 +10,7 @@ from typing import Any
 
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError
+from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 
 from emotion_perception.bag.reading import check_sqlite_path
 from emotion_perception.errors import BagError
@@ -97,6 +98,10 @@ def new_bag(out: Path, storage: str = STORAGES[0], compress: bool = False) -> It
                 writer.set_compression(mode, CompressionFormat.ZSTD)
             with writer:
                 yield NewBag(writer)
+                if isinstance(writer.storage, Sqlite3Writer):
+                    # on closing, rosbags lets SQLite choose whether it counts the index, and it
+                    # does not always choose alike: the same recording must have the same bytes
+                    writer.storage.conn.execute('ANALYZE')
     except FileExistsError as error:
         raise BagError(str(error)) from None
     except (OSError, OverflowError, WriterError, sqlite3.Error) as error:

@@ -102,6 +102,15 @@ def test_every_run_gives_the_same_bytes(tmp_path, write_bag, small_portrait, sto
     assert contents(tmp_path / 'here') == contents(tmp_path / 'other')
 
 
+def test_sqlite_has_counted_the_index_before_it_may_choose_to(tmp_path, write_bag, small_portrait):
+    source = write_bag('in', {'/eye': [bgr_to_image(small_portrait, stamped(0))]})
+    process_bag(source, tmp_path / 'out', Pipeline.default(), storage='sqlite3')
+    database = sqlite3.connect(tmp_path / 'out' / 'bag.db3')
+    # an image, its face and its array at one time
+    assert ('timestamp_idx', '3 3') in database.execute('SELECT idx, stat FROM sqlite_stat1')
+    database.close()
+
+
 def test_the_same_message_has_always_the_same_bytes(types):
     """Rclpy leaves memory as it was where values are padded."""
     image = Image(encoding='bgr8', header=Header(frame_id='abc'), data=b'12')
