@@ -18,6 +18,7 @@ setup(
             'models/*.tflite',
             'models/*.json',
             'models/*.csv',
+            'ros/live/*.html',
         ]
     },
     data_files=[

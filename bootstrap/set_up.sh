@@ -56,7 +56,7 @@ if ros_is_sourced; then source_of_ros="ROS 2 $ROS_DISTRO as sourced"; fi
 # complete lists, installed with --no-deps; and requirements whose dependencies pip finds
 complete=(bootstrap/requirements-files.txt)
 [ "$source_of_ros" = wheels ] && complete+=(bootstrap/requirements-ros.txt)
-requirements=(bootstrap/requirements-runtime.txt)
+requirements=(bootstrap/requirements-runtime.txt bootstrap/requirements-live.txt)
 [ "${1:-}" = --tests ] && requirements+=(bootstrap/requirements-bags.txt bootstrap/requirements-dev.txt training/requirements.txt)
 wanted="$(stamp_of bootstrap/constraints.txt training/requirements-deepface.txt "${complete[@]}" "${requirements[@]}") $source_of_ros"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `emotion-perception`: images, videos, cameras; recordings; fake people; checks."""
+"""The command `emotion-perception`: images, videos, recordings, fake people, a live page."""
 
 import argparse
 import contextlib
@@ -27,6 +27,7 @@ from emotion_perception.errors import (
 )
 from emotion_perception.files import check_outputs, whole_output
 from emotion_perception.ros.fake_script import WORDS, parse_step
+from emotion_perception.ros.live import cli as live_command
 from emotion_perception.runtime.quiet import without_library_notes
 
 # NumPy, OpenCV, LiteRT and ROS are imported where they are used: the doctor runs without them
@@ -347,6 +348,7 @@ def _parser() -> argparse.ArgumentParser:
     fake.add_argument('--rate', type=positive_number, default=30.0, help='images a second (30)')
     fake.add_argument('--namespace', default='', help='of the topics')
     fake.set_defaults(run=_fake)
+    live_command.add_parser(commands)
     models = commands.add_parser('models', help='installed models, their hashes and scores')
     models.set_defaults(run=_models)
     doctor_command.add_parser(commands)

@@ -16,7 +16,7 @@ from emotion_perception.camera import Camera
 from emotion_perception.imaging.codecs import decode_compressed
 from emotion_perception.imaging.encodings import to_bgr
 from emotion_perception.imaging.levels import Levels
-from emotion_perception.types import FaceEmotion, Position, head_values
+from emotion_perception.types import Box, FaceEmotion, HeadPose, Position, head_values
 
 try:
     from emotion_msgs.msg import Emotion, EmotionArray
@@ -182,3 +182,29 @@ def camera_info_topic(image_topic: str) -> str:
     """Return the topic of the calibration beside an image topic, as image_transport does."""
     base = image_topic.removesuffix('/compressed')
     return f'{base.rpartition("/")[0]}/camera_info'
+
+
+def from_emotion(message: Emotion) -> FaceEmotion:
+    """Return the face of a message, for what draws or blurs faces."""
+    box, pose = message.box, None
+    if math.isfinite(message.head_yaw):
+        pose = HeadPose(
+            yaw=message.head_yaw,
+            pitch=message.head_pitch,
+            roll=message.head_roll,
+            eyes_open=message.eyes_open,
+            mouth_open=message.mouth_open,
+        )
+    return FaceEmotion(
+        face_id=message.face_id,
+        box=Box(box.x_offset, box.y_offset, box.width, box.height),
+        detection_score=message.detection_score,
+        probabilities=np.asarray(message.probabilities, np.float32),
+        smoothed_probabilities=np.asarray(message.smoothed_probabilities, np.float32),
+        label=message.label,
+        confidence=message.confidence,
+        tracked_for_s=seconds(message.tracked_for),
+        reading_age_s=seconds(message.reading_age),
+        head_pose=pose,
+        head_pose_age_s=seconds(message.head_pose_age) if pose else math.nan,
+    )

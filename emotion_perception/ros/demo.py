@@ -2,6 +2,7 @@
 """The demonstration: camera and node in processes of their own, and what a subscriber receives."""
 
 import argparse
+import importlib.util
 import signal
 import sys
 import threading
@@ -23,6 +24,8 @@ from emotion_perception.ros.processes import CAMERA_NODE, EMOTION_NODE, NodeProc
 from emotion_perception.ros.stamps import now_s
 
 _START_LIMIT_S = 20.0
+_LIVE = 'emotion_perception.cli', ['live', '--port', '0']
+_ADDRESS = 'live page: '
 
 
 class DemoSubscriber(Node):
@@ -125,9 +128,38 @@ class EmotionPrinter:
         self._shown = None
 
 
+class LivePage:
+    """The live page for as long as the demo runs; without aiohttp there is none."""
+
+    def __init__(self) -> None:
+        """Begin without it: the nodes start faster by themselves."""
+        self._process: NodeProcess | None = None
+        self._printed = False
+
+    def start(self) -> None:
+        """Start serving."""
+        if importlib.util.find_spec('aiohttp') is not None:
+            self._process = NodeProcess(*_LIVE)
+
+    def address(self) -> str:
+        """Return the line with its address, once; before and afterwards nothing."""
+        if self._printed or self._process is None:
+            return ''
+        line = next((text for _, text in list(self._process.log) if _ADDRESS in text), '')
+        self._printed = bool(line)
+        return line.strip()
+
+    def stop(self) -> None:
+        """Stop serving."""
+        if self._process is not None:
+            self._process.stop()
+
+
 def _receive(
     subscriber: DemoSubscriber,
     processes: Sequence[NodeProcess],
+    live: LivePage,
+    print_event: Callable[[str], None],
     run_s: float,
     stopped: threading.Event,
 ) -> str:
@@ -140,6 +172,9 @@ def _receive(
             return 'a process ended early; its output is printed above'
         if subscriber.stamps_s and not started:
             started, deadline = True, time.monotonic() + run_s
+            live.start()
+        if line := live.address():
+            print_event(line)
         if started and not image_subscribed and deadline - time.monotonic() < min(1.0, run_s / 2):
             subscriber.subscribe_annotated_image()
             image_subscribed = True
@@ -156,6 +191,7 @@ def _run(camera: str, run_s: float) -> tuple[DemoSubscriber, str]:
     stopped = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: stopped.set())
     processes: list[NodeProcess] = []
+    live = LivePage()
     quiet = ['--ros-args', '--log-level', 'warn']
     subscriber, error = None, ''
     try:
@@ -167,8 +203,9 @@ def _run(camera: str, run_s: float) -> tuple[DemoSubscriber, str]:
                 (CAMERA_NODE, {'source': f'"{camera}"'}),
             ):
                 processes.append(NodeProcess(module, quiet, parameters))
-            error = _receive(subscriber, processes, run_s, stopped)
+            error = _receive(subscriber, processes, live, printer.print_event, run_s, stopped)
     finally:
+        live.stop()
         for process in processes:
             process.stop()
             if error and not stopped.is_set():

@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from rclpy.exceptions import InvalidNamespaceException
 from rclpy.node import Node
-from rclpy.validate_namespace import validate_namespace
 from std_msgs.msg import Header
 
 from emotion_perception.camera import Camera
@@ -21,7 +19,7 @@ from emotion_perception.emotions import EMOTIONS, UNCERTAIN
 from emotion_perception.errors import SourceError
 from emotion_perception.ros.conversions import to_emotion_array
 from emotion_perception.ros.fake_script import MAX_PEOPLE, TAIL_S, Step, Visit, duration_s, visits
-from emotion_perception.ros.node_main import NodeStartError, ros_context
+from emotion_perception.ros.node_main import NodeStartError, checked_namespace, ros_context
 from emotion_perception.ros.publishers import EmotionPublishers
 from emotion_perception.tracking import SmoothedExpression, TrackingSettings
 from emotion_perception.types import FROM_FACE_SIZE, Box, FaceEmotion, HeadPose, Position
@@ -220,18 +218,12 @@ def play(steps: Sequence[Step], rate_hz: float, loop: bool, namespace: str = '')
 
     """
     visits(steps)
-    namespace = f'/{namespace.strip("/")}'
-    try:
-        validate_namespace(namespace)
-    except InvalidNamespaceException:
-        raise SourceError(
-            f'{namespace!r} is not a namespace: use letters, digits and _, and / between the parts'
-        ) from None
     # rclpy's own handlers shut ROS down before the last events are published
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     try:
+        namespace = checked_namespace(namespace)
         with ros_context([], catch_signals=False):
             node = FakeNode(steps, rate_hz, loop, namespace=namespace)
             end = 'Ctrl-C ends it' if loop else f'it ends after {duration_s(steps):g} s'

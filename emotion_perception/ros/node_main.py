@@ -12,18 +12,41 @@ from functools import wraps
 from typing import Any
 
 import rclpy
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.exceptions import (
+    InvalidNamespaceException,
+    InvalidParameterTypeException,
+    InvalidParameterValueException,
+)
 from rclpy.executors import ExternalShutdownException
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.validate_namespace import validate_namespace
 
 Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 
 
 class NodeStartError(RuntimeError):
     """ROS cannot start with these arguments or in this environment; the message is one line."""
+
+
+def checked_namespace(text: str) -> str:
+    """
+    Return a namespace from the command line with a slash in front and none at the end.
+
+    Raises:
+        NodeStartError: if it is none.
+
+    """
+    namespace = f'/{text.strip("/")}'
+    try:
+        validate_namespace(namespace)
+    except InvalidNamespaceException:
+        raise NodeStartError(
+            f'{namespace!r} is not a namespace: use letters, digits and _, and / between the parts'
+        ) from None
+    return namespace
 
 
 class SafeLifecycleNode(LifecycleNode):

@@ -31,7 +31,7 @@ def run_demo(folder, *arguments):
 
 
 def test_portrait(tmp_path):
-    done = run_demo(tmp_path, '--seconds', '3')
+    done = run_demo(tmp_path, '--seconds', '8')
     assert done.returncode == 0, done.stderr
     lines = LINE.findall(done.stdout)
     assert {(face, label) for face, label, _, _ in lines} == {('1', 'happiness')}
@@ -43,6 +43,7 @@ def test_portrait(tmp_path):
     assert frames > 30
     assert rate_hz > 0
     assert 0 < p50 <= p99
+    assert len(re.findall(r'^live page: http://127\.0\.0\.1:\d+/$', done.stdout, re.M)) == 1
     path = tmp_path / 'emotion.png'
     assert f'annotated image: {path}' in done.stdout
     image = cv2.imread(str(path))

@@ -36,7 +36,7 @@ EXECUTABLES = dict(
 
 OTHER_PROGRAMS = {
     'apt', 'cd', 'colcon', 'docker', 'export', 'git', 'ln', 'pip', 'python3', 'rosdep', 'source',
-    'sudo',
+    'ssh', 'sudo',
 }  # fmt: skip
 """Programs in the documents that are not ours; only the files in their arguments are checked."""
 
