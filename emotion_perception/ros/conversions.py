@@ -186,7 +186,10 @@ def camera_info_topic(image_topic: str) -> str:
 
 def from_emotion(message: Emotion) -> FaceEmotion:
     """Return the face of a message, for what draws or blurs faces."""
-    box, pose = message.box, None
+    box, place = message.box, message.position
+    pose = position = None
+    if math.isfinite(place.z):
+        position = Position(place.x, place.y, place.z, message.distance_source)
     if math.isfinite(message.head_yaw):
         pose = HeadPose(
             yaw=message.head_yaw,
@@ -207,4 +210,5 @@ def from_emotion(message: Emotion) -> FaceEmotion:
         reading_age_s=seconds(message.reading_age),
         head_pose=pose,
         head_pose_age_s=seconds(message.head_pose_age) if pose else math.nan,
+        position=position,
     )

@@ -172,11 +172,8 @@ class LiveServer:
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
         """Answer one page until it closes."""
-        if request.headers.get('Origin') not in {
-            f'{s}://{request.host}' for s in ('http', 'https')
-        }:
-            # browsers send the cookie of this server for any site's script
-            raise web.HTTPForbidden(text='only a page of this server may connect\n')
+        # browsers send the cookie of this server for any site's script
+        access.check_origin(request)
         page = web.WebSocketResponse(
             timeout=1.0, heartbeat=_HEARTBEAT_S, max_msg_size=_MAX_REQUEST_BYTES, compress=False
         )

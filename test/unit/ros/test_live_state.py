@@ -3,6 +3,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from emotion_perception.pipeline import Pipeline
 from emotion_perception.ros.conversions import bgr_to_image, from_emotion, to_emotion_array
 from emotion_perception.ros.live.picture import PictureMaker
 from emotion_perception.ros.live.state import HISTORY_S, LABELS, MAX_PEOPLE, LiveState
-from emotion_perception.types import Box, FaceEmotion, HeadPose
+from emotion_perception.types import FROM_DEPTH, Box, FaceEmotion, HeadPose, Position
 from emotion_perception.visualization import annotate
 
 
@@ -210,3 +211,7 @@ def test_a_face_survives_the_message(portrait_faces):
     assert (again.box, again.label, again.face_id) == (shown.box, shown.label, shown.face_id)
     assert again.head_pose.yaw == pytest.approx(shown.head_pose.yaw, abs=1e-6)
     assert np.array_equal(again.smoothed_probabilities, shown.smoothed_probabilities)
+    assert again.position is None
+    place = Position(0.1, -0.2, 1.5, FROM_DEPTH)
+    (message,) = to_emotion_array([replace(shown, position=place)], Header(), (512, 512)).faces
+    assert from_emotion(message).position == place
