@@ -5,6 +5,7 @@ import ast
 import importlib
 import re
 import shlex
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.runtime.metadata import read_metadata
 from emotion_training import cli
 from emotion_training.commands.reproduce import STEPS
-from emotion_training.train import configs
+from emotion_training.train import config, configs
 from emotion_training.train.config import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +50,10 @@ def test_each_recipe_names_the_command_of_its_step(step):
 
 
 @pytest.mark.slow
-def test_from_the_teacher_to_the_exported_model(data, tmp_path, capsys):
+def test_from_the_teacher_to_the_exported_model(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(
+        config, 'load_config', lambda name: replace(load_config(name), batch_size=32, min_steps=1)
+    )
     arguments = ['reproduce', str(data), '--out', str(tmp_path), '--teacher', str(TEACHER)]
     assert cli.main([*arguments, '--epochs', '1']) == 0
     out = capsys.readouterr().out
