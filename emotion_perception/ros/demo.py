@@ -189,7 +189,8 @@ def _run(camera: str, run_s: float) -> tuple[DemoSubscriber, str]:
     """Run camera, node and subscriber; return the subscriber, and an error or an empty text."""
     # a KeyboardInterrupt inside rclpy's extension turns into another exception: only note Ctrl-C
     stopped = threading.Event()
-    signal.signal(signal.SIGINT, lambda *_: stopped.set())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
     processes: list[NodeProcess] = []
     live = LivePage()
     quiet = ['--ros-args', '--log-level', 'warn']
