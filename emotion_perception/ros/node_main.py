@@ -14,6 +14,7 @@ from typing import Any
 import rclpy
 from rclpy.exceptions import (
     InvalidNamespaceException,
+    InvalidNodeNameException,
     InvalidParameterTypeException,
     InvalidParameterValueException,
 )
@@ -23,6 +24,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.validate_namespace import validate_namespace
+from rclpy.validate_node_name import validate_node_name
 
 Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 
@@ -47,6 +49,23 @@ def checked_namespace(text: str) -> str:
             f'{namespace!r} is not a namespace: use letters, digits and _, and / between the parts'
         ) from None
     return namespace
+
+
+def checked_node_name(text: str) -> str:
+    """
+    Return the name of a node from the command line.
+
+    Raises:
+        NodeStartError: if it is none.
+
+    """
+    try:
+        validate_node_name(text)
+    except InvalidNodeNameException:
+        raise NodeStartError(
+            f'{text!r} is not the name of a node: use letters, digits and _'
+        ) from None
+    return text
 
 
 class SafeLifecycleNode(LifecycleNode):

@@ -155,7 +155,7 @@ def test_another_address_has_a_token(start, peer):
         (['--port', '70000'], '70000 is not a port, 0 to 65535'),
         (['--token', 'short'], 'the token must have 12 or more printable ASCII characters'),
         (['--namespace', 'a-b'], "'/a-b' is not a namespace: use letters, digits and"),
-        (['--node', 'a b'], "'/a b' is not a namespace"),
+        (['--node', 'a b'], "'a b' is not the name of a node: use letters, digits and _"),
         (['--picture', 'some'], "invalid choice: 'some'"),
     ],
 )

@@ -123,7 +123,12 @@ def run(args: argparse.Namespace) -> int:
 
     from emotion_perception.ros.live.node import LiveNode
     from emotion_perception.ros.live.server import LiveServer
-    from emotion_perception.ros.node_main import NodeStartError, checked_namespace, ros_context
+    from emotion_perception.ros.node_main import (
+        NodeStartError,
+        checked_namespace,
+        checked_node_name,
+        ros_context,
+    )
 
     settings = _settings(args)
     cv2.setNumThreads(1)  # more gain nothing, and take from the node
@@ -155,7 +160,7 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         namespace = checked_namespace(args.namespace)
-        checked_namespace(args.node)
+        checked_node_name(args.node)
         with ros_context([], catch_signals=False):
             node = LiveNode(args.node, namespace, args.picture)
             executor = SingleThreadedExecutor()
