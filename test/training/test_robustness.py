@@ -182,7 +182,8 @@ def test_sensitivity_trades_neutral_faces_for_others(data):
 
 def test_the_table_of_sensitivities():
     row = {'accuracy': 0.9, 'macro_recall': 0.8, 'answered': 0.7, 'neutral': 0.6, 'others': 0.5}
+    row |= {'all': {'macro_recall': 0.2, 'log_loss': 1.5}}
     rows = [row | {'sensitivity': 0.5, 'weak': {'0.35': 0.4, '0.5': 0.3}}]
     header, _, cells = cells_of(sensitivity.table({'at': rows}))
-    assert header[-2:] == ['others, 35% neutral', 'others, 50% neutral']
-    assert cells == ['0.5', '90.0 (80)', '70', '60.0', '50.0', '40.0', '30.0']
+    assert header[-3:-1] == ['others, 35% neutral', 'others, 50% neutral']
+    assert cells == ['0.5', '90.0 (80)', '70', '60.0', '50.0', '40.0', '30.0', '20.0, 1.500']

@@ -56,8 +56,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         'reproduce',
         help='make the packaged model: all trainings and exports; a repeated command resumes',
         description='Trains every network that leads to the packaged model, in order, and exports '
-        'it. On two cores it takes about ten hours; from the teacher in training/teacher on, '
-        'about five.',
+        'it. docs/model_card.md says how long each training took: hours on two cores.',
     )
     parser.add_argument('dataset', type=Path, help='folder made by build, with votes')
     parser.add_argument('--out', type=Path, required=True, help='folder for all runs and exports')

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tabulate import tabulate
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.tracking import TrackingSettings, sensitive
 from emotion_training.data.dataset import Dataset, mean_neutral_face
 from emotion_training.evaluate import corruptions
-from emotion_training.evaluate.evaluation import deployment_reference
-from emotion_training.evaluate.metrics import percent, score
+from emotion_training.evaluate.evaluation import ALL_FACES, deployment_reference, references
+from emotion_training.evaluate.metrics import log_losses, markdown, percent, score
 from emotion_training.evaluate.model_outputs import available_head, probabilities
 
 SENSITIVITIES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
@@ -31,13 +30,18 @@ def measure(model: Path, split: Dataset) -> dict[str, Any]:
 
     Returns:
         For each of `SENSITIVITIES`, under ``at``, accuracy and macro recall, the recall of neutral
-        faces, and that of all other faces, as they are and with weaker expressions.
+        faces, and that of all other faces, as they are and with weaker expressions; and under
+        ``all`` macro recall and log loss on the faces over which people are split too, if the
+        split has votes.
 
     """
+    by_name = {one.name: one for one in references(split, None)}
     reference = deployment_reference(split)
+    everyone = by_name.get(ALL_FACES, reference)
     images, labels = split.images[reference.rows], reference.labels[reference.rows]
     head, mean_face = available_head(model, reference.head), mean_neutral_face(split)
-    plain = probabilities(model, head, images)
+    every = probabilities(model, head, split.images)
+    plain = every[reference.rows]
     weak = {
         share: probabilities(
             model, head, np.stack([corruptions.weak(image, mean_face, share) for image in images])
@@ -53,6 +57,7 @@ def measure(model: Path, split: Dataset) -> dict[str, Any]:
     for value in SENSITIVITIES:
         predicted = sensitive(plain, value)
         scores = score(predicted, labels)
+        of_all, all_labels = sensitive(every, value)[everyone.rows], everyone.labels[everyone.rows]
         answered = predicted.max(1) >= TrackingSettings().uncertain_below
         found.append(
             {
@@ -62,6 +67,10 @@ def measure(model: Path, split: Dataset) -> dict[str, Any]:
                 'answered': round(float(answered.mean()), 4),
                 'neutral': recall(predicted, is_neutral),
                 'others': recall(predicted, ~is_neutral),
+                'all': {
+                    'macro_recall': score(of_all, all_labels)['macro_recall'],
+                    'log_loss': round(float(log_losses(of_all, all_labels).mean()), 4),
+                },
                 'weak': {
                     f'{share:g}': recall(sensitive(each, value), ~is_neutral)
                     for share, each in weak.items()
@@ -82,9 +91,11 @@ def table(result: dict[str, Any]) -> str:
             percent(row['neutral']),
             percent(row['others']),
             *map(percent, row['weak'].values()),
+            f'{percent(row["all"]["macro_recall"])}, {row["all"]["log_loss"]:.3f}',
         ]
         for row in rows
     ]
     weak = [f'others, {float(share):.0%} neutral' for share in rows[0]['weak']]
     headers = ['`sensitivity`', 'accuracy', 'coverage', 'neutral faces', 'others', *weak]
-    return tabulate(cells, headers, 'github', disable_numparse=True)
+    headers.append('all faces: macro recall, log loss')
+    return markdown(cells, headers)
