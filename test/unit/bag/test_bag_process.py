@@ -14,10 +14,15 @@ import cv2
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from emotion_perception.bag.message_types import EMOTION, EMOTIONS_OF_IMAGE, RAW
+from emotion_perception.bag.message_types import (
+    CAMERA_INFO,
+    EMOTION,
+    EMOTIONS_OF_IMAGE,
+    RAW,
+)
 from emotion_perception.bag.process import process_bag
 from emotion_perception.bag.reading import open_bag
 from emotion_perception.bag.writing import NewBag, new_bag
@@ -100,6 +105,26 @@ def test_every_run_gives_the_same_bytes(tmp_path, write_bag, small_portrait, sto
     plain = write_bag('plain', {'/eye': images})
     process_bag(plain, tmp_path / 'other', Pipeline.default(detect_every=DETECT_EVERY))
     assert contents(tmp_path / 'here') == contents(tmp_path / 'other')
+
+
+def test_positions_come_from_the_camera_info_of_the_recording(
+    tmp_path, write_bag, small_portrait, types
+):
+    images = [bgr_to_image(small_portrait, stamped(number)) for number in range(3)]
+    k = [277.0, 0.0, 160.0, 0.0, 277.0, 120.0, 0.0, 0.0, 1.0]
+    info = CameraInfo(width=320, height=240, k=k, distortion_model='plumb_bob')
+    for name, calibration, known in (
+        ('calibrated', info, True),
+        ('not', CameraInfo(width=320, height=240), False),
+    ):
+        topics = {'/eye/camera_info': [calibration] * 3, '/eye/image': images}
+        source = write_bag(name, topics, {'/eye/camera_info': CAMERA_INFO})
+        process_bag(source, tmp_path / f'{name}_out', Pipeline.default())
+        faces = [array.faces[0] for array in arrays(tmp_path / f'{name}_out', types)]
+        assert {face.distance_source for face in faces} == {'face_size' if known else ''}
+        assert [math.isnan(face.distance) for face in faces] == [not known] * 3
+        if known:
+            assert [face.distance for face in faces] == pytest.approx([0.57] * 3, abs=0.1)
 
 
 def test_sqlite_has_counted_the_index_before_it_may_choose_to(tmp_path, write_bag, small_portrait):
