@@ -18,7 +18,13 @@ less, so they are taken to be a tenth further away than they are.
 """
 
 _SAME_ASPECT = 0.01
-"""Largest relative difference of the aspect ratios of a camera's and an image's size."""
+"""Largest relative difference of two aspect ratios that rounding explains."""
+
+
+def is_same_view(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Return whether images of two sizes, each width and height, have one aspect ratio."""
+    (width, height), (other_width, other_height) = size, other
+    return abs(width * other_height - height * other_width) <= _SAME_ASPECT * height * other_width
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class Camera:
         if size == self.size:
             return self
         factors = size[0] / self.size[0], size[1] / self.size[1]
-        if abs(factors[0] / factors[1] - 1) > _SAME_ASPECT:
+        if not is_same_view(size, self.size):
             raise ValueError(
                 f'the camera is calibrated for {self.size[0]}x{self.size[1]} pixels, '
                 f'the images have {size[0]}x{size[1]}'

@@ -4,14 +4,18 @@
 import math
 import threading
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 
-from emotion_perception.camera import Camera
+from emotion_perception.camera import Camera, is_same_view
 from emotion_perception.errors import ImageError
 from emotion_perception.imaging.depth import to_depth
 from emotion_perception.ros.conversions import camera_info_topic, seconds, to_camera
@@ -19,7 +23,6 @@ from emotion_perception.ros.conversions import camera_info_topic, seconds, to_ca
 _KEPT_DEPTHS = 4
 _MAX_STAMP_DIFFERENCE_S = 0.05
 """Between an image and a depth image of the same moment; one and a half periods at 30 Hz."""
-_SAME_ASPECT = 0.01
 
 
 class CameraGeometry:
@@ -59,21 +62,20 @@ class CameraGeometry:
         self._depth_problem = ''
         self._depths: deque[Image] = deque(maxlen=_KEPT_DEPTHS)
         self.topic = _camera_info_topic(node)
+        self._subscriptions: list[Subscription] = []
+        self._subscribe(CameraInfo, self.topic, self._on_info)
+        if depth_topic:
+            self._subscribe(Image, depth_topic, self._on_depth)
+
+    def _subscribe(self, kind: Any, topic: str, callback: Callable) -> None:
         try:
-            self._subscriptions = [
-                node.create_subscription(
-                    CameraInfo, self.topic, self._on_info, qos_profile_sensor_data
-                )
-            ]
-            if depth_topic:
-                self._subscriptions.append(
-                    node.create_subscription(
-                        Image, depth_topic, self._on_depth, qos_profile_sensor_data
-                    )
-                )
-        except Exception as error:
-            name = depth_topic or self.topic
-            raise ValueError(f'{name} cannot be subscribed to: {error}') from None
+            self._subscriptions.append(
+                self._node.create_subscription(kind, topic, callback, qos_profile_sensor_data)
+            )
+        except (InvalidTopicNameException, RuntimeError) as error:
+            self.destroy()
+            reason = ' '.join(str(error).split())
+            raise ValueError(f'{topic} cannot be subscribed to: {reason}') from None
 
     def destroy(self) -> None:
         """Stop reading."""
@@ -105,7 +107,7 @@ class CameraGeometry:
     def _report(self, problem: str) -> None:
         """Log a problem once, until there is none or another."""
         if problem and problem != self._problem:
-            self._node.get_logger().warning(f'positions are unknown: {problem}')
+            self._node.get_logger().warning(f'the calibration is not used: {problem}')
         self._problem = problem
 
     def camera(self, shape: tuple[int, ...]) -> Camera | None:
@@ -113,17 +115,17 @@ class CameraGeometry:
         size = shape[1], shape[0]
         with self._lock:
             camera = self._camera
-        if camera is None:
-            if not self._field_of_view_rad:
-                return None
-            return Camera.from_field_of_view(size, self._field_of_view_rad)
-        try:
-            camera = camera.resized(size)
-        except ValueError as error:
-            self._report(str(error))
+        if camera is not None:
+            try:
+                camera = camera.resized(size)
+            except ValueError as error:
+                self._report(str(error))
+            else:
+                self._report('')
+                return camera
+        if not self._field_of_view_rad:
             return None
-        self._report('')
-        return camera
+        return Camera.from_field_of_view(size, self._field_of_view_rad)
 
     def depth(self, stamp: Time, shape: tuple[int, ...]) -> np.ndarray | None:
         """
@@ -151,7 +153,12 @@ class CameraGeometry:
                 nearest.step,
                 bool(nearest.is_bigendian),
             )
-            _check_aspect(depth.shape, shape)
+            if not is_same_view(depth.shape[::-1], (shape[1], shape[0])):
+                raise ImageError(
+                    'depth size',
+                    f'it has {depth.shape[1]}x{depth.shape[0]} pixels and the image '
+                    f'{shape[1]}x{shape[0]}; it must be registered to the image',
+                )
         except ImageError as error:
             if str(error) != self._depth_problem:
                 self._node.get_logger().warning(f'the depth image is not used: {error}')
@@ -180,14 +187,3 @@ def _camera_info_topic(node: Node) -> str:
     except RuntimeError as error:
         # a name that is valid in ROS may be too long for DDS
         raise ValueError(f'image cannot be subscribed to: {error}') from None
-
-
-def _check_aspect(depth: tuple[int, ...], image: tuple[int, ...]) -> None:
-    """Raise ImageError if a depth image does not show what an image shows."""
-    ratio = depth[0] * image[1] / max(depth[1] * image[0], 1)
-    if not abs(ratio - 1) <= _SAME_ASPECT:
-        raise ImageError(
-            'depth size',
-            f'it has {depth[1]}x{depth[0]} pixels and the image {image[1]}x{image[0]}; it must '
-            'be registered to the image',
-        )

@@ -121,13 +121,13 @@ class EmotionNode(SafeLifecycleNode):
         processor = FrameProcessor(
             self, self._pipeline, self._emotion_publishers, self._statistics, geometry
         )
+        processor.time_budget = values['time_budget']
         try:
             self._subscription = ImageSubscription(self, values['image_transport'], processor.put)
         except ValueError as error:
             geometry.destroy()
             processor.stop()
             return self._fail(f'cannot be activated: {error}')
-        processor.time_budget = values['time_budget']
         self._processor, self._geometry, self._error = processor, geometry, ''
         self._active_since_s = time.monotonic()
         self._state = 'active'

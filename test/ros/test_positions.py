@@ -9,7 +9,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
 from emotion_perception.bag.message_types import CAMERA_INFO
-from support.ros_peer import OK
+from support.ros_peer import ERROR, OK
 
 FOCAL_PX = 554.0
 
@@ -90,6 +90,15 @@ def test_a_depth_image(node, peer, publish_info, portrait_message):
     assert process(height=240).distance_source == 'face_size'
     assert node.count('the depth image is not used') == 2
     peer.node.destroy_publisher(publisher)
+
+
+def test_a_depth_topic_without_a_valid_name(node, peer):
+    node.setup(('configure',), depth_topic='no topic')
+    assert not peer.transition('activate')
+    status = peer.wait_for_status(ERROR, state='inactive')
+    assert status.message.startswith('cannot be activated: no topic cannot be subscribed to: ')
+    assert '\n' not in status.message
+    node.setup()
 
 
 def test_a_known_field_of_view(node, peer, portrait_message):

@@ -33,8 +33,8 @@ def project(lens, points):
 
 def rotated_pixels(pixels, rotate_deg):
     """Return where pixels are in the image of 640x480 after a clockwise rotation."""
-    for _ in range(rotate_deg // 90):
-        height = 480 if rotate_deg == 90 or _ != 1 else 640
+    for turn in range(rotate_deg // 90):
+        height = (480, 640)[turn % 2]
         pixels = np.column_stack((height - pixels[:, 1], pixels[:, 0]))
     return pixels
 
