@@ -20,10 +20,8 @@ def _leave(number: int, frame: FrameType | None) -> None:
 def _run(module: str) -> int | None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    program = importlib.import_module(f'emotion_perception.ros.{module}')
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    return program.main()
+    # each program takes the signals itself as soon as something is open
+    return importlib.import_module(f'emotion_perception.ros.{module}').main()
 
 
 def emotion_node() -> None:
