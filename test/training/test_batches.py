@@ -76,6 +76,48 @@ def test_the_teacher_predicts_the_mixed_faces_before_the_loose_crops(images):
         np.testing.assert_allclose(targets[head], both / (own_share + 0.75)[:, None], atol=1e-5)
 
 
+def test_a_clean_teacher_predicts_before_corruptions_which_do_not_repeat_in_a_cycle(images):
+    seen = []
+
+    def teacher(faces):
+        seen.append(faces)
+        return dict.fromkeys(HEADS, np.tile(PREDICTION, (len(faces), 1)))
+
+    corrupting = dataclasses.replace(PLAIN.augmentation, erase=1.0, corrupt=1.0, weak=1.0)
+    made = batches(
+        images,
+        teacher,
+        distillation=0.5,
+        distillation_cycle=2,
+        clean_teacher=True,
+        augmentation=corrupting,
+    )
+    faces, targets, _ = made[1]
+    clean = batches(images)[1][0]
+    np.testing.assert_array_equal(seen[0], clean)
+    assert (faces != clean).any((1, 2, 3)).all()
+    made.start_epoch(4)
+    again, same_targets, _ = made[1]
+    assert len(seen) == 1
+    np.testing.assert_array_equal(same_targets['crowd'], targets['crowd'])
+    assert (again != faces).any((1, 2, 3)).all()
+
+
+def test_a_target_temperature_sharpens_votes_and_predictions(images):
+    def teacher(faces):
+        return {head: np.tile(PREDICTION, (len(faces), 1)) for head in HEADS}
+
+    options = {'distillation': 1.0, 'target_temperature': {'crowd': 0.5}}
+    _, targets, _ = batches(images, teacher, **options)[0]
+    squares = PREDICTION**2 / (PREDICTION**2).sum()  # 0.4 of 1 becomes 0.16 of 0.22
+    np.testing.assert_allclose(targets['crowd'], np.tile(squares, (16, 1)), atol=1e-6)
+    np.testing.assert_allclose(targets['fer2013'], np.tile(PREDICTION, (16, 1)), atol=1e-6)
+    _, plain, _ = batches(images)[0]
+    _, sharp, _ = batches(images, target_temperature={'crowd': 0.5})[0]
+    squares = plain['crowd'] ** 2
+    np.testing.assert_allclose(sharp['crowd'], squares / squares.sum(1, keepdims=True), atol=1e-6)
+
+
 def test_a_batch_is_independent_of_earlier_batches(images):
     first, second = (batches(images, mixup=0.3, augmentation=Augmentation()) for _ in range(2))
     for each in (first, second):

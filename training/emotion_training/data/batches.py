@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_training.data.dataset import Dataset
+from emotion_training.data.dataset import Dataset, mean_neutral_face
 from emotion_training.models.networks import FEATURES
 from emotion_training.train.config import TrainingConfig
 
@@ -33,6 +33,12 @@ def targets(data: Dataset, heads: tuple[str, ...]) -> dict[str, tuple[np.ndarray
         'fer2013': lambda: (one_hot[data.labels], np.ones(len(data), np.float32)),
     }
     return {head: known[head]() for head in heads}
+
+
+def _sharpened(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Return probabilities [N, 7] with their logarithms divided by `temperature`; 0 stays 0."""
+    powers = probabilities ** (1 / temperature)
+    return powers / np.maximum(powers.sum(1, keepdims=True), 1e-12)
 
 
 def _distill(own, weights, teacher, share: float) -> tuple[np.ndarray, np.ndarray]:
@@ -72,12 +78,17 @@ class AugmentedBatches(keras.utils.PyDataset):
             config: the recipe.
             heads: heads of the network.
             teacher: predicts each augmented and mixed batch (Beyer et al., 2022), before the loose
-                crops; ``config.distillation`` is its part of the targets.
+                crops, with ``config.clean_teacher`` also before weaker expressions and
+                corruptions; ``config.distillation`` is its part of the targets.
 
         """
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=12)
         self._data, self._config, self._teacher = data, config, teacher
-        self._targets = targets(data, heads)
+        self._targets = {
+            head: (_sharpened(values, config.target_temperature.get(head, 1.0)), weights)
+            for head, (values, weights) in targets(data, heads).items()
+        }
+        self._neutral = mean_neutral_face(data)
         self._predicted: dict[tuple[int, int], Values] = {}
         self.start_epoch(0)
 
@@ -85,6 +96,7 @@ class AugmentedBatches(keras.utils.PyDataset):
         """Shuffle for this epoch."""
         cycle = self._config.distillation_cycle or epoch + 1
         self._epoch, self._mirrored = epoch % cycle, epoch // cycle % 2 == 1
+        self._passed = epoch
         rng = np.random.default_rng((self._config.seed, self._epoch))
         passes = -(-len(self) * self._config.batch_size // len(self._data))
         self._order = np.concatenate([rng.permutation(len(self._data)) for _ in range(passes)])
@@ -99,14 +111,19 @@ class AugmentedBatches(keras.utils.PyDataset):
         rows = self._order[index * size : (index + 1) * size]
         rng = np.random.default_rng((self._config.seed, self._epoch, index))
         augmentation = self._config.augmentation
-        faces = augmentation(self._data.images[rows], rng)[..., None].astype(np.float32)
+        augment = augmentation.moved if self._config.clean_teacher else augmentation
+        faces = augment(self._data.images[rows], rng)[..., None].astype(np.float32)
         own = {head: values[rows] for head, (values, _) in self._targets.items()}
         weights = {head: values[rows] for head, (_, values) in self._targets.items()}
         if self._config.mixup:
             share = rng.beta(self._config.mixup, self._config.mixup)
             faces, own, weights = _mixup(faces, own, weights, np.float32(max(share, 1 - share)))
-        # the teacher sees the faces before the loose crops
         predicted = self._predict(index, faces)
+        if self._config.clean_teacher:
+            # the teacher's predictions repeat in a cycle, what only the student sees does not
+            rng = np.random.default_rng((self._config.seed, self._passed, index, 1))
+            faces = augmentation.weaken(faces, self._neutral, rng)
+            faces = augmentation.corrupted(faces, rng)
         if augmentation.loose:
             faces = augmentation.loose_crops(faces, rng)
         if predicted is None:
@@ -131,7 +148,11 @@ class AugmentedBatches(keras.utils.PyDataset):
         if self._teacher is None:
             return None
         key = self._epoch, index
-        predicted = self._predicted.get(key) or self._teacher(faces)
+        predicted = self._predicted.get(key)
+        if predicted is None:
+            predicted = self._teacher(faces)
+            for head, temperature in self._config.target_temperature.items():
+                predicted[head] = _sharpened(predicted[head], temperature)
         if self._config.distillation_cycle:
             self._predicted[key] = predicted
         return predicted

@@ -57,11 +57,16 @@ class TrainingConfig:
         distillation_cycle: epochs after which the augmented images and the teachers' predictions
             of them repeat, mirrored in every other cycle, because a large teacher costs more time
             than the training itself; 0 for never.
+        clean_teacher: teachers predict each face before it is weakened, corrupted or partly
+            erased, so that the student learns how much of the answer such an image still tells.
         feature_distillation: weight in the loss of the squared distance from the teacher's pooled
             features, in units of their variance (Romero et al., 2015); above 0 needs one teacher
             whose features are as many as the student's.
         head_weights: weight of each head in the loss. The target of `crowd` is the distribution
             of the FER+ votes, that of `fer2013` the label.
+        target_temperature: of each head: the logarithms of its targets, the teachers' predictions
+            too, are divided by it. Below 1 the shares of the votes become the probabilities that
+            the majority names an expression.
         label_smoothing: of the head `fer2013`; the votes are soft targets already.
         plateau: reduces the learning rate on a plateau; None for never.
         early_stopping: epochs without a lower validation loss after which training stops and the
@@ -87,8 +92,10 @@ class TrainingConfig:
     mixup: float = 0.0
     distillation: float = 0.0
     distillation_cycle: int = 0
+    clean_teacher: bool = False
     feature_distillation: float = 0.0
     head_weights: dict = field(default_factory=lambda: {'crowd': 1.0, 'fer2013': 0.7})
+    target_temperature: dict = field(default_factory=dict)
     label_smoothing: float = 0.1
     plateau: Plateau | None = None
     early_stopping: int = 0
