@@ -57,6 +57,8 @@ class EmotionClassifier:
         labels: `EMOTIONS`, whatever the order of the model's outputs.
         metadata: of the model.
         head: output in use.
+        neutral: mean `adaptation.log_probabilities` of neutral faces, float [7]; None if the
+            model's json does not state it.
         remark: what its owner should know of the model; empty if there is nothing.
 
     """
@@ -69,6 +71,8 @@ class EmotionClassifier:
         self._head_index = metadata.heads.index(head)
         self._temperature = float(metadata.temperature[head])
         self._offset = np.array(metadata.offset.get(head, [0.0] * len(EMOTIONS)), np.float32)
+        neutral = metadata.neutral.get(head)
+        self.neutral = None if neutral is None else np.array(neutral)
         self._order = [metadata.labels.index(label) for label in EMOTIONS]
         self.metadata, self.head, self.remark = metadata, head, remark
 

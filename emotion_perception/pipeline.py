@@ -309,7 +309,7 @@ class Pipeline:
         found = [(face.detection, track) for face, track in read]
         self._read_head_poses(image, found, stamp, ends_s, busy, camera)
         for (face, track), row in zip(read, rows, strict=True):
-            face.change = track.add_reading(row, stamp, self._settings)
+            face.change = track.add_reading(row, stamp, self._settings, self.classifier.neutral)
         if read:
             self._keyframes.add_cost('reading', (classified_s - started_s) / len(read))
         self._stamp_s = stamp

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from emotion_perception.adaptation import PersonBaseline
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
 from emotion_perception.types import Detection, HeadPose
 
@@ -55,6 +56,8 @@ class TrackingSettings:
         sensitivity: how readily a weak expression is named in place of neutral: the natural
             logarithm of the factor by which the odds of neutral are divided, 0 or more. With 0
             the result is what most people would say.
+        adapt_to_person: name expressions relative to how each person looks when neutral, which is
+            learned while the face is tracked.
 
     """
 
@@ -63,6 +66,7 @@ class TrackingSettings:
     uncertain_below: float = 0.6
     hysteresis: float = 0.08
     sensitivity: float = 0.0
+    adapt_to_person: bool = False
 
 
 def sensitive(probabilities: np.ndarray, sensitivity: float) -> np.ndarray:
@@ -170,6 +174,7 @@ class Track:
         depth_times_width: the depth of the head in distances of the outer eye corners times the
             width of its box in pixels, a mean over the readings; NaN before the first. It changes
             little while a person comes and goes.
+        baseline: what was learned of how the person looks when neutral.
 
     """
 
@@ -187,6 +192,7 @@ class Track:
     head_pose_count: int = 0
     turned: bool = False
     depth_times_width: float = math.nan
+    baseline: PersonBaseline = field(default_factory=PersonBaseline)
 
     def add_head_pose(self, pose: HeadPose | None, stamp_s: float, width_px: float) -> None:
         """
@@ -211,7 +217,11 @@ class Track:
         return self.head_pose if stamp_s - self.head_pose_s <= HEAD_POSE_VALID_S else None
 
     def add_reading(
-        self, probabilities: np.ndarray, stamp_s: float, settings: TrackingSettings
+        self,
+        probabilities: np.ndarray,
+        stamp_s: float,
+        settings: TrackingSettings,
+        neutral: np.ndarray | None = None,
     ) -> float:
         """
         Add the classifier's result for one frame.
@@ -220,18 +230,24 @@ class Track:
             probabilities: float32 [7].
             stamp_s: time of the frame in seconds, at least that of the last reading.
             settings: of the smoothing.
+            neutral: mean `log_probabilities` of neutral faces, float [7]; None if they are not
+                known, so that nothing is learned of the person.
 
         Returns:
             How much it differs from the last reading: total variation distance, 0..1.
 
         """
         turned = self.turned and stamp_s - self.head_pose_s <= HEAD_POSE_VALID_S
-        change = 0.0
-        if self.probabilities is None:
-            self.expression.update(probabilities, 0.0, settings, turned)
-        else:
+        change = elapsed_s = 0.0
+        if self.probabilities is not None:
             change = float(np.abs(probabilities - self.probabilities).sum()) / 2
-            self.expression.update(probabilities, stamp_s - self.read_s, settings, turned)
+            elapsed_s = stamp_s - self.read_s
+        relative = probabilities
+        if settings.adapt_to_person and neutral is not None:
+            relative = self.baseline.adapted(probabilities)
+            if not turned:
+                self.baseline.update(probabilities, elapsed_s, neutral)
+        self.expression.update(relative, elapsed_s, settings, turned)
         self.probabilities, self.read_s = probabilities, stamp_s
         return change
 

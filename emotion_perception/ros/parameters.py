@@ -237,6 +237,13 @@ PARAMETERS = (
         live=True,
     ),
     ParameterSpec(
+        'adapt_to_person',
+        _DEFAULTS.adapt_to_person,
+        'Name expressions relative to how each person looks when neutral, which is learned while '
+        'the face is tracked and forgotten with it; model_card.md says what it changes.',
+        live=True,
+    ),
+    ParameterSpec(
         'smoothing_s',
         _DEFAULTS.smoothing_s,
         'Time constant of the smoothing over frames, in seconds; 0 turns it off.',
@@ -320,4 +327,5 @@ def tracking_settings(values: dict[str, Any]) -> TrackingSettings:
         uncertain_below=values['uncertain_below'],
         hysteresis=values['hysteresis'],
         sensitivity=values['sensitivity'],
+        adapt_to_person=values['adapt_to_person'],
     )

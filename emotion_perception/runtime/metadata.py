@@ -36,6 +36,8 @@ class ModelMetadata:
         offset: of each head, seven numbers in the order of `labels`, added to its logits before
             the division, so that labels that are rare in the training images are not
             underestimated (Menon et al., 2021). A missing head has zeros.
+        neutral: of each head, the mean logarithms of the probabilities of neutral faces, in the
+            order of `EMOTIONS`, with which `adaptation` compares a person's. May be missing.
         scores: on the validation split, as `emotion-training evaluate` prints them.
         provenance: recipe, data hash, versions and seeds of the training run.
 
@@ -50,6 +52,7 @@ class ModelMetadata:
     temperature: dict[str, float]
     parameters: int
     offset: dict[str, list[float]] = field(default_factory=dict)
+    neutral: dict[str, list[float]] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -83,7 +86,10 @@ def read_metadata(path: Path, defaults: dict[str, Any] | None = None) -> ModelMe
         values['labels'], values['heads'] = label_order(values['labels']), tuple(values['heads'])
         metadata = ModelMetadata(**values)
         temperatures = {head: float(t) for head, t in metadata.temperature.items()}
-        offsets = [[float(value) for value in each] for each in metadata.offset.values()]
+        offsets, neutral = (
+            [[float(value) for value in each] for each in of_heads.values()]
+            for of_heads in (metadata.offset, metadata.neutral)
+        )
         int(metadata.input['side_px'])
     except (
         AttributeError,
@@ -101,11 +107,12 @@ def read_metadata(path: Path, defaults: dict[str, Any] | None = None) -> ModelMe
     if not all(0 < value < math.inf for value in temperatures.values()):
         raise ModelError(f'{path}: a temperature must be above 0 and finite')
     if any(
-        len(offset) != len(EMOTIONS) or not all(abs(value) < _LARGEST_OFFSET for value in offset)
-        for offset in offsets
+        len(each) != len(EMOTIONS) or not all(abs(value) < _LARGEST_OFFSET for value in each)
+        for each in (*offsets, *neutral)
     ):
         raise ModelError(
-            f'{path}: an offset must be {len(EMOTIONS)} numbers within {_LARGEST_OFFSET:g}'
+            f'{path}: offset and neutral must be {len(EMOTIONS)} numbers within '
+            f'{_LARGEST_OFFSET:g} for each head'
         )
     return metadata
 

@@ -42,6 +42,8 @@ def test_the_exported_model_has_the_outputs_of_the_trained_one(
         calibrated = (mean + metadata.offset[head]) / metadata.temperature[head]
         found = probabilities(path, head, splits[1].images)
         assert found == pytest.approx(np.asarray(keras.ops.softmax(calibrated)), abs=0.01)
+        neutral = np.log(np.maximum(found[splits[1].majority == EMOTIONS.index('neutral')], 0.003))
+        assert metadata.neutral[head] == pytest.approx(neutral.mean(0), abs=1e-4)
     assert metadata.scores['FER+ majority']['images'] == 42
     assert metadata.scores['FER+ majority']['accuracy'] > 0.6
     assert metadata.provenance['balance'] == 0.5

@@ -9,10 +9,17 @@ import numpy as np
 import pytest
 
 from emotion_perception.classification import DEFAULT_MODEL
+from emotion_perception.emotions import EMOTIONS
 from emotion_perception.types import Detection
 from emotion_training import cli
-from emotion_training.data.dataset import load
-from emotion_training.evaluate import corruption_scores, corruptions, scene_scores, sensitivity
+from emotion_training.data.dataset import Dataset, load
+from emotion_training.evaluate import (
+    adaptation_scores,
+    corruption_scores,
+    corruptions,
+    scene_scores,
+    sensitivity,
+)
 from emotion_training.evaluate.corruption_scores import CORRUPTIONS, corrupt, selective_score
 from emotion_training.evaluate.model_outputs import probabilities
 from emotion_training.evaluate.scene_scores import Place, best_detection, paste, scene
@@ -178,6 +185,53 @@ def test_sensitivity_trades_neutral_faces_for_others(data):
     assert rows[0]['accuracy'] == pytest.approx(
         (plain.argmax(1) == split.majority)[clear].mean(), abs=1e-4
     )
+
+
+def test_sequences_of_neutral_faces_are_read_better_with_adaptation(monkeypatch):
+    """Sequences of a network that finds every second face sad at rest, and smiles at once."""
+    neutral, sad, happy = map(EMOTIONS.index, ('neutral', 'sadness', 'happiness'))
+    faces = np.stack([draw_face('neutral', np.random.default_rng(k)) for k in range(8)])
+    split = Dataset(
+        faces,
+        np.array([neutral] * 4 + [happy] * 4),
+        None,
+        np.array([str(k) for k in range(8)]),
+        tuple(map(str, range(8))),
+    )
+
+    def predict(model, head, faces, strengths, mean):
+        found = np.full((len(faces), len(strengths), 7), 0.01, np.float32)
+        smiles = strengths > 0.4 if len(faces) and strengths.min() < 1 else strengths < 0
+        found[:, :, neutral], found[:, :, happy] = np.where(smiles, 0.1, 0.9), 0.04
+        found[:, smiles, happy] = 0.85
+        found[::2, ~smiles, neutral], found[::2, ~smiles, sad] = 0.44, 0.5
+        return found / found.sum(-1, keepdims=True)
+
+    known = np.full((4, 7), 0.02, np.float32)
+    known[:, neutral] = 0.88
+    monkeypatch.setattr(adaptation_scores, '_predict', predict)
+    monkeypatch.setattr(adaptation_scores, 'probabilities', lambda *_: known)
+    found = adaptation_scores.measure(DEFAULT_MODEL, split)
+    assert found['sequences']['weak moments']['at the peak'] == [1, 1]
+    plain, adapted = found['sequences']['strong moments']['at rest']
+    assert plain == 0.5
+    assert adapted > 0.9
+    assert [pair[0] for pair in found['neutral']] == [0.5] * 12
+    assert found['neutral'][0][1] < 1 == found['neutral'][-1][1]
+
+
+def test_the_table_of_adaptation():
+    result = {
+        'sequences': {'a minute': {'last ten seconds': [0.8, 0.75]}},
+        'neutral': [[0.8, 0.8 + k / 100] for k in range(12)],
+    }
+    assert cells_of(adaptation_scores.table(result))[2:] == [
+        ['a minute, last ten seconds', '80.0', '75.0'],
+        ['a neutral face, 0 to 5 s', '80.0', '80.0'],
+        ['a neutral face, 5 to 10 s', '80.0', '81.0'],
+        ['a neutral face, 15 to 20 s', '80.0', '83.0'],
+        ['a neutral face, 55 to 60 s', '80.0', '91.0'],
+    ]
 
 
 def test_the_table_of_sensitivities():

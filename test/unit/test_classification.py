@@ -153,6 +153,16 @@ def test_offset(model, faces, head):
     assert logits(found) == pytest.approx(plain + offset / 2, abs=0.02)
 
 
+def test_the_average_neutral_face_belongs_to_a_head_and_may_be_missing(model):
+    values = [-5.0, -5.5, -5.5, -5.0, -0.25, -3.5, -5.5]
+    change_metadata(model, neutral={'crowd': values})
+    assert EmotionClassifier.load(model, 'crowd').neutral.tolist() == values
+    assert EmotionClassifier.load(model, 'fer2013').neutral is None
+    change_metadata(model, neutral={'crowd': values[1:]})
+    with pytest.raises(ModelError, match='offset and neutral must be 7 numbers'):
+        EmotionClassifier.load(model)
+
+
 @pytest.mark.parametrize(('temperature', 'highest'), [(1e6, 1 / 7), (1e-4, 1.0)])
 def test_extreme_temperature(model, faces, temperature, highest):
     change_metadata(model, temperature=dict.fromkeys(HEADS, temperature))

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from sklearn.model_selection import KFold
 
+from emotion_perception.adaptation import log_probabilities
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.runtime.keras import open_keras
 from emotion_perception.runtime.metadata import HEADS, ModelMetadata
@@ -202,6 +203,11 @@ def export(
                 raise ExportError(
                     f'{head}: a probability of the exported model is off by {difference:.3f}'
                 )
+        neutral_faces = validation.neutral_faces
+        if neutral_faces.any():
+            for head in heads:
+                mean = log_probabilities(exported[head][neutral_faces]).mean(0)
+                metadata.neutral[head] = mean.round(4).tolist()
         metadata.scores.update(evaluate(exported, validation, train))
         metadata.write(partial.with_suffix('.json'))
         partial.replace(path)

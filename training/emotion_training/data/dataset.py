@@ -79,6 +79,13 @@ class Dataset:
         clear = seven.max(1) * 2 > self.votes.sum(1)
         return np.where(clear, seven.argmax(1), -1)
 
+    @property
+    def neutral_faces(self) -> np.ndarray:
+        """Mask of the faces with a neutral majority, without any of those labeled neutral."""
+        neutral = EMOTIONS.index('neutral')
+        clear = self.majority == neutral
+        return clear if clear.any() else self.labels == neutral
+
 
 def load(folder: Path, split: str) -> Dataset:
     """
@@ -109,9 +116,7 @@ def load(folder: Path, split: str) -> Dataset:
 
 def mean_neutral_face(data: Dataset) -> np.ndarray:
     """Return the mean of the neutral faces and their mirror images, float32 [48, 48]."""
-    neutral = EMOTIONS.index('neutral')
-    clear = data.majority == neutral
-    rows = clear if clear.any() else data.labels == neutral
+    rows = data.neutral_faces
     if not rows.any():
         return np.full(data.images.shape[1:], 128, np.float32)
     mean = data.images[rows].mean(axis=0, dtype=np.float64)

@@ -6,6 +6,7 @@ from typing import Any
 
 from emotion_training.data.dataset import load
 from emotion_training.evaluate import (
+    adaptation_scores,
     corruption_scores,
     report_plots,
     scene_scores,
@@ -41,6 +42,7 @@ def measure(model: Path, dataset: Path, records: Path, images: Path) -> list[Pat
         'corruptions': corruption_scores.measure(model, split),
         'scenes': scene_scores.measure(model, split),
         'sensitivity': sensitivity.measure(model, split),
+        'adaptation': adaptation_scores.measure(model, split),
     }
     write_json(records / 'model_scores.json', scores)
     write_json(records / 'model_robustness.json', robustness)
