@@ -25,7 +25,7 @@ class NodeStatus:
     State of the node and its camera.
 
     Attributes:
-        state: lifecycle state.
+        state: lifecycle state; `disabled` while an active node reads no images on request.
         error: why the node cannot work; empty where it can.
         topic: of the images; empty while none are read.
         publishers: number of publishers of that topic.

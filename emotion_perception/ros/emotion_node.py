@@ -32,6 +32,7 @@ class EmotionNode(SafeLifecycleNode):
     _pipeline: Pipeline | None = None
     _emotion_publishers: EmotionPublishers | None = None
     _service: ClassifyService | None = None
+    _enable_service: Any = None
     _processor: FrameProcessor | None = None
     _subscription: ImageSubscription | None = None
     _geometry: CameraGeometry | None = None
@@ -95,6 +96,7 @@ class EmotionNode(SafeLifecycleNode):
             values['rotate'],
         )
         self._service = ClassifyService(self, pipeline)
+        self._enable_service = self._make_enable_service()
         self._state = 'inactive'
         if pipeline.classifier.remark:
             self.get_logger().warning(pipeline.classifier.remark)
@@ -108,16 +110,23 @@ class EmotionNode(SafeLifecycleNode):
     @log_exceptions
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the images."""
+        self._statistics = FrameStatistics()
+        if error := self._start_reading():
+            return self._fail(f'cannot be activated: {error}')
+        self._state = 'active'
+        return SUCCESS
+
+    def _start_reading(self) -> str:
+        """Subscribe to the images; return why that is not possible, else an empty text."""
         assert self._pipeline is not None
         assert self._emotion_publishers is not None
-        self._statistics = FrameStatistics()
         values = parameters.values(self)
         try:
             geometry = CameraGeometry(
                 self, values['depth_topic'], values['rectified'], values['field_of_view_deg']
             )
         except ValueError as error:
-            return self._fail(f'cannot be activated: {error}')
+            return str(error)
         processor = FrameProcessor(
             self, self._pipeline, self._emotion_publishers, self._statistics, geometry
         )
@@ -127,11 +136,10 @@ class EmotionNode(SafeLifecycleNode):
         except ValueError as error:
             geometry.destroy()
             processor.stop()
-            return self._fail(f'cannot be activated: {error}')
+            return str(error)
         self._processor, self._geometry, self._error = processor, geometry, ''
         self._active_since_s = time.monotonic()
-        self._state = 'active'
-        return SUCCESS
+        return ''
 
     @log_exceptions
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -178,14 +186,41 @@ class EmotionNode(SafeLifecycleNode):
         # the subscription's callback holds the processor, and that the model
         self._processor = self._subscription = self._geometry = None
 
+    # enable
+
+    def _make_enable_service(self) -> Any:
+        """Return the service ~/enable, or None where std_srvs is not installed."""
+        try:
+            from emotion_perception.ros.enable_service import EnableService
+        except ImportError:
+            self.get_logger().debug('no service ~/enable: the package std_srvs is not installed')
+            return None
+        return EnableService(self, self._switch)
+
+    def _switch(self, on: bool) -> str:
+        """Read images from now on, or not; return why that is not possible, else an empty text."""
+        if self._state != 'active':
+            return f'the node is {self._state}: configure and activate it first'
+        if on == self._reads_images:
+            return ''
+        self.get_logger().info('enabled' if on else 'disabled: no images are read')
+        if on:
+            return self._start_reading()
+        self._stop_reading()
+        return ''
+
+    @property
+    def _reads_images(self) -> bool:
+        return self._processor is not None
+
     def _release(self) -> None:
         """Stop reading images and free model, publishers and service."""
         self._stop_reading()
-        for part in (self._emotion_publishers, self._service):
+        for part in (self._emotion_publishers, self._service, self._enable_service):
             if part is not None:
                 part.destroy()
         # each of them holds the model
-        self._pipeline = self._emotion_publishers = self._service = None
+        self._pipeline = self._emotion_publishers = self._service = self._enable_service = None
 
     def destroy_node(self) -> None:
         """Free everything before the node itself."""
@@ -217,7 +252,7 @@ class EmotionNode(SafeLifecycleNode):
             details = {
                 **_model_details(self._pipeline),
                 'detector': self.get_parameter('detector').value,
-                'tracked_faces': len(self._pipeline.tracked_ids) if self._processor else 0,
+                'tracked_faces': len(self._pipeline.tracked_ids) if self._reads_images else 0,
                 'rotate': self._pipeline.rotate,
                 **{
                     f'new_faces_turned_{turn}_deg': count
@@ -227,7 +262,8 @@ class EmotionNode(SafeLifecycleNode):
         if self._geometry is not None:
             details |= self._geometry.status()
         if self._subscription is None:
-            return NodeStatus(self._state, self._error, details=details), self._statistics
+            state = 'disabled' if self._state == 'active' else self._state
+            return NodeStatus(state, self._error, details=details), self._statistics
         topic = self._subscription.topic
         last_s = max(self._active_since_s, self._statistics.last_frame_at_s)
         status = NodeStatus(

@@ -2,8 +2,9 @@
 """
 The faces in vision_msgs and hri_msgs, received by a process that uses nothing of this package.
 
-The two packages are not on PyPI; test/interfaces holds the fields of their published definitions
-(vision_msgs 4.1, hri_msgs 2.x), and is built once into build/test_interfaces.
+The two packages, and std_srvs and tf2_msgs, are not on PyPI; test/interfaces holds the fields of
+their published definitions (vision_msgs 4.1, hri_msgs 2.x), and is built once into
+build/test_interfaces.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from emotion_perception.emotions import EMOTIONS, HRI_WORDS
@@ -33,7 +35,8 @@ ROOT = Path(__file__).parents[2]
 INTERFACES = ROOT / 'test' / 'interfaces'
 POLICY = ROOT / 'config' / 'sros2_policy.xml'
 NODE = 'emotion_perception'
-PACKAGES = ('hri_msgs', 'tf2_msgs', 'vision_msgs')
+MESSAGES = ('hri_msgs', 'tf2_msgs', 'vision_msgs')
+PACKAGES = (*MESSAGES, 'std_srvs')
 FACES = '/humans/faces'
 PUBLISHED_HASHES = {
     'vision_msgs/msg/Detection2DArray': (
@@ -387,7 +390,7 @@ def test_without_the_packages_one_line_says_what_to_install(
         (tmp_path / f'{package}.py').write_text('raise ImportError("not here")\n')
     path = f'{tmp_path}{os.pathsep}{os.environ["PYTHONPATH"]}'
     node = start('emotion_node', environment={'PYTHONPATH': path})
-    for package in PACKAGES:
+    for package in MESSAGES:
         assert peer.set_parameter(package, True) == (True, '')
         assert not peer.transition('configure')
         message = peer.wait_for_status(ERROR, where=lambda s, p=package: p in s.message).message
@@ -401,3 +404,43 @@ def test_without_the_packages_one_line_says_what_to_install(
         assert peer.transition(step)
     peer.wait_for_node()
     assert peer.process(portrait_message).faces[0].label == 'happiness'
+
+
+def enable(publishing, environment, value):
+    """Call ~/enable from a process of its own; return success and message."""
+    node, _ = publishing
+    with process_group(node.domain) as group:
+        client = group.start('support.enable_client', value, environment=environment)
+        assert client.wait(40) == 0
+        return tuple(json.loads(client.output.splitlines()[-1]))
+
+
+def test_a_disabled_node_reads_no_images_until_it_is_enabled(
+    publishing, environment, node, peer, subscriber, portrait_message
+):
+    (name,) = check(subscriber, send_until_received(peer, subscriber, portrait_message, faces=1))
+    assert enable(publishing, environment, 'off') == (True, '')
+    assert (peer.state(), peer.node.count_subscribers('image')) == ('active', 0)
+    peer.until(lambda: face_names(peer) == set(), what='no topics of faces')
+    status = peer.wait_for_status(state='disabled')
+    assert status.message == 'disabled; no images are read'
+    assert enable(publishing, environment, 'off') == (True, '')
+    assert enable(publishing, environment, 'on') == (True, '')
+    (again,) = check(subscriber, send_until_received(peer, subscriber, portrait_message, faces=1))
+    assert again != name
+
+
+def test_an_inactive_node_cannot_be_enabled(publishing, environment, node, peer):
+    assert peer.transition('deactivate')
+    reason = 'the node is inactive: configure and activate it first'
+    assert enable(publishing, environment, 'on') == (False, reason)
+
+
+def test_the_next_activation_enables_the_node(
+    publishing, environment, node, peer, portrait_message
+):
+    assert enable(publishing, environment, 'off') == (True, '')
+    assert peer.transition('deactivate')
+    assert peer.transition('activate')
+    peer.wait_for_node(Image)
+    assert peer.process(portrait_message).faces

@@ -40,7 +40,16 @@ OTHER_PROGRAMS = {
 }  # fmt: skip
 """Programs in the documents that are not ours; only the files in their arguments are checked."""
 
-OTHER_ROS2_VERBS = {'bag', 'interface', 'lifecycle', 'param', 'pkg', 'security', 'topic'}
+OTHER_ROS2_VERBS = {
+    'bag',
+    'interface',
+    'lifecycle',
+    'param',
+    'pkg',
+    'security',
+    'service',
+    'topic',
+}
 
 
 def code_blocks(language):
