@@ -14,16 +14,27 @@ import cv2
 import numpy as np
 import rclpy
 from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 
 from emotion_perception.behavior import People
 from emotion_perception.imaging.sources import PORTRAIT
-from emotion_perception.ros.conversions import Emotion, EmotionArray, image_to_bgr, seconds
+from emotion_perception.ros.conversions import (
+    Emotion,
+    EmotionArray,
+    bgr_to_image,
+    image_to_bgr,
+    seconds,
+)
 from emotion_perception.ros.node_main import ros_context
 from emotion_perception.ros.processes import CAMERA_NODE, EMOTION_NODE, NodeProcess
 from emotion_perception.ros.stamps import now_s
 
 _START_LIMIT_S = 20.0
+_EMPTY_ROOM = np.full((480, 640, 3), 128, np.uint8)
+_EMPTY_ROOM_S = 1 / 15
+_LEAVE_LIMIT_S = 5.0
 _LIVE = 'emotion_perception.cli', ['live', '--port', '0']
 _ADDRESS = 'live page: '
 
@@ -33,7 +44,8 @@ class DemoSubscriber(Node):
     Subscribes to the emotion topics as any other process would, and counts.
 
     Attributes:
-        stamps_s: stamp of each received EmotionArray, in seconds.
+        people: those who have appeared and not left.
+        stamps_s: stamp of each EmotionArray received until `finish`, in seconds.
         annotated_image: the latest annotated image, BGR uint8 [H, W, 3], once subscribed.
 
     """
@@ -50,7 +62,7 @@ class DemoSubscriber(Node):
 
         """
         super().__init__('demo')
-        People(
+        self.people = People(
             self,
             on_appear=lambda person: on_event(f'person {person.id} appears'),
             on_expression=lambda person, before, now: on_event(
@@ -64,6 +76,7 @@ class DemoSubscriber(Node):
         self.stamps_s: list[float] = []
         self.annotated_image: np.ndarray | None = None
         self._latencies_s: list[float] = []
+        self._finished = False
         self._faces = self._dropped = 0
         self.create_subscription(
             Emotion, 'emotion', lambda message: on_emotion(message, self._latency_s(message)), 50
@@ -74,6 +87,8 @@ class DemoSubscriber(Node):
         return now_s(self) - seconds(message.header.stamp)
 
     def _on_faces(self, message: EmotionArray) -> None:
+        if self._finished:
+            return
         self._latencies_s.append(self._latency_s(message))
         self.stamps_s.append(seconds(message.header.stamp))
         self._faces += len(message.faces)
@@ -84,7 +99,21 @@ class DemoSubscriber(Node):
         self.create_subscription(Image, 'emotion/image', self._on_image, 1)
 
     def _on_image(self, message: Image) -> None:
-        self.annotated_image = image_to_bgr(message)
+        if not self._finished:
+            self.annotated_image = image_to_bgr(message)
+
+    def finish(self, camera: NodeProcess) -> None:
+        """Stop camera and counts, and show the node an empty room until everybody has left."""
+        camera.stop()
+        self._finished = True
+        publisher = self.create_publisher(Image, 'image', qos_profile_sensor_data)
+        deadline = time.monotonic() + _LEAVE_LIMIT_S
+        while self.people.people() and time.monotonic() < deadline:
+            stamp = self.get_clock().now().to_msg()
+            publisher.publish(bgr_to_image(_EMPTY_ROOM, Header(stamp=stamp, frame_id='camera')))
+            next_s = time.monotonic() + _EMPTY_ROOM_S
+            while (left_s := next_s - time.monotonic()) > 0:
+                rclpy.spin_once(self, timeout_sec=left_s)
 
     def summary(self) -> str:
         """Return one line about the whole run."""
@@ -205,6 +234,8 @@ def _run(camera: str, run_s: float) -> tuple[DemoSubscriber, str]:
             ):
                 processes.append(NodeProcess(module, quiet, parameters))
             error = _receive(subscriber, processes, live, printer.print_event, run_s, stopped)
+            if not error and not stopped.is_set():
+                subscriber.finish(processes[-1])
     finally:
         live.stop()
         for process in processes:
