@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
 from emotion_perception.camera import Camera
+from emotion_perception.geometry import crop_square
 from emotion_perception.imaging.codecs import decode_compressed
 from emotion_perception.imaging.encodings import to_bgr
 from emotion_perception.imaging.levels import Levels
@@ -30,6 +31,9 @@ except ImportError as error:
     ) from error
 
 UNKNOWN_POSITION = Position(math.nan, math.nan, math.nan, source='')
+
+FACE_IMAGE_PX = 128
+"""Side of the image of a face: the default of REP-155's parameters width and height."""
 
 DISTORTION_MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
 """Values of `sensor_msgs/CameraInfo.distortion_model` (sensor_msgs/distortion_models.hpp)."""
@@ -73,6 +77,22 @@ def bgr_to_image(image: np.ndarray, header: Header) -> Image:
     message.height, message.width = image.shape[:2]
     message.data = data
     return message
+
+
+def to_face_image(emotion: Emotion, image: np.ndarray, angle_deg: float = 0.0) -> Image:
+    """
+    Return the square around a face, `FACE_IMAGE_PX` wide; black outside the image.
+
+    Args:
+        emotion: the face.
+        image: in which it was found, BGR uint8 [H, W, 3].
+        angle_deg: clockwise rotation of the face, which stands upright in the result.
+
+    """
+    box = emotion.box
+    center = box.x_offset + box.width / 2, box.y_offset + box.height / 2
+    crop = crop_square(image, center, max(box.width, box.height, 1), FACE_IMAGE_PX, angle_deg)
+    return bgr_to_image(crop.pixels, emotion.header)
 
 
 def seconds(stamp: Time | Duration) -> float:

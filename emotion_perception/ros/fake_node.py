@@ -194,7 +194,8 @@ class FakeNode(Node):
         array = to_emotion_array(faces, header, IMAGE_SHAPE)
         self._images += 1
         array.images_received, array.age = self._images, 0.0
-        self._topics.publish(array, {face.face_id for face in faces})
+        nothing = np.zeros(IMAGE_SHAPE, np.uint8)
+        self._topics.publish(array, {face.face_id for face in faces}, nothing)
 
     def destroy_node(self) -> None:
         """Publish that everybody has left before the node ends."""

@@ -5,13 +5,16 @@ import math
 import uuid
 from collections.abc import Collection
 
+import numpy as np
 from hri_msgs.msg import Expression, IdsList, NormalizedRegionOfInterest2D
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from emotion_perception.emotions import HRI_WORDS, UNCERTAIN
-from emotion_perception.ros.conversions import Emotion, EmotionArray
+from emotion_perception.ros.conversions import Emotion, EmotionArray, to_face_image
 
 FACES = '/humans/faces'
 """Namespace of REP-155, independent of the node's own."""
@@ -58,32 +61,57 @@ def to_roi(emotion: Emotion, width: int, height: int) -> NormalizedRegionOfInter
 class FaceTopics:
     """The topics of one face, for as long as it is tracked."""
 
-    def __init__(self, node: Node, name: str):
-        """Create the publishers under `FACES`/`name`."""
+    def __init__(self, node: Node, name: str, images: bool):
+        """
+        Create the publishers.
+
+        Args:
+            node: publishes.
+            name: of the face; the topics are under `FACES`/`name`.
+            images: publish `cropped` and `aligned` too.
+
+        """
         self._node = node
+        types: dict[str, type] = {'expression': Expression, 'roi': NormalizedRegionOfInterest2D}
+        if images:
+            types |= {'cropped': Image, 'aligned': Image}
         # created and destroyed while the executor waits, which must not wait for their events
         no_events = PublisherEventCallbacks(use_default_callbacks=False)
-        self._expression = node.create_publisher(
-            Expression, f'{FACES}/{name}/expression', 10, event_callbacks=no_events
-        )
-        self._roi = node.create_publisher(
-            NormalizedRegionOfInterest2D, f'{FACES}/{name}/roi', 10, event_callbacks=no_events
-        )
+        self._publishers: dict[str, Publisher] = {
+            topic: node.create_publisher(
+                message_type, f'{FACES}/{name}/{topic}', 10, event_callbacks=no_events
+            )
+            for topic, message_type in types.items()
+        }
 
-    def publish(self, emotion: Emotion, width: int, height: int) -> None:
-        """Publish box and expression of the face in an image of `width` x `height` pixels."""
-        self._roi.publish(to_roi(emotion, width, height))
-        self._expression.publish(to_expression(emotion))
+    def publish(self, emotion: Emotion, image: np.ndarray, rotate_deg: int) -> None:
+        """
+        Publish what is known of the face.
+
+        Args:
+            emotion: the face.
+            image: in which it was found, BGR uint8 [H, W, 3].
+            rotate_deg: the node's parameter `rotate`.
+
+        """
+        height, width = image.shape[:2]
+        self._publishers['roi'].publish(to_roi(emotion, width, height))
+        self._publishers['expression'].publish(to_expression(emotion))
+        roll_deg = math.degrees(emotion.head_roll) if math.isfinite(emotion.head_roll) else 0.0
+        for topic, angle_deg in (('cropped', 0.0), ('aligned', -roll_deg - rotate_deg)):
+            publisher = self._publishers.get(topic)
+            if publisher is not None and publisher.get_subscription_count():
+                publisher.publish(to_face_image(emotion, image, angle_deg))
 
     def destroy(self) -> None:
         """Destroy the publishers."""
-        self._node.destroy_publisher(self._expression)
-        self._node.destroy_publisher(self._roi)
+        for publisher in self._publishers.values():
+            self._node.destroy_publisher(publisher)
 
 
 class HriPublisher:
     """
-    Publishes `tracked`, and `expression` and `roi` of each face.
+    Publishes `tracked`, `expression` and `roi` of each face, on request `cropped` and `aligned`.
 
     REP-155 requires ids that are unique among nodes and runs: each starts with random characters
     that change when the node is configured, and ends with the `face_id` of `emotion`.
@@ -94,6 +122,8 @@ class HriPublisher:
     def __init__(self, node: Node):
         """Create the publisher of the ids; those of a face are created with the face."""
         self._node = node
+        self._images = node.get_parameter('hri_images').value
+        self._rotate_deg = node.get_parameter('rotate').value
         # a name in a topic may not start with a digit
         self._prefix = f'f{uuid.uuid4().hex[:4]}'
         self._tracked = node.create_publisher(IdsList, f'{FACES}/tracked', 10)
@@ -102,17 +132,19 @@ class HriPublisher:
     def _name(self, face_id: int) -> str:
         return f'{self._prefix}_{face_id}'
 
-    def publish(self, array: EmotionArray, tracked_ids: Collection[int]) -> None:
-        """Publish the ids of the tracked faces, and the image's expressions and boxes."""
+    def publish(
+        self, array: EmotionArray, tracked_ids: Collection[int], image: np.ndarray
+    ) -> None:
+        """Publish the ids of the tracked faces, and the topics of those in the image."""
         for face_id in self._faces.keys() - set(tracked_ids):
             self._faces.pop(face_id).destroy()
         for emotion in array.faces:
             if emotion.face_id not in self._faces:
-                self._faces[emotion.face_id] = FaceTopics(self._node, self._name(emotion.face_id))
+                name = self._name(emotion.face_id)
+                self._faces[emotion.face_id] = FaceTopics(self._node, name, self._images)
         self._publish_ids(array.header)
         for emotion in array.faces:
-            topics = self._faces[emotion.face_id]
-            topics.publish(emotion, array.image_width, array.image_height)
+            self._faces[emotion.face_id].publish(emotion, image, self._rotate_deg)
 
     def _publish_ids(self, header: Header) -> None:
         ids = [self._name(face_id) for face_id in sorted(self._faces)]

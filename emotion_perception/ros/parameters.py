@@ -112,10 +112,15 @@ PARAMETERS = (
         'needs tracking and the package hri_msgs.',
     ),
     ParameterSpec(
+        'hri_images',
+        False,
+        'With hri_msgs, also publish the image of each face, as cropped and as aligned.',
+    ),
+    ParameterSpec(
         'tf2_msgs',
         False,
-        'Also publish a frame face_<face_id> on /tf for each face whose position and direction '
-        'are known; needs the package tf2_msgs.',
+        'Also publish the frames face_<face_id> and gaze_<face_id> on /tf for each face whose '
+        'position and direction are known; needs the package tf2_msgs.',
     ),
     ParameterSpec(
         'image_transport',

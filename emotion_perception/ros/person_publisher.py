@@ -4,6 +4,7 @@
 import threading
 from collections.abc import Collection
 
+import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import Header
 
@@ -37,7 +38,9 @@ class PersonPublisher:
         self._nearest_publisher = node.create_publisher(Emotion, 'emotion/nearest', 10)
         self._timer = node.create_timer(_CHECK_SILENCE_S, self._check_silence)
 
-    def publish(self, array: EmotionArray, tracked_ids: Collection[int]) -> None:
+    def publish(
+        self, array: EmotionArray, tracked_ids: Collection[int], image: np.ndarray
+    ) -> None:
         """Publish what people did, and the nearest face of the image."""
         with self._lock:
             self._frame_id = array.header.frame_id

@@ -27,13 +27,16 @@ class ExtraPublisher(Protocol):
     def __init__(self, node: Node):
         """Create the publishers that do not depend on single faces."""
 
-    def publish(self, array: EmotionArray, tracked_ids: Collection[int]) -> None:
+    def publish(
+        self, array: EmotionArray, tracked_ids: Collection[int], image: np.ndarray
+    ) -> None:
         """
         Publish the faces of one image.
 
         Args:
             array: the message on `emotion/faces`.
             tracked_ids: ids of all tracked faces, whether this image shows them or not.
+            image: BGR uint8 [H, W, 3].
 
         """
 
@@ -76,20 +79,23 @@ class EmotionPublishers:
         )
         self._extra = [PersonPublisher(node), *(make(node) for make in extra)]
 
-    def publish(self, array: EmotionArray, tracked_ids: Collection[int]) -> None:
+    def publish(
+        self, array: EmotionArray, tracked_ids: Collection[int], image: np.ndarray
+    ) -> None:
         """
         Publish each face, all of them, what people did, and the same in other messages.
 
         Args:
             array: the faces of one image.
             tracked_ids: ids of all tracked faces.
+            image: BGR uint8 [H, W, 3].
 
         """
         for emotion in array.faces:
             self._emotion.publish(emotion)
         self._faces.publish(array)
         for publisher in self._extra:
-            publisher.publish(array, tracked_ids)
+            publisher.publish(array, tracked_ids, image)
 
     def end_tracks(self) -> None:
         """Publish that no face is tracked any more."""

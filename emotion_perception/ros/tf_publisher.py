@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A frame for each face whose position is known, on /tf."""
+"""Frames for each face whose position is known, on /tf."""
 
 import math
 from collections.abc import Collection
@@ -32,9 +32,17 @@ def to_quaternion(rotation: np.ndarray) -> Quaternion:
     return Quaternion(x=x, y=y, z=z, w=w)
 
 
-def to_transform(emotion: Emotion, rotate_deg: int) -> TransformStamped | None:
+_GAZE_AXES = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+"""Columns: x to the person's right, y down and z forward, in the axes of the face."""
+
+
+def to_transforms(emotion: Emotion, rotate_deg: int) -> list[TransformStamped]:
     """
-    Return the frame of a face in the camera's optical frame; None where it is not known.
+    Return the frames of a face in the camera's optical frame; none where they are not known.
+
+    The frame ``face_<id>`` has x forward, y to the person's left and z up, ``gaze_<id>`` has z
+    forward, x to the person's right and y down, as REP-155 asks. Both follow the head: where the
+    eyes look is not known.
 
     Args:
         emotion: the face.
@@ -44,15 +52,19 @@ def to_transform(emotion: Emotion, rotate_deg: int) -> TransformStamped | None:
     place = emotion.position.x, emotion.position.y, emotion.position.z
     angles = emotion.head_yaw, emotion.head_pitch, emotion.head_roll
     if not all(map(math.isfinite, (*place, *angles))):
-        return None
+        return []
     axes = head_axes(np.array(place), *angles, rotate_deg)
-    return TransformStamped(
-        header=emotion.header,
-        child_frame_id=f'face_{emotion.face_id}',
-        transform=Transform(
-            translation=Vector3(x=place[0], y=place[1], z=place[2]), rotation=to_quaternion(axes)
-        ),
-    )
+    return [
+        TransformStamped(
+            header=emotion.header,
+            child_frame_id=f'{kind}_{emotion.face_id}',
+            transform=Transform(
+                translation=Vector3(x=place[0], y=place[1], z=place[2]),
+                rotation=to_quaternion(rotation),
+            ),
+        )
+        for kind, rotation in (('face', axes), ('gaze', axes @ _GAZE_AXES))
+    ]
 
 
 class TfPublisher:
@@ -66,11 +78,15 @@ class TfPublisher:
         self._rotate_deg = node.get_parameter('rotate').value
         self._publisher = node.create_publisher(TFMessage, '/tf', 100)
 
-    def publish(self, array: EmotionArray, tracked_ids: Collection[int]) -> None:
+    def publish(
+        self, array: EmotionArray, tracked_ids: Collection[int], image: np.ndarray
+    ) -> None:
         """Publish the frames of the faces of one image."""
-        frames = [to_transform(emotion, self._rotate_deg) for emotion in array.faces]
-        if known := [frame for frame in frames if frame is not None]:
-            self._publisher.publish(TFMessage(transforms=known))
+        frames = [
+            frame for emotion in array.faces for frame in to_transforms(emotion, self._rotate_deg)
+        ]
+        if frames:
+            self._publisher.publish(TFMessage(transforms=frames))
 
     def end_tracks(self) -> None:
         """Do nothing: tf forgets frames by itself."""

@@ -3,6 +3,7 @@
 
 from collections.abc import Collection
 
+import numpy as np
 from rclpy.node import Node
 from vision_msgs.msg import (
     BoundingBox2D,
@@ -54,7 +55,9 @@ class VisionPublisher:
         self._node = node
         self._publisher = node.create_publisher(Detection2DArray, TOPIC, 10)
 
-    def publish(self, array: EmotionArray, tracked_ids: Collection[int]) -> None:
+    def publish(
+        self, array: EmotionArray, tracked_ids: Collection[int], image: np.ndarray
+    ) -> None:
         """Publish the faces of one image; an empty array where it shows none."""
         detections = [to_detection(emotion) for emotion in array.faces]
         self._publisher.publish(Detection2DArray(header=array.header, detections=detections))

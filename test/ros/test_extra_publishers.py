@@ -25,7 +25,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from emotion_perception.emotions import EMOTIONS, HRI_WORDS
-from emotion_perception.ros.conversions import bgr_to_image
+from emotion_perception.ros.conversions import bgr_to_image, to_face_image
 from emotion_perception.ros.processes import free_domain
 from support.processes import process_group
 from support.ros_peer import ERROR, ros_peer
@@ -163,9 +163,9 @@ def two_people(portrait):
     return np.ascontiguousarray(np.hstack([half, half[:, ::-1]]))
 
 
-def send_until_received(peer, subscriber, message, faces):
+def send_until_received(peer, subscriber, message, faces, **more):
     """Send an image until the subscriber has all messages of one; return that EmotionArray."""
-    expected = {'detections': 1, 'tracked': 1, 'expression': faces, 'roi': faces}
+    expected = {'detections': 1, 'tracked': 1, 'expression': faces, 'roi': faces} | more
     arrays = []
 
     def is_complete(array):
@@ -306,6 +306,26 @@ def test_a_track_that_ends_leaves_no_topic(node, peer, subscriber, portrait, por
     assert again != name
 
 
+def test_images_of_faces_on_request(node, peer, subscriber, portrait, portrait_message):
+    node.setup(hri_msgs=True, vision_msgs=True, hri_images=True)
+    array = send_until_received(peer, subscriber, portrait_message, faces=1, cropped=1, aligned=1)
+    (emotion,) = array.faces
+    (tracked,) = subscriber.messages('tracked', array)
+    for kind, angle_deg in (('cropped', 0.0), ('aligned', -math.degrees(emotion.head_roll))):
+        (message,) = subscriber.messages(kind, array)
+        expected = to_face_image(emotion, portrait, angle_deg)
+        assert (message['shape'], message['encoding']) == ([128, 128], 'bgr8')
+        assert message['mean'] == pytest.approx(np.mean(expected.data), abs=1e-6)
+        assert (message['id'], message['frame']) == (tracked['ids'][0], 'eye')
+
+
+def test_images_of_faces_are_not_published_unasked(node, peer, subscriber, portrait_message):
+    array = send_until_received(peer, subscriber, portrait_message, faces=1)
+    assert not subscriber.messages('cropped', array) + subscriber.messages('aligned', array)
+    published = {topic for topic, _ in peer.node.get_publisher_names_and_types_by_node(NODE, '/')}
+    assert not [topic for topic in published if topic.endswith(('/cropped', '/aligned'))]
+
+
 def test_many_faces_leave_no_topics(node, peer, portrait):
     """Each image has another size, so that all faces are new."""
     seen = set()
@@ -343,18 +363,33 @@ def test_frames(node, peer, subscriber, portrait_message):
     node.setup(tf2_msgs=True, field_of_view_deg=60)
     array = peer.process(portrait_message)
     (face,) = array.faces
-    (frame,) = peer.until(lambda: subscriber.messages('tf', array), what='the frame')
-    assert (frame['frame'], frame['child']) == ('eye', f'face_{face.face_id}')
+    frames = peer.until(
+        lambda: subscriber.messages('tf', array)[1:] and subscriber.messages('tf', array),
+        what='the frames',
+    )
     place = face.position
-    assert frame['place'] == [place.x, place.y, place.z]
-    x, y, z, w = frame['turn']
-    assert x * x + y * y + z * z + w * w == pytest.approx(1)
-    # x forward: to the camera, from which she is seen; z up
-    forward = np.array([1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)])
-    up = np.array([2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)])
+    axes = {}
+    for frame in frames:
+        assert frame['frame'] == 'eye'
+        assert frame['place'] == [place.x, place.y, place.z]
+        x, y, z, w = frame['turn']
+        assert x * x + y * y + z * z + w * w == pytest.approx(1)
+        axes[frame['child']] = np.array(
+            [
+                [1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)],
+                [2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w)],
+                [2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)],
+            ]
+        )
+    assert set(axes) == {f'face_{face.face_id}', f'gaze_{face.face_id}'}
+    forward, left, up = axes[f'face_{face.face_id}']
+    # to the camera, from which she is seen
     toward = -np.array([place.x, place.y, place.z]) / face.distance
     assert forward @ toward > 0.98
     assert up[1] < -0.95
+    assert left[0] > 0.95  # of the image's right
+    # REP-155: z forward, and so y down in an upright head
+    assert axes[f'gaze_{face.face_id}'] == pytest.approx(np.stack([-left, -up, forward]), abs=1e-6)
 
 
 def test_the_mirror_shows_the_expression_of_the_nearest(environment):

@@ -12,6 +12,7 @@ import rclpy
 from hri_msgs.msg import Expression, IdsList, NormalizedRegionOfInterest2D
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray
 
@@ -67,6 +68,12 @@ class ExtraSubscriber(Node):
                 self.create_subscription(
                     NormalizedRegionOfInterest2D, f'{FACES}/{name}/roi', self._on_roi(name), 10
                 ),
+                *(
+                    self.create_subscription(
+                        Image, f'{FACES}/{name}/{kind}', self._on_image(name, kind), 10
+                    )
+                    for kind in ('cropped', 'aligned')
+                ),
             )
 
     @staticmethod
@@ -91,6 +98,17 @@ class ExtraSubscriber(Node):
             confidence=message.confidence,
             valence=message.valence,
             arousal=message.arousal,
+        )
+
+    @staticmethod
+    def _on_image(name, kind):
+        return lambda message: print_message(
+            kind,
+            message,
+            id=name,
+            shape=[message.height, message.width],
+            encoding=message.encoding,
+            mean=sum(message.data) / len(message.data),
         )
 
     @staticmethod

@@ -50,7 +50,7 @@ class Stage:
             tracked_ids=frozenset(),
         )
         publishers = SimpleNamespace(
-            publish=lambda array, tracked_ids: self.arrays.append(array),
+            publish=lambda array, tracked_ids, image: self.arrays.append(array),
             publish_annotated=lambda image, faces, array: None,
         )
         self.processor = FrameProcessor(node, pipeline, publishers, self.statistics)
