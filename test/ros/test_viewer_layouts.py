@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""config/foxglove_layout.json shows topics and fields that exist; Foxglove itself is not run."""
+"""The layouts for Foxglove and RViz show what exists; the two programs themselves are not run."""
 
 import json
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image
 
 from emotion_msgs.msg import Emotion, EmotionArray, PersonEvent
 from emotion_perception.emotions import EMOTIONS
 
-LAYOUT = json.loads((Path(__file__).parents[2] / 'config' / 'foxglove_layout.json').read_text())
+CONFIG = Path(__file__).parents[2] / 'config'
+LAYOUT = json.loads((CONFIG / 'foxglove_layout.json').read_text())
 PANELS = LAYOUT['configById']
 TOPICS = {
     '/emotion': Emotion,
@@ -55,3 +57,18 @@ def test_the_other_panels_show_topics_of_the_node():
         PANELS['DiagnosticSummary!node']['topicToRender'],
     }
     assert topics < set(TOPICS)
+
+
+def test_rviz_shows_the_image_and_the_frames():
+    manager = yaml.safe_load((CONFIG / 'emotion_perception.rviz').read_text())[
+        'Visualization Manager'
+    ]
+    displays = {one['Class'].partition('/')[2]: one for one in manager['Displays']}
+    assert displays.keys() == {'Grid', 'Image', 'TF'}
+    assert all(one['Enabled'] and one['Value'] for one in displays.values())
+    topic = displays['Image']['Topic']
+    assert TOPICS[topic['Value']] is Image
+    # the node's publisher is reliable
+    assert topic['Reliability Policy'] in ('Reliable', 'Best Effort')
+    source = (CONFIG.parent / 'emotion_perception' / 'ros' / 'camera_node.py').read_text()
+    assert f"'frame_id', '{manager['Global Options']['Fixed Frame']}'" in source
