@@ -2,7 +2,6 @@
 """Fill the generated parts of the documents from the code and from docs/lab/records."""
 
 import contextlib
-import copy
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -13,7 +12,14 @@ from benchmarks import result_tables
 from emotion_perception import cli
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.ros.parameters import PARAMETERS
-from emotion_training.evaluate import corruption_scores, model_card, scene_scores, sensitivity
+from emotion_training.commands.reproduce import STEPS
+from emotion_training.evaluate import (
+    adaptation_scores,
+    corruption_scores,
+    model_card,
+    scene_scores,
+    sensitivity,
+)
 from emotion_training.experiments import experiment_tables
 from emotion_training.train.epoch_log import read_epochs, training_record
 from fuzz import fuzz_tables
@@ -24,17 +30,6 @@ ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / 'docs' / 'lab' / 'records'
 
 TEACHER = ROOT / 'training' / 'teacher' / 'expression_full.tflite'
-
-RECORDED_NAMES = {'taught': 'distilled', 'loose': 'loose_crop', 'net': 'full'}
-"""Names of trainings in the records -> their names today."""
-
-EARLIER_TRAININGS = ('teacher', 'taught', 'loose', 'large')
-"""Trainings before the packaged model's own, as the records name them."""
-
-
-def current_name(recorded: str) -> str:
-    """Return today's name of a training in the records."""
-    return RECORDED_NAMES.get(recorded, recorded)
 
 
 def record(name: str) -> Any:
@@ -82,14 +77,8 @@ def model_scores() -> str:
 
 def training_cost() -> str:
     """Return how long each training behind the packaged model took."""
-    logs = {
-        f'expression_{current_name(name)}': RECORDS / f'expression_{name}_epochs.csv'
-        for name in EARLIER_TRAININGS
-    }
-    logs['expression_full'] = training_record(TEACHER)
-    for name in ('expression_compact', 'expression_refined'):
-        logs[name] = RECORDS / f'{name}_epochs.csv'
-    logs[DEFAULT_MODEL.stem] = training_record(DEFAULT_MODEL)
+    logs = {step.recipe: RECORDS / f'{step.recipe}_epochs.csv' for step in STEPS}
+    logs |= {path.stem: training_record(path) for path in (TEACHER, DEFAULT_MODEL)}
     rows = ['| training | epochs | minutes |', '|---|---|---|']
     total_min = 0.0
     for name, path in logs.items():
@@ -100,22 +89,16 @@ def training_cost() -> str:
     return '\n'.join([*rows, f'| together |  | {total_min:.0f} |'])
 
 
-def trainings_table() -> str:
-    """Return the scores of the successive trainings."""
-    scores = copy.deepcopy(record('tried'))
-    for model in scores['models']:
-        folder, _, file = model['name'].partition('/')
-        model['name'] = f'{current_name(folder)}/{file}'
-    return experiment_tables.models_table(scores)
-
-
 def loose_crop_table() -> str:
     """Return the scores on loose crops of a training without them and of the last full one."""
-    results = {
-        current_name(name): record(f'{name}_robustness')['corruptions']
-        for name in ('taught', 'net')
-    }
+    results = {name: record(f'{name}_robustness')['corruptions'] for name in ('distilled', 'full')}
     return corruption_scores.comparison(results, 'loose crop')
+
+
+def poor_images_table() -> str:
+    """Return the scores on the poorest images of the packaged network and of the one before."""
+    results = {name: record(f'{name}_robustness')['corruptions'] for name in ('longer', 'model')}
+    return corruption_scores.strongest(results)
 
 
 def faults_report() -> str:
@@ -154,16 +137,19 @@ PARTS: dict[str, dict[str, Part]] = {
         'calibration': lambda: model_card.calibration_table(model_metadata()),
         'coverage': lambda: model_card.coverage_table(record('model_scores')),
         'sensitivity': lambda: sensitivity.table(record('model_robustness')['sensitivity']),
+        'adaptation': lambda: adaptation_scores.table(record('model_robustness')['adaptation']),
         'corruptions': lambda: corruption_scores.table(record('model_robustness')['corruptions']),
         'scenes': lambda: scene_scores.table(record('model_robustness')['scenes']),
         'training': training_cost,
     },
     'docs/lab/experiments.md': {
         'filtering': lambda: experiment_tables.filtering_table(record('filtering')),
-        'trainings': trainings_table,
+        'trainings': lambda: experiment_tables.models_table(record('tried')),
         'loose crop': loose_crop_table,
         'exports': lambda: experiment_tables.models_table(record('exports')),
         'compact': lambda: experiment_tables.models_table(record('compact')),
+        'fourth': lambda: experiment_tables.models_table(record('fourth')),
+        'poor images': poor_images_table,
         'balance': lambda: experiment_tables.models_table(
             record('balance'), ('FER+ majority', 'FER+ all faces')
         ),

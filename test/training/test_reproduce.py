@@ -57,7 +57,7 @@ def test_from_the_teacher_to_the_exported_model(data, tmp_path, capsys, monkeypa
     arguments = ['reproduce', str(data), '--out', str(tmp_path), '--teacher', str(TEACHER)]
     assert cli.main([*arguments, '--epochs', '1']) == 0
     out = capsys.readouterr().out
-    assert '6 of 8: expression_compact, 1 epochs' in out
+    assert '6 of 9: expression_compact, 1 epochs' in out
     model = tmp_path / 'exported' / 'expression_net' / 'expression_net.tflite'
     assert out.splitlines()[-1] == str(model)
     metadata = read_metadata(model.with_suffix('.json'))

@@ -29,6 +29,7 @@ class Scripted:
     """Detector and classifier in one, with faces and probabilities that are given."""
 
     min_detection_score, min_face_px = 0.5, 20
+    neutral = None
 
     def __init__(self):
         """Start without faces."""
@@ -207,6 +208,22 @@ def test_smoothing(scripted):
     assert face.label == 'sadness'
     # a face that was returned is not changed by the next image
     assert np.array_equal(first.smoothed_probabilities, kept)
+
+
+@pytest.mark.parametrize(('adapt', 'label'), [(True, 'neutral'), (False, 'sadness')])
+def test_a_person_who_looks_sad_at_rest(scripted, classifier, adapt, label):
+    """Compared with the neutral faces of the packaged model."""
+    scripted.neutral = classifier.neutral
+    assert scripted.neutral.shape == (7,)
+    assert scripted.neutral.argmax() == EMOTIONS.index('neutral')
+    settings = TrackingSettings(adapt_to_person=adapt, uncertain_below=0.5)
+    pipeline = Pipeline(scripted, scripted, Tracker(settings))
+    scripted.show((100, 'sadness', 0.51))
+    scripted.probabilities[0] = [0.01, 0.01, 0.01, 0.01, 0.43, 0.52, 0.01]
+    for step in range(150):
+        (face,) = pipeline.process(IMAGE, step / 5)
+    assert face.probabilities.argmax() == EMOTIONS.index('sadness')
+    assert face.label == label
 
 
 def _jump_back(pipeline):

@@ -45,7 +45,8 @@ STEPS = (
     ),
     Step('expression_compact', (f'{_FULL}.tflite',), f'{_FULL}.tflite'),
     Step('expression_refined', (f'{_FULL}.tflite',), 'expression_compact', 'dynamic'),
-    Step('expression_net', (f'{_FULL}.tflite',), 'expression_refined.tflite', 'dynamic'),
+    Step('expression_longer', (f'{_FULL}.tflite',), 'expression_refined.tflite', 'dynamic'),
+    Step('expression_net', (f'{_FULL}.tflite',), 'expression_longer.tflite', 'dynamic'),
 )
 """The chain to the packaged model, the last one."""
 

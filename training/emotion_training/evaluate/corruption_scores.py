@@ -179,6 +179,30 @@ def comparison(results: dict[str, dict[str, Any]], name: str) -> str:
     return markdown(rows, headers)
 
 
+def strongest(results: dict[str, dict[str, Any]]) -> str:
+    """
+    Return the scores of several models under the strongest corruptions as a Markdown table.
+
+    Args:
+        results: result of `measure`, by model.
+
+    """
+    names = next(iter(results.values()))['corruptions']
+    rows = []
+    for name in ('none', *names):
+        ats = [
+            result['clean'] if name == 'none' else result['corruptions'][name]['at'][-1]
+            for result in results.values()
+        ]
+        rows.append([name, *_accuracy_cells(ats)])
+        for at in ats:
+            rows[-1] += [percent(at['answered'], 0), percent(at['accuracy_of_answered'])]
+    headers = ['', *results]
+    for model in results:
+        headers += [f'{model}: coverage', 'accuracy of these']
+    return markdown(rows, headers)
+
+
 def draw(result: dict[str, Any], out: Path) -> None:
     """Plot accuracy, macro recall and coverage against the strength of each corruption."""
     from matplotlib.figure import Figure
