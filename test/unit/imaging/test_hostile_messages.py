@@ -137,7 +137,7 @@ class Stage:
         if image.size < 5_000_000:
             assert annotate(image, faces).shape == image.shape
 
-    def _publish(self, array, followed):
+    def _publish(self, array, followed, image):
         assert {face.face_id for face in array.faces} <= followed
         self.published.append(array)
 

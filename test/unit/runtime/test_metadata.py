@@ -18,7 +18,7 @@ LABELS = 'net.json is not the metadata of a model: the labels must be each of an
 TEMPERATURE = 'net.json: a temperature must be above 0 and finite'
 HEADS = r'net.json: each of the heads \(.*\) needs a temperature'
 TEXT = 'net.json: name, sha256 and heads must be text'
-OFFSET = 'net.json: an offset must be 7 numbers within 100'
+OFFSET = 'net.json: offset and neutral must be 7 numbers within 100'
 NAN, INF = float('nan'), float('inf')
 
 
@@ -35,6 +35,7 @@ def values():
         'temperature': {'crowd': 1.5, 'fer2013': 2},
         'parameters': 123,
         'offset': {'crowd': [0.5, 0, 0, 0, 0, -0.5, 0]},
+        'neutral': {'crowd': [-5.0, -5.5, -5.5, -5.0, -0.25, -3.5, -5.5]},
         'scores': {'FER+ majority': 0.85},
         'provenance': {'seed': 1},
     }
