@@ -10,8 +10,9 @@ import numpy as np
 
 from emotion_perception.emotions import EMOTIONS, label_order
 from emotion_perception.errors import ModelError
-from emotion_perception.runtime.litert import Network, check_signature, read_model
+from emotion_perception.runtime.litert import check_signature, read_model
 from emotion_perception.runtime.metadata import HEADS, ModelMetadata, read_metadata, verify_sha256
+from emotion_perception.runtime.network import open_network
 
 DEFAULT_MODEL = Path(__file__).with_name('models') / 'expression_net.tflite'
 _KERAS_SUFFIXES = ('.keras', '.h5')
@@ -28,7 +29,7 @@ class _LiteRTBackend:
 
     def __init__(self, path: Path, model: bytes, metadata: ModelMetadata, threads: int):
         verify_sha256(metadata, model, path)
-        self._network = Network(model, str(path), threads)
+        self._network = open_network(model, str(path), threads)
         side = int(metadata.input['side_px'])
         if self._network.input_shape[1:] != (side, side, 1) or side != 48:
             raise ModelError(
@@ -92,7 +93,7 @@ class EmotionClassifier:
                 which needs TensorFlow; None is the model of this package.
             head: ``'crowd'`` is what people would say they see, ``'fer2013'`` is FER2013's own
                 labels. Ignored by a model with a single head.
-            threads: of the LiteRT interpreter.
+            threads: of the network, see `runtime.network.open_network`.
             labels: order of the model's outputs, see `emotions.label_order`; empty takes that of
                 the json.
 

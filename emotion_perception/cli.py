@@ -248,6 +248,7 @@ def _fake(args: argparse.Namespace) -> int:
 def _pipeline(args: argparse.Namespace, tracking: bool) -> 'Pipeline':
     from emotion_perception.detection.keyframes import DETECT_EVERY
     from emotion_perception.pipeline import Pipeline
+    from emotion_perception.runtime.network import runtime_remark
     from emotion_perception.tracking import TrackingSettings
 
     max_gap_s = getattr(args, 'max_gap', None)
@@ -266,8 +267,8 @@ def _pipeline(args: argparse.Namespace, tracking: bool) -> 'Pipeline':
             labels=args.labels,
             head_pose=args.head_pose,
         )
-    if pipeline.classifier.remark:
-        print(f'note: {one_line(pipeline.classifier.remark)}', file=sys.stderr)
+    for remark in filter(None, (pipeline.classifier.remark, runtime_remark())):
+        print(f'note: {one_line(remark)}', file=sys.stderr)
     return pipeline
 
 

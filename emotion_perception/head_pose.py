@@ -19,7 +19,8 @@ import numpy as np
 from emotion_perception.camera import Camera
 from emotion_perception.errors import ModelError
 from emotion_perception.geometry import crop_region, crop_square
-from emotion_perception.runtime.litert import Network, read_model
+from emotion_perception.runtime.litert import read_model
+from emotion_perception.runtime.network import AnyNetwork, open_network
 from emotion_perception.types import Detection, HeadPose
 
 FIELD_OF_VIEW_RAD = math.radians(60)
@@ -126,6 +127,14 @@ def choose_readings(
     return due[: max(most, 1)]
 
 
+_MESH_FILE, _IRIS_FILE = 'face_landmark.tflite', 'iris_landmark.tflite'
+
+
+def has_networks(folder: str | Path) -> bool:
+    """Return whether a folder holds the files of `HeadPoseEstimator`."""
+    return all((Path(folder) / name).is_file() for name in (_MESH_FILE, _IRIS_FILE))
+
+
 class FaceMesh:
     """MediaPipe's face mesh network; not for two threads at once."""
 
@@ -141,7 +150,7 @@ class FaceMesh:
             ModelError: if the file is missing or damaged.
 
         """
-        self._network = _load(Path(folder) / 'face_landmark.tflite', 192, (1404, 1), threads)
+        self._network = _load(Path(folder) / _MESH_FILE, 192, (1404, 1), threads)
 
     def find(self, image: np.ndarray, face: Detection) -> np.ndarray | None:
         """
@@ -179,7 +188,7 @@ class HeadPoseEstimator:
 
         """
         self._mesh = FaceMesh(folder, threads)
-        self._iris = _load(Path(folder) / 'iris_landmark.tflite', 64, (213, 15), threads)
+        self._iris = _load(Path(folder) / _IRIS_FILE, 64, (213, 15), threads)
 
     def read(
         self,
@@ -348,9 +357,9 @@ def _mouth_open(mesh: np.ndarray) -> float:
     return min(lips / max(corners, 1e-6) / _WIDE_OPEN, 1.0)
 
 
-def _load(path: Path, side: int, sizes: tuple[int, int], threads: int) -> Network:
+def _load(path: Path, side: int, sizes: tuple[int, int], threads: int) -> AnyNetwork:
     """Return a network with a square RGB input and two outputs of these sizes."""
-    network = Network(read_model(path), str(path), threads)
+    network = open_network(read_model(path), str(path), threads)
     found = sorted(int(np.prod(shape)) for shape in network.output_shapes)
     if network.input_shape != (1, side, side, 3) or found != sorted(sizes):
         raise ModelError(
@@ -360,7 +369,7 @@ def _load(path: Path, side: int, sizes: tuple[int, int], threads: int) -> Networ
     return network
 
 
-def _outputs(network: Network, pixels: np.ndarray, *sizes: int) -> list[np.ndarray]:
+def _outputs(network: AnyNetwork, pixels: np.ndarray, *sizes: int) -> list[np.ndarray]:
     """Run a network on BGR pixels; return its outputs of these sizes, flat."""
     rgb = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     values = np.multiply(rgb, np.float32(1 / 255), dtype=np.float32)

@@ -18,7 +18,12 @@ from emotion_perception.detection.blazeface import find_networks
 from emotion_perception.detection.keyframes import KeyframeDetector
 from emotion_perception.errors import DetectorError
 from emotion_perception.geometry import ROTATIONS, clip_box, rotate_image, unrotate_box
-from emotion_perception.head_pose import READ_EVERY_S, HeadPoseEstimator, choose_readings
+from emotion_perception.head_pose import (
+    READ_EVERY_S,
+    HeadPoseEstimator,
+    choose_readings,
+    has_networks,
+)
 from emotion_perception.imaging.depth import face_depth_m
 from emotion_perception.tracking import (
     SmoothedExpression,
@@ -118,7 +123,8 @@ class Pipeline:
         Args:
             tracking: track faces and smooth their expressions; else each image stands alone.
             detector: a name in `detection.DETECTORS`.
-            detector_model: the detector's model file, where it needs one.
+            detector_model: the detector's model file, where it needs one; of blazeface the folder
+                of its networks, which may hold those of the head pose too.
             model: the classifier's file; None is the model of this package.
             head: output of the classifier to use.
             min_detection_score: lowest reported detection score, 0..1.
@@ -146,7 +152,7 @@ class Pipeline:
             Tracker() if tracking else None,
             detect_every,
             rotate,
-            _make_head_pose(threads) if head_pose else None,
+            _make_head_pose(detector_model, threads) if head_pose else None,
         )
         pipeline.settings = settings or TrackingSettings()
         return pipeline
@@ -474,11 +480,15 @@ class Pipeline:
         )
 
 
-def _make_head_pose(threads: int) -> HeadPoseEstimator:
+def _make_head_pose(folder: str | Path, threads: int) -> HeadPoseEstimator:
+    """Load the networks from the detector's folder if they are there, else from the wheel."""
     try:
-        return HeadPoseEstimator(find_networks(), threads)
+        own = str(folder) and has_networks(folder)
+        return HeadPoseEstimator(folder if own else find_networks(), threads)
     except DetectorError as error:
-        raise DetectorError(f'head_pose is on, and its networks are missing: {error}') from None
+        raise DetectorError(
+            f'head_pose is on, and its networks are missing: {error}; or turn head_pose off'
+        ) from None
 
 
 def _check_image(image: np.ndarray) -> None:

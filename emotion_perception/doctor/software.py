@@ -17,7 +17,7 @@ PYTHON_VERSIONS = ((3, 11), (3, 13))
 
 class Library(NamedTuple):
     """
-    A library that the node needs.
+    A library that the node uses.
 
     Attributes:
         name: as people call it.
@@ -25,6 +25,7 @@ class Library(NamedTuple):
         lowest: lowest version that works.
         untested: first version that is not tested.
         advice: how to install it.
+        without: what happens if it is missing; empty if nothing works then.
 
     """
 
@@ -33,6 +34,7 @@ class Library(NamedTuple):
     lowest: tuple[int, int]
     untested: tuple[int, int]
     advice: str
+    without: str = ''
 
 
 _ROSDEP = 'rosdep install --from-paths src --ignore-src -y   (without ROS: pip install'
@@ -44,6 +46,7 @@ LIBRARIES = (
         'LiteRT', 'ai_edge_litert.interpreter', (2, 1), (3, 0),
         'python3 -m pip install -c keep.txt "ai-edge-litert>=2.1,<3"   '
         '(keep.txt: README, "On a robot")',
+        'OpenCV runs the networks, which is slower',
     ),
 )  # fmt: skip
 
@@ -75,6 +78,9 @@ def check_library(library: Library) -> CheckResult:
         package = library.module.partition('.')[0]
         missing = isinstance(error, ModuleNotFoundError) and error.name == package
         text = 'is not installed' if missing else f'cannot be loaded: {_first_line(error)}'
+        if library.without:
+            text = f'{text}: {library.without}'
+            return CheckResult(library.name, WARNING, text, library.advice)
         return CheckResult(library.name, PROBLEM, text, library.advice)
     version = _version(library, module)
     values: dict[str, Any] = {'version': version}

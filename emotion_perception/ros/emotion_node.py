@@ -21,6 +21,7 @@ from emotion_perception.ros.frame_statistics import FrameStatistics
 from emotion_perception.ros.image_subscription import ImageSubscription
 from emotion_perception.ros.node_main import SafeLifecycleNode, log_exceptions, run_node
 from emotion_perception.ros.publishers import EmotionPublishers, extra_publishers
+from emotion_perception.runtime.network import choose_runtime, runtime_remark
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -98,8 +99,8 @@ class EmotionNode(SafeLifecycleNode):
         self._service = ClassifyService(self, pipeline)
         self._enable_service = self._make_enable_service()
         self._state = 'inactive'
-        if pipeline.classifier.remark:
-            self.get_logger().warning(pipeline.classifier.remark)
+        for remark in filter(None, (pipeline.classifier.remark, runtime_remark())):
+            self.get_logger().warning(remark)
         details = _model_details(pipeline)
         self.get_logger().info(
             f'ready: detector {values["detector"]}, '
@@ -292,6 +293,7 @@ def _model_details(pipeline: Pipeline) -> dict[str, Any]:
         'model': metadata.name,
         'model_sha256': metadata.sha256[:12],
         'head': pipeline.classifier.head,
+        'runtime': choose_runtime(),
     }
 
 

@@ -159,7 +159,8 @@ PARAMETERS = (
     ParameterSpec(
         'opencv_threads',
         1,
-        'Threads of OpenCV: color conversion, resizing, and the detectors yunet and haar.',
+        'Threads of OpenCV: color conversion, resizing, the detectors yunet and haar, and without '
+        'LiteRT all networks.',
         bounds=(1, 16),
     ),
     ParameterSpec('tracking', True, 'Track faces: stable ids and smoothed labels.'),

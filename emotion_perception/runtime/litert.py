@@ -6,7 +6,6 @@ import stat
 from pathlib import Path
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
 from emotion_perception.errors import ModelError
 
@@ -34,9 +33,12 @@ class Network:
             threads: of the interpreter.
 
         Raises:
+            ImportError: if LiteRT is not installed, or cannot be loaded.
             ModelError: if `model` is not a LiteRT network that runs.
 
         """
+        from ai_edge_litert.interpreter import Interpreter
+
         check_signature(model, name)
         try:
             self._interpreter = Interpreter(model_content=model, num_threads=threads)

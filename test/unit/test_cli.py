@@ -446,13 +446,13 @@ def test_choices_are_those_of_the_library():
 
 def test_a_missing_library_is_one_line():
     code = (
-        f'import sys; sys.modules["ai_edge_litert"] = None; from emotion_perception import cli; '
+        f'import sys; sys.modules["cv2"] = None; from emotion_perception import cli; '
         f'sys.exit(cli.main(["image", {str(portrait_path())!r}]))'
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert 'ai_edge_litert' in line
+    assert 'cv2' in line
     assert '`emotion-perception doctor`' in line
 
 

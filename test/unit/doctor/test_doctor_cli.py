@@ -47,9 +47,7 @@ def test_without_ros_the_rest_is_checked():
     assert results['camera']['text'].startswith('not checked')
 
 
-@pytest.mark.parametrize(
-    ('module', 'name'), [('numpy', 'NumPy'), ('cv2', 'OpenCV'), ('ai_edge_litert', 'LiteRT')]
-)
+@pytest.mark.parametrize(('module', 'name'), [('numpy', 'NumPy'), ('cv2', 'OpenCV')])
 def test_without_a_library(module, name):
     code, out, error = run_without(module, 'doctor')
     assert code == 1
@@ -59,6 +57,17 @@ def test_without_a_library(module, name):
     assert lines[at].split()[0] == PROBLEM
     assert lines[at + 1].strip().startswith('-> ')
     assert any('speed' in line and 'not checked' in line for line in lines)
+
+
+def test_without_litert_opencv_runs_the_networks():
+    _, out, _ = run_without('ai_edge_litert', 'doctor', '--json')
+    results = {check['name']: check for check in json.loads(out)['checks']}
+    assert results['LiteRT']['status'] == WARNING
+    assert results['LiteRT']['text'].endswith(': OpenCV runs the networks, which is slower')
+    assert 'ai-edge-litert' in results['LiteRT']['advice']
+    assert results['model']['status'] == results['blazeface']['status'] == OK
+    assert results['model']['runtime'] == 'OpenCV'
+    assert results['speed']['status'] != PROBLEM
 
 
 def test_other_subcommands_without_a_library_name_the_doctor():

@@ -19,7 +19,7 @@ from emotion_perception.doctor.software import (
 )
 
 REQUIREMENTS = Path(__file__).parents[3] / 'bootstrap' / 'requirements-runtime.txt'
-NUMPY, OPENCV, _ = LIBRARIES
+NUMPY, OPENCV, LITERT = LIBRARIES
 
 
 def test_environment_of_the_tests():
@@ -50,6 +50,13 @@ def test_library_that_is_missing():
     result = check_library(NUMPY._replace(module='not_a_library'))
     assert (result.status, result.text) == (PROBLEM, 'is not installed')
     assert result.advice == NUMPY.advice
+
+
+def test_litert_that_is_missing():
+    result = check_library(LITERT._replace(module='not_a_library'))
+    assert result.status == WARNING
+    assert result.text == 'is not installed: OpenCV runs the networks, which is slower'
+    assert result.advice == LITERT.advice
 
 
 def test_library_that_cannot_be_loaded(monkeypatch, tmp_path):
