@@ -29,7 +29,10 @@ setup(
     ],
     python_requires='>=3.11',
     install_requires=['setuptools'],
-    extras_require={'test': ['pytest']},
+    extras_require={
+        'archives': ['distributed>=2024.5', 'pyarrow>=16'],  # bag process --scheduler, --table
+        'test': ['pytest'],
+    },
     zip_safe=False,
     maintainer='emotion_perception maintainers',
     maintainer_email='maintainers@example.org',

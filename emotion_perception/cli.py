@@ -245,28 +245,34 @@ def _fake(args: argparse.Namespace) -> int:
     return 0
 
 
-def _pipeline(args: argparse.Namespace, tracking: bool) -> 'Pipeline':
+def _pipeline_arguments(args: argparse.Namespace, tracking: bool) -> dict[str, Any]:
+    """Return the arguments of `Pipeline.default`."""
     from emotion_perception.detection.keyframes import DETECT_EVERY
-    from emotion_perception.pipeline import Pipeline
-    from emotion_perception.runtime.network import runtime_remark
     from emotion_perception.tracking import TrackingSettings
 
     max_gap_s = getattr(args, 'max_gap', None)
+    return {
+        'tracking': tracking,
+        'detector': args.detector,
+        'detector_model': args.detector_model,
+        'model': args.model,
+        'head': args.head,
+        'min_detection_score': args.min_detection_score,
+        'settings': TrackingSettings(max_gap_s=max_gap_s) if max_gap_s else None,
+        'detect_every': DETECT_EVERY,
+        'rotate': args.rotate,
+        'search_width': args.search_width,
+        'labels': args.labels,
+        'head_pose': args.head_pose,
+    }
+
+
+def _pipeline(args: argparse.Namespace, tracking: bool) -> 'Pipeline':
+    from emotion_perception.pipeline import Pipeline
+    from emotion_perception.runtime.network import runtime_remark
+
     with without_library_notes():
-        pipeline = Pipeline.default(
-            tracking,
-            args.detector,
-            args.detector_model,
-            args.model,
-            args.head,
-            min_detection_score=args.min_detection_score,
-            settings=TrackingSettings(max_gap_s=max_gap_s) if max_gap_s else None,
-            detect_every=DETECT_EVERY,
-            rotate=args.rotate,
-            search_width=args.search_width,
-            labels=args.labels,
-            head_pose=args.head_pose,
-        )
+        pipeline = Pipeline.default(**_pipeline_arguments(args, tracking))
     for remark in filter(None, (pipeline.classifier.remark, runtime_remark())):
         print(f'note: {one_line(remark)}', file=sys.stderr)
     return pipeline
@@ -331,7 +337,7 @@ def _parser() -> argparse.ArgumentParser:
         video.add_argument('--max-gap', type=positive_number, help=text)
         video.set_defaults(run=_video)
 
-    bag_command.add_parser(commands, pipeline, _pipeline)
+    bag_command.add_parser(commands, pipeline, _pipeline, _pipeline_arguments)
     fake = commands.add_parser(
         'fake',
         help='people who do what a script says, on the ROS topics of the node: no camera needed',

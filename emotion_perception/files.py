@@ -11,6 +11,10 @@ from pathlib import Path
 _MARK = '.unfinished'
 
 
+class OutputBusyError(FileExistsError):
+    """Another run is writing the output."""
+
+
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path], replace: bool = False) -> None:
     """
     Check that writing these files would not destroy anything.
@@ -80,7 +84,7 @@ def whole_output(out: Path, name: str = 'output', replace: bool = False) -> Iter
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise FileExistsError(
+            raise OutputBusyError(
                 f'another run is writing {out}; wait for it, or choose another name'
             ) from None
         try:

@@ -3,16 +3,21 @@
 
 import argparse
 import functools
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from emotion_perception.arguments import positive_number
-from emotion_perception.errors import BagError, one_line
+from emotion_perception.arguments import positive_number, whole_number
+from emotion_perception.bag import process_command
+from emotion_perception.bag.printing import say, warn, warn_of_remark
+from emotion_perception.errors import BagError
 from emotion_perception.files import check_outputs
 
+_ARCHIVE_LIBRARIES = ('dask', 'distributed', 'pyarrow')
 _LIBRARIES = ('apsw', 'backports', 'jinja2', 'lz4', 'rosbags', 'ruamel', 'tqdm')
 _STORAGES = ('mcap', 'sqlite3')
 
@@ -20,7 +25,8 @@ _STORAGES = ('mcap', 'sqlite3')
 def add_parser(
     commands: argparse._SubParsersAction,
     pipeline_options: argparse.ArgumentParser,
-    make_pipeline: Callable[[argparse.Namespace, bool], object],
+    make_pipeline: Callable[[argparse.Namespace, bool], Any],
+    pipeline_arguments: Callable[[argparse.Namespace, bool], dict[str, Any]],
 ) -> None:
     """
     Add the subcommand to the parser of `emotion-perception`.
@@ -29,6 +35,7 @@ def add_parser(
         commands: the parser's subcommands.
         pipeline_options: options that choose detector and model.
         make_pipeline: makes the pipeline from these options, with or without tracking.
+        pipeline_arguments: returns the arguments with which it is made.
 
     """
     bag = commands.add_parser(
@@ -42,13 +49,25 @@ def add_parser(
     process = actions.add_parser(
         'process',
         parents=[pipeline_options],
-        help='add the emotions to a recording; the same on every run',
+        help='add the emotions to recordings; the same on every run',
     )
-    _add_in_and_out(process)
+    _add_in_and_out(process, several=True)
     _add_storage(process, compress=True)
     text = "do not copy the recording's own messages"
     process.add_argument('--only-new', action='store_true', help=text)
-    process.set_defaults(run=_command(_process), make_pipeline=make_pipeline)
+    text = 'write a parquet file of all people and their expressions too; needs pyarrow'
+    process.add_argument('--table', metavar='FILE', type=Path, help=text)
+    where = process.add_mutually_exclusive_group()
+    text = 'recordings that are processed at once (one for each core)'
+    cores = len(os.sched_getaffinity(0))
+    where.add_argument('--processes', type=whole_number, default=cores, help=text)
+    text = 'process on the workers of a Dask cluster, such as tcp://host:8786'
+    where.add_argument('--scheduler', metavar='ADDRESS', help=text)
+    process.set_defaults(
+        run=_command(process_command.run),
+        make_pipeline=make_pipeline,
+        pipeline_arguments=pipeline_arguments,
+    )
 
     play = actions.add_parser('play', help='send the images to a live node, record its emotions')
     _add_in_and_out(play)
@@ -109,11 +128,21 @@ def add_parser(
     compare.set_defaults(run=_command(_compare))
 
 
-def _add_in_and_out(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        'source', metavar='IN', type=Path, help='recording: a rosbag2 folder, or its .mcap or .db3'
-    )
-    parser.add_argument('-o', '--out', metavar='OUT', type=Path, required=True, help='new folder')
+def _add_in_and_out(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    text = 'recording: a rosbag2 folder, or its .mcap or .db3'
+    out = 'new folder'
+    if several:
+        parser.add_argument(
+            'sources',
+            metavar='IN',
+            type=Path,
+            nargs='+',
+            help=f'{text}; or a folder of recordings',
+        )
+        out += '; with several recordings the folder of their results, which may exist'
+    else:
+        parser.add_argument('source', metavar='IN', type=Path, help=text)
+    parser.add_argument('-o', '--out', metavar='OUT', type=Path, required=True, help=out)
     parser.add_argument(
         '--topic', default='', help='of the images; needed where there are several'
     )
@@ -137,10 +166,15 @@ def _command(
     def run(args: argparse.Namespace) -> int:
         try:
             if 'out' in args and not args.out.exists():  # else it is refused later
-                check_outputs([args.out], [Path(args.source)])
+                check_outputs([args.out], map(Path, _inputs(args)))
             return action(args)
         except ModuleNotFoundError as error:
             library = (error.name or '').split('.')[0]
+            if library in _ARCHIVE_LIBRARIES:
+                raise BagError(
+                    f'{library} is missing; install what bootstrap/requirements-archives.txt '
+                    'lists: python3 -m pip install distributed pyarrow'
+                ) from None
             if library not in _LIBRARIES:
                 raise
             raise BagError(
@@ -154,56 +188,15 @@ def _command(
     return run
 
 
+def _inputs(args: argparse.Namespace) -> list[Path]:
+    return args.sources if 'sources' in args else [args.source]
+
+
 def _event_of_ctrl_c() -> threading.Event:
     """Return an event that Ctrl-C sets from now on."""
     stopped = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: stopped.set())
     return stopped
-
-
-def _say(text: str) -> None:
-    print(one_line(text))
-
-
-def _warn(text: str) -> None:
-    print(one_line(text), file=sys.stderr)
-
-
-def _warn_of_remark(source: Path, remark: str) -> None:
-    if remark:
-        _warn(f'note: {source}: {remark}; what its data files hold was read')
-
-
-def _process(args: argparse.Namespace) -> int:
-    from emotion_perception.bag.message_types import printable
-    from emotion_perception.bag.process import process_bag
-
-    result = process_bag(
-        args.source,
-        args.out,
-        args.make_pipeline(args, True),
-        args.topic,
-        args.namespace,
-        args.only_new,
-        args.storage,
-        args.compress,
-    )
-    _say(
-        f'{args.out}: {result.images} images of {printable(result.topic)}, {result.faces} faces '
-        f'with {len(result.face_ids)} ids'
-    )
-    _warn_of_remark(args.source, result.remark)
-    for topic in result.not_copied:
-        _warn(f'not copied, because its type is not known: {printable(topic)}')
-    for topic, count in result.missing.items():
-        _warn(f'{args.source}: {count} messages of {printable(topic)} are missing in the file')
-    if result.failed:
-        kinds = ', '.join(f'{count} {kind}' for kind, count in result.failed.most_common())
-        _warn(
-            f'{result.failed.total()} of {result.images} images failed: {kinds}; '
-            f'the first: {result.first_failure}'
-        )
-    return 1 if result.failed or result.missing or result.not_copied else 0
 
 
 def _play(args: argparse.Namespace) -> int:
@@ -220,22 +213,22 @@ def _play(args: argparse.Namespace) -> int:
         args.wait,
     )
     result = play_bag(args.source, args.out, args.topic, options, args.storage, _event_of_ctrl_c())
-    _warn_of_remark(args.source, result.remark)
+    warn_of_remark(args.source, result.remark)
     p50, p99 = result.latency_ms()
     received = len(result.round_trips_s)
-    _say(
+    say(
         f'{args.out}: {result.sent} images of {printable(result.topic)} sent, {received} results, '
         f'round trip p50 {p50:.1f} ms, p99 {p99:.1f} ms; {result.late} sent late'
     )
     if result.failed or result.damaged:
-        _warn(
+        warn(
             f'{result.failed} images that no node can decode, '
             f'{result.damaged} messages that hold no image'
         )
     lost = result.sent - result.failed - received
     if lost:
         reason = '' if args.every_image else 'the node dropped them because it was busy, or '
-        _warn(
+        warn(
             f'{lost} images have no result: {reason}they were lost on the way '
             '(README: "Images get lost?")'
         )
@@ -249,7 +242,7 @@ def _report(args: argparse.Namespace) -> int:
 
     images_of = args.source if args.pictures == Path() else args.pictures
     report_bag(args.source, args.out, args.namespace, images_of, args.topic)
-    _say(str(args.out))
+    say(str(args.out))
     return 0
 
 
@@ -266,7 +259,7 @@ def _record(args: argparse.Namespace) -> int:
         args.compress,
         _event_of_ctrl_c(),
     )
-    _say(f'{args.out}: {result.images} images on {result.topic}, {result.duration_s:.2f} s')
+    say(f'{args.out}: {result.images} images on {result.topic}, {result.duration_s:.2f} s')
     return 0
 
 

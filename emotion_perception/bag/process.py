@@ -3,6 +3,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -131,6 +132,7 @@ def process_bag(
     only_new: bool = False,
     storage: str = STORAGES[0],
     compress: bool = False,
+    progress: bool = True,
 ) -> ProcessingResult:
     """
     Write a recording with the emotions in the images of another.
@@ -144,6 +146,7 @@ def process_bag(
         only_new: do not copy the recording's own messages.
         storage: one of `STORAGES`.
         compress: with zstd.
+        progress: show a bar in a terminal.
 
     Raises:
         BagError: if `source` cannot be read, holds no images, or `out` cannot be written.
@@ -169,13 +172,13 @@ def process_bag(
             processor = ImageProcessor(pipeline, types, result)
             used = *images, *calibrations
             read = [one for one in bag.connections if one.id in copies or one in used]
-            for connection, stamp_ns, data in tqdm(
-                bag.messages(read),
-                total=sum(one.msgcount for one in read),
-                unit='message',
-                disable=None,
-                desc='process',
-            ):
+            messages: Iterable[tuple[Connection, int, bytes]] = bag.messages(read)
+            if progress:
+                total = sum(one.msgcount for one in read)
+                messages = tqdm(
+                    messages, total=total, unit='message', disable=None, desc='process'
+                )
+            for connection, stamp_ns, data in messages:
                 if connection.id in copies:
                     new.write(copies[connection.id], stamp_ns, data)
                 if connection in calibrations:

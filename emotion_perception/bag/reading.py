@@ -110,6 +110,13 @@ def _data_files(folder: Path) -> list[Path]:
     return sorted(path for path in files if path.is_file() and not path.is_symlink())
 
 
+def is_recording(path: Path) -> bool:
+    """Return whether a path is a file, or a folder as a recording has it; nothing is opened."""
+    if not path.is_dir():
+        return path.is_file()
+    return (path / 'metadata.yaml').is_file() or bool(_data_files(path))
+
+
 def _write_ahead_log(path: Path) -> Path | None:
     """Return the log with the rows that a recorder has not yet put into its database."""
     log = path.with_name(f'{path.name}-wal')

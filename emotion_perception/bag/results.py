@@ -56,6 +56,8 @@ class Segment:
         end_s: when another label began, or when the face was last detected.
         stamp_ns: of the segment's first image.
         box: of the face in that image: x, y, width, height in pixels.
+        images: number of images with the face in this time.
+        confidence_sum: of the label in these images.
 
     """
 
@@ -64,6 +66,8 @@ class Segment:
     end_s: float
     stamp_ns: int
     box: tuple[int, int, int, int]
+    images: int = 0
+    confidence_sum: float = 0.0
 
 
 @dataclass
@@ -129,10 +133,12 @@ def face_timelines(results: Iterable[ImageResult]) -> list[FaceTimeline]:
             timeline.images += 1
             timeline.confidences.append((time_s, face.confidence))
             last = timeline.segments[-1] if timeline.segments else None
-            if last and 0 <= time_s - last.end_s <= MAX_GAP_S:
+            follows = last is not None and 0 <= time_s - last.end_s <= MAX_GAP_S
+            if last and follows:
                 last.end_s = time_s
-                if last.label == face.label:
-                    continue
-            segment = Segment(face.label, time_s, time_s, result.stamp_ns, face.box)
-            timeline.segments.append(segment)
+            if not last or not follows or last.label != face.label:
+                last = Segment(face.label, time_s, time_s, result.stamp_ns, face.box)
+                timeline.segments.append(last)
+            last.images += 1
+            last.confidence_sum += face.confidence
     return [timelines[face_id] for face_id in sorted(timelines)]

@@ -103,7 +103,7 @@ def new_bag(out: Path, storage: str = STORAGES[0], compress: bool = False) -> It
                     # does not always choose alike: the same recording must have the same bytes
                     writer.storage.conn.execute('ANALYZE')
     except FileExistsError as error:
-        raise BagError(str(error)) from None
+        raise BagError(str(error)) from error
     except (OSError, OverflowError, WriterError, sqlite3.Error) as error:
         reason = getattr(error, 'strerror', None) or ' '.join(str(error).split())
         full = getattr(error, 'errno', 0) in (errno.ENOSPC, errno.EDQUOT) or 'full' in reason

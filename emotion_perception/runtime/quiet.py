@@ -3,8 +3,15 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# stderr is one for the whole process: with several threads the first block to begin hides it and
+# the last to end brings it back
+_lock = threading.Lock()
+_open_blocks = 0
+_kept = -1
 
 
 @contextmanager
@@ -14,13 +21,20 @@ def without_library_notes() -> Iterator[None]:
 
     For the command line only: it is discarded for all threads. Errors are raised, not printed.
     """
-    sys.stderr.flush()
-    kept = os.dup(2)
+    global _open_blocks, _kept
+    with _lock:
+        sys.stderr.flush()
+        if not _open_blocks:
+            _kept = os.dup(2)
+            with open(os.devnull, 'wb') as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+        _open_blocks += 1
     try:
-        with open(os.devnull, 'wb') as nowhere:
-            os.dup2(nowhere.fileno(), 2)
         yield
     finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
+        with _lock:
+            sys.stderr.flush()
+            _open_blocks -= 1
+            if not _open_blocks:
+                os.dup2(_kept, 2)
+                os.close(_kept)

@@ -35,8 +35,8 @@ EXECUTABLES = dict(
 """Name -> module:function."""
 
 OTHER_PROGRAMS = {
-    'apt', 'cd', 'colcon', 'docker', 'export', 'git', 'ln', 'pip', 'python3', 'rosdep', 'source',
-    'ssh', 'sudo',
+    'apt', 'cd', 'colcon', 'dask', 'docker', 'export', 'git', 'ln', 'pip', 'python3', 'rosdep',
+    'source', 'ssh', 'sudo',
 }  # fmt: skip
 """Programs in the documents that are not ours; only the files in their arguments are checked."""
 
