@@ -137,3 +137,11 @@ def test_an_exception_in_a_transition_leaves_the_node_unconfigured(peer, monkeyp
         status = peer.wait_for_status(ERROR, 30, state='unconfigured')
         assert status.message == 'a transition failed: OSError: bad luck'
         peer.remove_node(node)
+
+
+def test_without_litert_opencv_runs_the_networks(start, peer, portrait_message):
+    node = start('emotion_node', autostart=True, environment={'EMOTION_RUNTIME': 'opencv'})
+    peer.wait_for_node()
+    assert peer.process(portrait_message).faces[0].label == 'happiness'
+    peer.wait_for_status(OK, runtime='OpenCV')
+    assert node.count('OpenCV runs the networks, which is slower') == 1

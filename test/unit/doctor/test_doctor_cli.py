@@ -66,7 +66,7 @@ def test_without_litert_opencv_runs_the_networks():
     assert results['LiteRT']['text'].endswith(': OpenCV runs the networks, which is slower')
     assert 'ai-edge-litert' in results['LiteRT']['advice']
     assert results['model']['status'] == results['blazeface']['status'] == OK
-    assert results['model']['runtime'] == 'OpenCV'
+    assert results['model']['values']['runtime'] == 'OpenCV'
     assert results['speed']['status'] != PROBLEM
 
 
