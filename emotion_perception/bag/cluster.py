@@ -2,6 +2,7 @@
 """Process many recordings on the workers of a Dask cluster, which share the file system."""
 
 import hashlib
+import logging
 import pickle
 import platform
 import uuid
@@ -88,6 +89,8 @@ def connected(
         BagError: if no scheduler answers, or a worker has other software.
 
     """
+    # it warns of each outcome that was lost with its worker, and gets it again
+    logging.getLogger('distributed.client').setLevel(logging.ERROR)
     try:
         client = Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
