@@ -143,5 +143,5 @@ def test_without_litert_opencv_runs_the_networks(start, peer, portrait_message):
     node = start('emotion_node', autostart=True, environment={'EMOTION_RUNTIME': 'opencv'})
     peer.wait_for_node()
     assert peer.process(portrait_message).faces[0].label == 'happiness'
-    peer.wait_for_status(OK, runtime='OpenCV')
+    peer.wait_for_status(runtime='OpenCV')
     assert node.count('OpenCV runs the networks, which is slower') == 1
