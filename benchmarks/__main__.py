@@ -12,15 +12,17 @@ from typing import Any
 from benchmarks import dds_transports, node_load, peers, stages
 from benchmarks.detect_every import measure_detect_every
 from benchmarks.head_pose import measure_head_pose
+from benchmarks.live_page import measure_live_page
 from benchmarks.networks import network_sizes
 from benchmarks.reach import load_faces, measure_reach
 from benchmarks.reach_plot import draw_reach
 from benchmarks.result_tables import tables_of
+from benchmarks.runtimes import measure_runtimes
 from emotion_perception.doctor.machine import describe_machine
 
 PARTS = (
-    'networks', 'reach', 'head_pose', 'peers', 'stages', 'detect_every', 'streams', 'slow_machine',
-    'start', 'states', 'overload', 'transport', 'cameras',
+    'networks', 'reach', 'head_pose', 'peers', 'stages', 'runtimes', 'detect_every', 'streams',
+    'slow_machine', 'start', 'states', 'live_page', 'overload', 'transport', 'cameras',
 )  # fmt: skip
 
 
@@ -42,7 +44,7 @@ def _parse_arguments() -> argparse.Namespace:
     add(
         '--expressions', type=Path, metavar='FOLDER',
         help='face crops in a folder for each label, as `emotion-training build` writes, for the '
-        'part head_pose',
+        'parts head_pose and runtimes',
     )  # fmt: skip
     add(
         '--part', action='append', choices=PARTS,
@@ -87,6 +89,9 @@ def main() -> int:
         ),
         'peers': lambda: peers.measure_peers(args.yunet, max(round(40 * scale), 2), 5, report),
         'stages': lambda: stages.measure_stages(models, max(round(60 * scale), 5), 3, report),
+        'runtimes': lambda: measure_runtimes(
+            max(round(200 * scale), 10), args.expressions, round(1500 * scale)
+        ),
         'detect_every': lambda: measure_detect_every(
             args.media, 2 if args.quick else None, report
         ),
@@ -94,6 +99,7 @@ def main() -> int:
         'slow_machine': lambda: node_load.measure_slow_machine(run_s),
         'start': lambda: node_load.measure_start(max(round(5 * scale), 1)),
         'states': lambda: node_load.measure_states(run_s / 2),
+        'live_page': lambda: measure_live_page(run_s),
         'overload': lambda: node_load.measure_overload(60 * scale),
         'transport': lambda: dds_transports.measure_transports(run_s / 2),
         'cameras': lambda: node_load.measure_cameras(0.75 * run_s),

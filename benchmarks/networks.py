@@ -54,8 +54,8 @@ def count_multiplications(path: Path) -> int:
     return total
 
 
-def network_sizes() -> dict[str, int]:
-    """Return the multiplications of one run of each network that the node uses by default."""
+def network_paths() -> list[Path]:
+    """Return the files of the networks that the node uses by default."""
     folder = find_networks()
     names = (
         'face_detection_full_range_sparse.tflite',
@@ -63,7 +63,9 @@ def network_sizes() -> dict[str, int]:
         'face_landmark.tflite',
         'iris_landmark.tflite',
     )
-    return {
-        path.stem: count_multiplications(path)
-        for path in (*(folder / name for name in names), DEFAULT_MODEL)
-    }
+    return [*(folder / name for name in names), DEFAULT_MODEL]
+
+
+def network_sizes() -> dict[str, int]:
+    """Return the multiplications of one run of each network that the node uses by default."""
+    return {path.stem: count_multiplications(path) for path in network_paths()}

@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from benchmarks.peers import EACH_IMAGE, NODE, OWN
 from benchmarks.stages import STAGES
+from emotion_perception.runtime.network import RUNTIMES
 
 Results = dict[str, Any]
 _DEFAULTS = {'transport': 'raw', 'detector': 'blazeface', 'cores': 1}
@@ -268,6 +269,41 @@ def states(results: Results) -> str:
     return _table(results['states'], columns)
 
 
+def runtimes(results: Results) -> str:
+    """Return the times of both runtimes, and how far their answers differ."""
+    columns: dict[str, Cell] = {
+        'median time, ms': 'what',
+        **{name: _median(name) for name in RUNTIMES},
+        'ratio': lambda row: f'{row[RUNTIMES[1]]["p50"] / row[RUNTIMES[0]]["p50"]:.1f}',
+    }
+    table = _table(results['runtimes']['times'], columns)
+    if not (found := results['runtimes']['differences']):
+        return table
+    return (
+        f'{table}\n\nLargest difference of a probability, {found["faces"]} faces: median '
+        f'{found["p50"]:.4f}, 99th percentile {found["p99"]:.3f}, maximum {found["max"]:.3f}; '
+        f'above 0.02 for {found["above_0.02"]:.1%} of the faces; another label for '
+        f'{found["other_label"]:.1%}.'
+    )
+
+
+def live_page(results: Results) -> str:
+    """Return what the live page costs, and what remains for the node."""
+    columns: dict[str, Cell] = {
+        'beside the node': 'page',
+        'processed of sent': lambda row: f'{row["processed"]} of {row["sent"]}',
+        **{name: _latency(name) for name in ('p50', 'p95', 'p99')},
+        'node, of a core': _format('node_share', '.0%'),
+        'page, of a core': _format('page_share', '.0%'),
+        'page, MB': _format('page_mb', '.0f'),
+    }
+    return _table(results['live_page'], columns)
+
+
+def _median(runtime: str) -> Cell:
+    return lambda row: f'{row[runtime]["p50"]:.1f}'
+
+
 def detect_every(results: Results) -> str:
     """Return what detection in every n-th image saves and misses."""
     columns: dict[str, Cell] = {
@@ -326,6 +362,8 @@ TABLES: dict[str, Callable[[Results], str]] = {
     'streams': streams,
     'slow_machine': slow_machine,
     'states': states,
+    'live_page': live_page,
+    'runtimes': runtimes,
     'detect_every': detect_every,
     'overload': overload,
     'transport': transport,

@@ -2,7 +2,7 @@
 """Nodes in processes of their own and a subscriber in this one that measures latency."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -62,11 +62,14 @@ class RosSession:
     def _on_faces(self, message: EmotionArray) -> None:
         self.received.append((message, self.latency_s(message)))
 
-    def start(self, module: str, namespace: str = '', **parameters: Any) -> NodeProcess:
-        """Start a module with a node in the same domain."""
+    def start(
+        self, module: str, namespace: str = '', arguments: Sequence[str] = (), **parameters: Any
+    ) -> NodeProcess:
+        """Start a module with a node in the same domain; `arguments` are not those of ROS."""
         process = NodeProcess(
             module,
-            parameters=parameters,
+            arguments,
+            parameters,
             remappings={'__ns': f'/{namespace}'} if namespace else None,
             environment={'ROS_DOMAIN_ID': str(self._domain)},
         )

@@ -247,6 +247,27 @@ def unrotate_box(
     return box
 
 
+def unrotate_points(points: np.ndarray, rotate_deg: int, width: int, height: int) -> np.ndarray:
+    """
+    Convert points in a rotated image to the image before the rotation, as `unrotate_box` does.
+
+    Args:
+        points: float [N, 2], x and y in pixels of the rotated image.
+        rotate_deg: clockwise rotation of the image: 0, 90, 180 or 270.
+        width: of the image before the rotation.
+        height: of the image before the rotation.
+
+    """
+    x, y = points.T
+    before = {
+        0: (x, y),
+        90: (y, height - x),
+        180: (width - x, height - y),
+        270: (width - y, x),
+    }
+    return np.column_stack(before[rotate_deg])
+
+
 def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """
     Return the rotation, scale and translation from `source` to `target` (least squares).

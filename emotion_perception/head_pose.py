@@ -92,6 +92,19 @@ _LIPS, _MOUTH_CORNERS = (13, 14), (78, 308)
 _WIDE_OPEN = 0.7
 """Distance of the lips in widths of the mouth."""
 
+LANDMARKS = (
+    *(127, 234, 93, 132, 58, 172, 150, 176, 152, 400, 379, 397, 288, 361, 323, 454, 356),
+    *(70, 63, 105, 66, 107, 336, 296, 334, 293, 300),
+    *(168, 197, 5, 4, 98, 97, 2, 326, 327),
+    *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),
+    *(61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91),
+    *(78, 81, 13, 311, 308, 402, 14, 178),
+)
+"""
+Points of the mesh at the 68 places of dlib's shape predictor: outline from the person's right ear
+to the left one, brows, nose, eyes, outer and inner edges of the lips.
+"""
+
 
 _HEAD_AXES = np.array([[0, 0, -1], [1, 0, 0], [0, -1, 0]], np.float64)
 """Rows: forward, to its left and up, of a head that faces the camera."""
@@ -175,18 +188,21 @@ class FaceMesh:
 class HeadPoseEstimator:
     """Reads the head pose of detected faces; not for two threads at once."""
 
-    def __init__(self, folder: str | Path, threads: int = 1):
+    def __init__(self, folder: str | Path, threads: int = 1, landmarks: bool = False):
         """
         Load both networks.
 
         Args:
             folder: of the networks' files: `detection.find_networks`.
             threads: of each network's interpreter.
+            landmarks: give `HeadPose.landmarks` too, for whose pupils both eyes are read in each
+                reading.
 
         Raises:
             ModelError: if a file is missing or damaged.
 
         """
+        self._landmarks = landmarks
         self._mesh = FaceMesh(folder, threads)
         self._iris = _load(Path(folder) / _IRIS_FILE, 64, (213, 15), threads)
 
@@ -205,8 +221,8 @@ class HeadPoseEstimator:
             face: detected in it.
             camera: that took the image; None assumes one without distortion and with
                 `FIELD_OF_VIEW_RAD`.
-            eyes_open: of an earlier reading, to be kept; None reads the eyes, which takes more
-                than half of the time.
+            eyes_open: of an earlier reading, to be kept; None reads the nearer eye, which takes
+                more than half of the time. With landmarks the eyes are always read.
 
         """
         mesh = self._mesh.find(image, face)
@@ -217,8 +233,14 @@ class HeadPoseEstimator:
             return None
         rotation, place = placed
         yaw, pitch, roll = to_angles(toward_camera(place) @ rotation)
-        if eyes_open is None:
-            eyes_open = self._eyes_open(image, mesh, nearer=0 if yaw >= 0 else 1)
+        nearer, landmarks = (0 if yaw >= 0 else 1), None
+        if self._landmarks:
+            eyes = [self._read_eye(image, mesh, index) for index in (0, 1)]
+            eyes_open = eyes[nearer][0]
+            points = [mesh[list(LANDMARKS), :2], *(pupil for _, pupil in eyes)]
+            landmarks = np.vstack(points).astype(np.float32)
+        elif eyes_open is None:
+            eyes_open, _ = self._read_eye(image, mesh, nearer)
         return HeadPose(
             yaw=yaw,
             pitch=pitch,
@@ -226,25 +248,43 @@ class HeadPoseEstimator:
             eyes_open=eyes_open,
             mouth_open=_mouth_open(mesh),
             depth=float(place[2]),
+            landmarks=landmarks,
         )
 
-    def _eyes_open(self, image: np.ndarray, mesh: np.ndarray, nearer: int) -> float:
-        """Return how far one eye is open, 0..1: the image's left one for `nearer` 0, else 1."""
-        left, right = mesh[list(_EYES[nearer]), :2]
+    def _read_eye(
+        self, image: np.ndarray, mesh: np.ndarray, index: int
+    ) -> tuple[float, np.ndarray]:
+        """
+        Return how far an eye is open, 0..1, and its pupil, float64 [2] in pixels of the image.
+
+        Both are NaN if it is too small to tell.
+
+        Args:
+            image: BGR uint8 [H, W, 3].
+            mesh: points of the face in it.
+            index: 0 is the eye at the image's left, 1 the other one.
+
+        """
+        left, right = mesh[list(_EYES[index]), :2]
         across = right - left
         width = float(np.hypot(*across))
         if width < _MIN_EYE_PX:
-            return math.nan
+            return math.nan, np.full(2, math.nan)
         angle_deg = math.degrees(math.atan2(across[1], across[0]))
         side = self._iris.input_shape[1]
         crop = crop_square(image, (left + right) / 2, _EYE_SCALE * width, side, angle_deg)
         # the network knows the eye at the image's left
-        pixels = crop.pixels[:, ::-1] if nearer else crop.pixels
-        points = _outputs(self._iris, pixels, 213, 15)[0].reshape(-1, 3)[:, :2]
+        pixels = crop.pixels[:, ::-1] if index else crop.pixels
+        points, iris = (
+            values.reshape(-1, 3)[:, :2] for values in _outputs(self._iris, pixels, 213, 15)
+        )
         lower, upper = (points[list(lid)] for lid in _LIDS)
         apart = float(np.linalg.norm(upper - lower, axis=1).mean())
         share = apart / max(float(np.hypot(*(points[8] - points[0]))), 1.0)
-        return min(max((share - _CLOSED) / (_OPEN - _CLOSED), 0.0), 1.0)
+        # its first point is the center
+        x, y = iris[0].tolist()
+        pupil = crop.to_image(np.array((side - x if index else x, y)))
+        return min(max((share - _CLOSED) / (_OPEN - _CLOSED), 0.0), 1.0), pupil
 
 
 def assumed_camera(shape: Sequence[int]) -> Camera:

@@ -17,7 +17,13 @@ from emotion_perception.detection import DETECTORS, SEARCH_WIDTH_PX, Detector, m
 from emotion_perception.detection.blazeface import find_networks
 from emotion_perception.detection.keyframes import KeyframeDetector
 from emotion_perception.errors import DetectorError
-from emotion_perception.geometry import ROTATIONS, clip_box, rotate_image, unrotate_box
+from emotion_perception.geometry import (
+    ROTATIONS,
+    clip_box,
+    rotate_image,
+    unrotate_box,
+    unrotate_points,
+)
 from emotion_perception.head_pose import (
     READ_EVERY_S,
     HeadPoseEstimator,
@@ -116,6 +122,7 @@ class Pipeline:
         search_width: int = SEARCH_WIDTH_PX,
         labels: str | Sequence[str] = (),
         head_pose: bool = True,
+        landmarks: bool = False,
     ) -> 'Pipeline':
         """
         Return a pipeline ready to use; the node runs it with ``detect_every=DETECT_EVERY``.
@@ -137,13 +144,17 @@ class Pipeline:
             labels: order of the classifier's outputs; empty takes that of its json.
             head_pose: read where heads are directed; expressions of faces that are turned too far
                 are then uncertain.
+            landmarks: also find `HeadPose.landmarks`; needs `head_pose`.
 
         Raises:
             DetectorError: if the detector, or the networks of the head pose, are not installed.
             ModelError: if the classifier's file is missing, damaged or does not fit.
-            ValueError: if there is no such detector, head or rotation.
+            ValueError: if there is no such detector, head or rotation, or no head pose for
+                landmarks.
 
         """
+        if landmarks and not head_pose:
+            raise ValueError('landmarks come from the network of the head pose, which is off')
         pipeline = cls(
             make_detector(
                 detector, detector_model, min_detection_score, min_face_px, threads, search_width
@@ -152,7 +163,7 @@ class Pipeline:
             Tracker() if tracking else None,
             detect_every,
             rotate,
-            _make_head_pose(detector_model, threads) if head_pose else None,
+            _make_head_pose(detector_model, threads, landmarks) if head_pose else None,
         )
         pipeline.settings = settings or TrackingSettings()
         return pipeline
@@ -463,6 +474,9 @@ class Pipeline:
         """Return the result for one face; `size` is width and height of the image as it came."""
         assert expression.probabilities is not None
         box = unrotate_box(face.box, self._rotate_deg, *size)
+        if self._rotate_deg and head_pose is not None and head_pose.landmarks is not None:
+            points = unrotate_points(head_pose.landmarks, self._rotate_deg, *size)
+            head_pose = replace(head_pose, landmarks=points)
         return FaceEmotion(
             face_id=face_id,
             box=clip_box(box, *size),
@@ -480,11 +494,11 @@ class Pipeline:
         )
 
 
-def _make_head_pose(folder: str | Path, threads: int) -> HeadPoseEstimator:
+def _make_head_pose(folder: str | Path, threads: int, landmarks: bool) -> HeadPoseEstimator:
     """Load the networks from the detector's folder if they are there, else from the wheel."""
     try:
         own = str(folder) and has_networks(folder)
-        return HeadPoseEstimator(folder if own else find_networks(), threads)
+        return HeadPoseEstimator(folder if own else find_networks(), threads, landmarks)
     except DetectorError as error:
         raise DetectorError(
             f'head_pose is on, and its networks are missing: {error}; or turn head_pose off'

@@ -2,7 +2,7 @@
 """Data that passes from one step of the pipeline to the next."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -70,6 +70,9 @@ class HeadPose:
         mouth_open: 0 closed to 1 wide open.
         depth: distance along the optical axis, in distances of the outer eye corners; right only
             if the camera is known.
+        landmarks: float32 [70, 2], pixels of the image: the 68 points of dlib's shape predictor
+            and the pupils, in the order of hri_msgs/FacialLandmarks; NaN for the pupils of eyes
+            that are too small. None where they were not asked for.
 
     """
 
@@ -79,6 +82,7 @@ class HeadPose:
     eyes_open: float
     mouth_open: float
     depth: float = math.nan
+    landmarks: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @property
     def turn(self) -> float:

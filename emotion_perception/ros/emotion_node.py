@@ -20,7 +20,7 @@ from emotion_perception.ros.frame_processor import FrameProcessor
 from emotion_perception.ros.frame_statistics import FrameStatistics
 from emotion_perception.ros.image_subscription import ImageSubscription
 from emotion_perception.ros.node_main import SafeLifecycleNode, log_exceptions, run_node
-from emotion_perception.ros.publishers import EmotionPublishers, extra_publishers
+from emotion_perception.ros.publishers import EmotionPublishers, extra_publishers, load_optional
 from emotion_perception.runtime.network import choose_runtime, runtime_remark
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -37,6 +37,8 @@ class EmotionNode(SafeLifecycleNode):
     _processor: FrameProcessor | None = None
     _subscription: ImageSubscription | None = None
     _geometry: CameraGeometry | None = None
+    _bond_type: Any = None
+    _bond: Any = None
 
     def __init__(self, **options: Any) -> None:
         """Declare parameters and start diagnostics; the model is loaded on configure."""
@@ -69,6 +71,7 @@ class EmotionNode(SafeLifecycleNode):
         values = parameters.values(self)
         try:
             extra = extra_publishers(values)
+            self._bond_type = load_optional('bond', 'bond', 'Bond') if values['bond'] else None
             pipeline = Pipeline.default(
                 tracking=values['tracking'],
                 detector=values['detector'],
@@ -83,6 +86,7 @@ class EmotionNode(SafeLifecycleNode):
                 rotate=values['rotate'],
                 search_width=values['search_width'],
                 head_pose=values['head_pose'],
+                landmarks=values['hri_msgs'] and values['hri_landmarks'],
             )
         except (DetectorError, ImportError, ModelError, ValueError) as error:
             return self._fail(f'cannot be configured: {error}')
@@ -114,6 +118,8 @@ class EmotionNode(SafeLifecycleNode):
         self._statistics = FrameStatistics()
         if error := self._start_reading():
             return self._fail(f'cannot be activated: {error}')
+        if self._bond_type is not None:
+            self._bond = self._bond_type(self)
         self._state = 'active'
         return SUCCESS
 
@@ -145,6 +151,7 @@ class EmotionNode(SafeLifecycleNode):
     @log_exceptions
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop reading images; the model stays loaded."""
+        self._end_bond()
         self._stop_reading()
         self._state = 'inactive'
         return SUCCESS
@@ -216,12 +223,18 @@ class EmotionNode(SafeLifecycleNode):
 
     def _release(self) -> None:
         """Stop reading images and free model, publishers and service."""
+        self._end_bond()
         self._stop_reading()
         for part in (self._emotion_publishers, self._service, self._enable_service):
             if part is not None:
                 part.destroy()
         # each of them holds the model
         self._pipeline = self._emotion_publishers = self._service = self._enable_service = None
+
+    def _end_bond(self) -> None:
+        if self._bond is not None:
+            self._bond.destroy()
+        self._bond = None
 
     def destroy_node(self) -> None:
         """Free everything before the node itself."""

@@ -195,7 +195,7 @@ class FakeNode(Node):
         self._images += 1
         array.images_received, array.age = self._images, 0.0
         nothing = np.zeros(IMAGE_SHAPE, np.uint8)
-        self._topics.publish(array, {face.face_id for face in faces}, nothing)
+        self._topics.publish(array, faces, {face.face_id for face in faces}, nothing)
 
     def destroy_node(self) -> None:
         """Publish that everybody has left before the node ends."""

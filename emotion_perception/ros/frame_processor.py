@@ -145,7 +145,7 @@ class FrameProcessor:
         result.images_received, result.images_skipped = self._statistics.arrivals()
         result.processing_time = time.monotonic() - arrived_s
         result.age = age_s(message.header.stamp, now_s(self._node))
-        self._publishers.publish(result, tracked_ids, image)
+        self._publishers.publish(result, faces, tracked_ids, image)
         self._statistics.add_frame(len(faces), result.processing_time, result.age)
         self._publishers.publish_annotated(image, faces, result)
 

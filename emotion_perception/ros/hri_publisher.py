@@ -2,11 +2,16 @@
 """The faces as in REP-155 (ROS4HRI): a list of ids, and topics for each face."""
 
 import math
-import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
-from hri_msgs.msg import Expression, IdsList, NormalizedRegionOfInterest2D
+from hri_msgs.msg import (
+    Expression,
+    FacialLandmarks,
+    IdsList,
+    NormalizedPointOfInterest2D,
+    NormalizedRegionOfInterest2D,
+)
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -15,6 +20,7 @@ from std_msgs.msg import Header
 
 from emotion_perception.emotions import HRI_WORDS, UNCERTAIN
 from emotion_perception.ros.conversions import Emotion, EmotionArray, to_face_image
+from emotion_perception.types import FaceEmotion, HeadPose
 
 FACES = '/humans/faces'
 """Namespace of REP-155, independent of the node's own."""
@@ -58,10 +64,38 @@ def to_roi(emotion: Emotion, width: int, height: int) -> NormalizedRegionOfInter
     )
 
 
+def to_landmarks(pose: HeadPose, header: Header, width: int, height: int) -> FacialLandmarks:
+    """
+    Return the landmarks of a face as fractions of the image size.
+
+    The network gives no confidence of single points: `c` is 1, and 0 for points outside the image,
+    which are moved to its border, and for pupils that are not known, which are 0 too.
+
+    Args:
+        pose: with landmarks.
+        header: of the image.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
+
+    """
+    assert pose.landmarks is not None
+    points = np.nan_to_num(pose.landmarks / (width, height), nan=-1.0)
+    known = np.all((points >= 0) & (points <= 1), axis=1)
+    return FacialLandmarks(
+        header=header,
+        landmarks=[
+            NormalizedPointOfInterest2D(x=x, y=y, c=float(c))
+            for (x, y), c in zip(points.clip(0, 1).tolist(), known, strict=True)
+        ],
+        width=width,
+        height=height,
+    )
+
+
 class FaceTopics:
     """The topics of one face, for as long as it is tracked."""
 
-    def __init__(self, node: Node, name: str, images: bool):
+    def __init__(self, node: Node, name: str, images: bool, landmarks: bool):
         """
         Create the publishers.
 
@@ -69,12 +103,15 @@ class FaceTopics:
             node: publishes.
             name: of the face; the topics are under `FACES`/`name`.
             images: publish `cropped` and `aligned` too.
+            landmarks: publish `landmarks` too.
 
         """
         self._node = node
         types: dict[str, type] = {'expression': Expression, 'roi': NormalizedRegionOfInterest2D}
         if images:
             types |= {'cropped': Image, 'aligned': Image}
+        if landmarks:
+            types['landmarks'] = FacialLandmarks
         # created and destroyed while the executor waits, which must not wait for their events
         no_events = PublisherEventCallbacks(use_default_callbacks=False)
         self._publishers: dict[str, Publisher] = {
@@ -84,12 +121,15 @@ class FaceTopics:
             for topic, message_type in types.items()
         }
 
-    def publish(self, emotion: Emotion, image: np.ndarray, rotate_deg: int) -> None:
+    def publish(
+        self, emotion: Emotion, pose: HeadPose | None, image: np.ndarray, rotate_deg: int
+    ) -> None:
         """
         Publish what is known of the face.
 
         Args:
             emotion: the face.
+            pose: of its head in this image; None if it was not read in it.
             image: in which it was found, BGR uint8 [H, W, 3].
             rotate_deg: the node's parameter `rotate`.
 
@@ -102,6 +142,14 @@ class FaceTopics:
             publisher = self._publishers.get(topic)
             if publisher is not None and publisher.get_subscription_count():
                 publisher.publish(to_face_image(emotion, image, angle_deg))
+        if (
+            'landmarks' in self._publishers
+            and pose is not None
+            and pose.landmarks is not None
+            and self._publishers['landmarks'].get_subscription_count()
+        ):
+            message = to_landmarks(pose, emotion.header, width, height)
+            self._publishers['landmarks'].publish(message)
 
     def destroy(self) -> None:
         """Destroy the publishers."""
@@ -111,29 +159,32 @@ class FaceTopics:
 
 class HriPublisher:
     """
-    Publishes `tracked`, `expression` and `roi` of each face, on request `cropped` and `aligned`.
+    Publishes `tracked`, and `expression` and `roi` of each face.
 
-    REP-155 requires ids that are unique among nodes and runs: each starts with random characters
-    that change when the node is configured, and ends with the `face_id` of `emotion`.
+    On request also `cropped` and `aligned`, and `landmarks` in the images in which they were read.
     """
 
-    message_types = (Expression, IdsList, NormalizedRegionOfInterest2D)
+    message_types = (Expression, FacialLandmarks, IdsList, NormalizedRegionOfInterest2D)
 
-    def __init__(self, node: Node):
+    def __init__(self, node: Node, id_prefix: str):
         """Create the publisher of the ids; those of a face are created with the face."""
         self._node = node
         self._images = node.get_parameter('hri_images').value
+        self._landmarks = node.get_parameter('hri_landmarks').value
         self._rotate_deg = node.get_parameter('rotate').value
-        # a name in a topic may not start with a digit
-        self._prefix = f'f{uuid.uuid4().hex[:4]}'
+        self._id_prefix = id_prefix
         self._tracked = node.create_publisher(IdsList, f'{FACES}/tracked', 10)
         self._faces: dict[int, FaceTopics] = {}
 
     def _name(self, face_id: int) -> str:
-        return f'{self._prefix}_{face_id}'
+        return f'{self._id_prefix}{face_id}'
 
     def publish(
-        self, array: EmotionArray, tracked_ids: Collection[int], image: np.ndarray
+        self,
+        array: EmotionArray,
+        faces: Sequence[FaceEmotion],
+        tracked_ids: Collection[int],
+        image: np.ndarray,
     ) -> None:
         """Publish the ids of the tracked faces, and the topics of those in the image."""
         for face_id in self._faces.keys() - set(tracked_ids):
@@ -141,10 +192,13 @@ class HriPublisher:
         for emotion in array.faces:
             if emotion.face_id not in self._faces:
                 name = self._name(emotion.face_id)
-                self._faces[emotion.face_id] = FaceTopics(self._node, name, self._images)
+                self._faces[emotion.face_id] = FaceTopics(
+                    self._node, name, self._images, self._landmarks
+                )
         self._publish_ids(array.header)
-        for emotion in array.faces:
-            self._faces[emotion.face_id].publish(emotion, image, self._rotate_deg)
+        for emotion, face in zip(array.faces, faces, strict=True):
+            pose = face.head_pose if face.head_pose_age_s == 0 else None
+            self._faces[emotion.face_id].publish(emotion, pose, image, self._rotate_deg)
 
     def _publish_ids(self, header: Header) -> None:
         ids = [self._name(face_id) for face_id in sorted(self._faces)]

@@ -117,10 +117,29 @@ PARAMETERS = (
         'With hri_msgs, also publish the image of each face, as cropped and as aligned.',
     ),
     ParameterSpec(
+        'hri_landmarks',
+        False,
+        'With hri_msgs, also publish the 70 landmarks of each face, three times a second; '
+        'needs head_pose.',
+    ),
+    ParameterSpec(
         'tf2_msgs',
         False,
-        'Also publish the frames face_<face_id> and gaze_<face_id> on /tf for each face whose '
-        'position and direction are known; needs the package tf2_msgs.',
+        'Also publish the frames face_<id> and gaze_<id> on /tf for each face whose position and '
+        'direction are known, with the ids of hri_msgs if that is true, else the face_id; '
+        'needs the package tf2_msgs.',
+    ),
+    ParameterSpec(
+        'visualization_msgs',
+        False,
+        'Also publish each face whose position is known as markers on emotion/markers, for RViz; '
+        'needs the package visualization_msgs.',
+    ),
+    ParameterSpec(
+        'bond',
+        False,
+        "Keep a bond with Nav2's lifecycle manager while active, so that it notices when the "
+        'node is gone; needs the package bond.',
     ),
     ParameterSpec(
         'image_transport',

@@ -2,7 +2,7 @@
 """What people do as `emotion/events`, and the nearest face as `emotion/nearest`."""
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from rclpy.node import Node
@@ -17,6 +17,7 @@ from emotion_perception.ros.conversions import (
     duration_message,
 )
 from emotion_perception.ros.stamps import now_s
+from emotion_perception.types import FaceEmotion
 
 _CHECK_SILENCE_S = 0.5
 
@@ -39,7 +40,11 @@ class PersonPublisher:
         self._timer = node.create_timer(_CHECK_SILENCE_S, self._check_silence)
 
     def publish(
-        self, array: EmotionArray, tracked_ids: Collection[int], image: np.ndarray
+        self,
+        array: EmotionArray,
+        faces: Sequence[FaceEmotion],
+        tracked_ids: Collection[int],
+        image: np.ndarray,
     ) -> None:
         """Publish what people did, and the nearest face of the image."""
         with self._lock:

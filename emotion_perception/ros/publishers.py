@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node's topics: faces, people, the annotated image, other packages' messages on request."""
 
-from collections.abc import Collection, Iterable
+import uuid
+from collections.abc import Collection, Iterable, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -24,17 +25,30 @@ class ExtraPublisher(Protocol):
     message_types: tuple[Any, ...]
     """The types that it publishes."""
 
-    def __init__(self, node: Node):
-        """Create the publishers that do not depend on single faces."""
+    def __init__(self, node: Node, id_prefix: str):
+        """
+        Create the publishers that do not depend on single faces.
+
+        Args:
+            node: publishes.
+            id_prefix: before each `face_id` makes an id as REP-155 requires it, unique among nodes
+                and runs.
+
+        """
 
     def publish(
-        self, array: EmotionArray, tracked_ids: Collection[int], image: np.ndarray
+        self,
+        array: EmotionArray,
+        faces: Sequence[FaceEmotion],
+        tracked_ids: Collection[int],
+        image: np.ndarray,
     ) -> None:
         """
         Publish the faces of one image.
 
         Args:
             array: the message on `emotion/faces`.
+            faces: of which it was made, in its order.
             tracked_ids: ids of all tracked faces, whether this image shows them or not.
             image: BGR uint8 [H, W, 3].
 
@@ -77,16 +91,26 @@ class EmotionPublishers:
         self._annotated = (
             None if annotated_image == 'none' else node.create_publisher(Image, 'emotion/image', 1)
         )
-        self._extra = [PersonPublisher(node), *(make(node) for make in extra)]
+        # a name in a topic may not start with a digit
+        id_prefix = f'f{uuid.uuid4().hex[:4]}_'
+        self._extra: list[ExtraPublisher] = [
+            PersonPublisher(node),
+            *(make(node, id_prefix) for make in extra),
+        ]
 
     def publish(
-        self, array: EmotionArray, tracked_ids: Collection[int], image: np.ndarray
+        self,
+        array: EmotionArray,
+        faces: Sequence[FaceEmotion],
+        tracked_ids: Collection[int],
+        image: np.ndarray,
     ) -> None:
         """
         Publish each face, all of them, what people did, and the same in other messages.
 
         Args:
-            array: the faces of one image.
+            array: the message of the faces of one image.
+            faces: of which it was made, in its order.
             tracked_ids: ids of all tracked faces.
             image: BGR uint8 [H, W, 3].
 
@@ -95,7 +119,7 @@ class EmotionPublishers:
             self._emotion.publish(emotion)
         self._faces.publish(array)
         for publisher in self._extra:
-            publisher.publish(array, tracked_ids, image)
+            publisher.publish(array, faces, tracked_ids, image)
 
     def end_tracks(self) -> None:
         """Publish that no face is tracked any more."""
@@ -126,6 +150,7 @@ _EXTRA = {
     'vision_msgs': ('vision_publisher', 'VisionPublisher'),
     'hri_msgs': ('hri_publisher', 'HriPublisher'),
     'tf2_msgs': ('tf_publisher', 'TfPublisher'),
+    'visualization_msgs': ('marker_publisher', 'MarkerPublisher'),
 }
 """Package, which is also the parameter's name -> module in this folder, class in it."""
 
@@ -144,14 +169,30 @@ def extra_publishers(values: dict[str, Any]) -> list[type[ExtraPublisher]]:
             'hri_msgs is true, and tracking is not: REP-155 wants an id for each face; '
             'set tracking to true, or hri_msgs to false'
         )
-    return [_load(package) for package in _EXTRA if values[package]]
+    if values['hri_landmarks'] and not values['head_pose']:
+        raise ValueError(
+            'hri_landmarks is true, and head_pose is not: one network finds both; '
+            'set head_pose to true, or hri_landmarks to false'
+        )
+    return [load_optional(package, *_EXTRA[package]) for package in _EXTRA if values[package]]
 
 
-def _load(package: str) -> type[ExtraPublisher]:
-    module, name = _EXTRA[package]
+def load_optional(package: str, module: str, name: str) -> Any:
+    """
+    Return a class that uses the messages of a package that may not be installed.
+
+    Args:
+        package: also the name of the parameter that asks for it.
+        module: in this folder.
+        name: of the class; it has `message_types`.
+
+    Raises:
+        ImportError: if the package is not installed or does not load, with what to do.
+
+    """
     try:
-        publisher = getattr(import_module(f'emotion_perception.ros.{module}'), name)
-        for message_type in publisher.message_types:
+        found = getattr(import_module(f'emotion_perception.ros.{module}'), name)
+        for message_type in found.message_types:
             check_is_valid_msg_type(message_type)
     except (ImportError, NoTypeSupportImportedException) as error:
         raise ImportError(
@@ -159,4 +200,4 @@ def _load(package: str) -> type[ExtraPublisher]:
             f'apt install ros-$ROS_DISTRO-{package.replace("_", "-")} and source ROS again, '
             f'or set {package} to false'
         ) from None
-    return publisher
+    return found

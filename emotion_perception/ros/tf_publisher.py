@@ -2,7 +2,7 @@
 """Frames for each face whose position is known, on /tf."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
@@ -11,6 +11,7 @@ from tf2_msgs.msg import TFMessage
 
 from emotion_perception.head_pose import head_axes
 from emotion_perception.ros.conversions import Emotion, EmotionArray
+from emotion_perception.types import FaceEmotion
 
 
 def to_quaternion(rotation: np.ndarray) -> Quaternion:
@@ -36,7 +37,9 @@ _GAZE_AXES = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 """Columns: x to the person's right, y down and z forward, in the axes of the face."""
 
 
-def to_transforms(emotion: Emotion, rotate_deg: int) -> list[TransformStamped]:
+def to_transforms(
+    emotion: Emotion, rotate_deg: int, id_prefix: str = ''
+) -> list[TransformStamped]:
     """
     Return the frames of a face in the camera's optical frame; none where they are not known.
 
@@ -47,6 +50,7 @@ def to_transforms(emotion: Emotion, rotate_deg: int) -> list[TransformStamped]:
     Args:
         emotion: the face.
         rotate_deg: the node's parameter `rotate`, of the image in which the angles hold.
+        id_prefix: put before the id in the names.
 
     """
     place = emotion.position.x, emotion.position.y, emotion.position.z
@@ -57,7 +61,7 @@ def to_transforms(emotion: Emotion, rotate_deg: int) -> list[TransformStamped]:
     return [
         TransformStamped(
             header=emotion.header,
-            child_frame_id=f'{kind}_{emotion.face_id}',
+            child_frame_id=f'{kind}_{id_prefix}{emotion.face_id}',
             transform=Transform(
                 translation=Vector3(x=place[0], y=place[1], z=place[2]),
                 rotation=to_quaternion(rotation),
@@ -72,18 +76,26 @@ class TfPublisher:
 
     message_types = (TFMessage,)
 
-    def __init__(self, node: Node):
+    def __init__(self, node: Node, id_prefix: str):
         """Create the publisher."""
         self._node = node
+        # as REP-155 asks, where the faces have the ids that it asks for
+        self._id_prefix = id_prefix if node.get_parameter('hri_msgs').value else ''
         self._rotate_deg = node.get_parameter('rotate').value
         self._publisher = node.create_publisher(TFMessage, '/tf', 100)
 
     def publish(
-        self, array: EmotionArray, tracked_ids: Collection[int], image: np.ndarray
+        self,
+        array: EmotionArray,
+        faces: Sequence[FaceEmotion],
+        tracked_ids: Collection[int],
+        image: np.ndarray,
     ) -> None:
         """Publish the frames of the faces of one image."""
         frames = [
-            frame for emotion in array.faces for frame in to_transforms(emotion, self._rotate_deg)
+            frame
+            for emotion in array.faces
+            for frame in to_transforms(emotion, self._rotate_deg, self._id_prefix)
         ]
         if frames:
             self._publisher.publish(TFMessage(transforms=frames))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All faces of an image as vision_msgs/Detection2DArray, for tools that use detections."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from rclpy.node import Node
@@ -15,6 +15,7 @@ from vision_msgs.msg import (
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.ros.conversions import Emotion, EmotionArray
+from emotion_perception.types import FaceEmotion
 
 TOPIC = 'emotion/detections'
 
@@ -50,13 +51,17 @@ class VisionPublisher:
 
     message_types = (Detection2DArray,)
 
-    def __init__(self, node: Node):
+    def __init__(self, node: Node, id_prefix: str):
         """Create the publisher."""
         self._node = node
         self._publisher = node.create_publisher(Detection2DArray, TOPIC, 10)
 
     def publish(
-        self, array: EmotionArray, tracked_ids: Collection[int], image: np.ndarray
+        self,
+        array: EmotionArray,
+        faces: Sequence[FaceEmotion],
+        tracked_ids: Collection[int],
+        image: np.ndarray,
     ) -> None:
         """Publish the faces of one image; an empty array where it shows none."""
         detections = [to_detection(emotion) for emotion in array.faces]

@@ -2,17 +2,22 @@
 """The arithmetic, images and tables of the benchmarks."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from benchmarks import peers, result_tables, timing
+from benchmarks import live_page, peers, result_tables, timing
 from benchmarks.face_images import FACES, SIZES, draw_faces
 from benchmarks.networks import make_yardstick, network_sizes
+from benchmarks.runtimes import measure_runtimes
 from benchmarks.stages import STAGES, Case, StageTimer
 from emotion_perception import Pipeline
+from emotion_perception.runtime.network import choose_runtime
+from support.drawn_faces import draw_face
 
 RECORD = Path(__file__).parents[2] / 'docs' / 'lab' / 'records' / 'performance.json'
 
@@ -91,6 +96,37 @@ def test_tables_of_some_parts():
     cells = [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines]
     assert ['ready after start', '0.7 s', '0.40 to 0.60 s'] in cells
     assert ['none', '9x5', '0 of 3', '', ''] in cells
+
+
+def test_both_runtimes_are_measured(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / 'fear').mkdir()
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / f'fear/{number}.png'), draw_face('fear', rng))
+    found = measure_runtimes(2, tmp_path, most=3)
+    assert len(found['times']) == 7
+    assert all(row[name]['p50'] > 0 for row in found['times'] for name in ('LiteRT', 'OpenCV'))
+    assert found['differences']['faces'] == 3
+    assert 0 < found['differences']['p50'] <= found['differences']['max'] < 0.1
+    assert choose_runtime() == 'LiteRT'
+
+
+def test_the_table_of_runtimes():
+    row = {'what': 'net', 'LiteRT': {'p50': 2.0}, 'OpenCV': {'p50': 5.0}}
+    results = {'runtimes': {'times': [row], 'differences': {}}}
+    cells = [cell.strip() for cell in result_tables.runtimes(results).splitlines()[-1].split('|')]
+    assert cells[1:-1] == ['net', '2.0', '5.0', '2.5']
+
+
+def test_the_live_page_is_measured():
+    """A page opens beside the node, and both are measured while images come."""
+    row = live_page._measure('a page', 'none', 1, 1.0, 1)
+    assert row['sent'] == 30
+    assert 0 < row['processed'] <= 30
+    assert row['page_mb'] > 20
+    assert 0.2 < row['distance_m'] < 5
+    table = result_tables.live_page({'live_page': [row]})
+    assert f'| a page | {row["processed"]} of 30 |' in re.sub(' +', ' ', table)
 
 
 def test_times_are_printed_in_yardsticks():

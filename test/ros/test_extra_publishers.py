@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The faces in vision_msgs and hri_msgs, received by a process that uses nothing of this package.
+Other packages' messages, received by processes that use nothing of this package.
 
-The two packages, and std_srvs and tf2_msgs, are not on PyPI; test/interfaces holds the fields of
-their published definitions (vision_msgs 4.1, hri_msgs 2.x), and is built once into
-build/test_interfaces.
+These packages are not on PyPI; test/interfaces holds the fields of their published definitions
+(vision_msgs 4.1, hri_msgs 2.x), and is built once into build/test_interfaces.
 """
 
 import hashlib
@@ -27,7 +26,8 @@ from std_msgs.msg import Header
 from emotion_perception.emotions import EMOTIONS, HRI_WORDS
 from emotion_perception.ros.conversions import bgr_to_image, to_face_image
 from emotion_perception.ros.processes import free_domain
-from support.processes import process_group
+from emotion_perception.visualization import COLORS
+from support.processes import ProcessGroup, process_group
 from support.ros_peer import ERROR, ros_peer
 from support.shared_node import DOMAINS, SharedNode
 
@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 INTERFACES = ROOT / 'test' / 'interfaces'
 POLICY = ROOT / 'config' / 'sros2_policy.xml'
 NODE = 'emotion_perception'
-MESSAGES = ('hri_msgs', 'tf2_msgs', 'vision_msgs')
+MESSAGES = ('bond', 'hri_msgs', 'tf2_msgs', 'vision_msgs', 'visualization_msgs')
 PACKAGES = (*MESSAGES, 'std_srvs')
 FACES = '/humans/faces'
 PUBLISHED_HASHES = {
@@ -45,14 +45,20 @@ PUBLISHED_HASHES = {
     'hri_msgs/msg/Expression': (
         'RIHS01_411b88e0604397d44775d8ec6a4bc69398fb0dfbfe864c33a40fa99ee85f1b00'
     ),
+    'hri_msgs/msg/FacialLandmarks': (
+        'RIHS01_f1d6b0ba159f4d6be1632e5dfc9cb79ce5e35da73888da2a4789bd9b35112a63'
+    ),
     'hri_msgs/msg/IdsList': (
         'RIHS01_7e0812d1ac945c98fd3e393568d581ad0ab567f37b24eff633eab778c1bfe62d'
     ),
     'hri_msgs/msg/NormalizedRegionOfInterest2D': (
         'RIHS01_2e50c93f1ca166ee77af9a5424dc951ae4e452b740162a7f83c082d917dcaff5'
     ),
+    'visualization_msgs/msg/MarkerArray': (
+        'RIHS01_86cb8800b6fb05b5eff1abd7a56f62a5641d3ae9a1c29e78e67e704f1d067dcf'
+    ),
 }
-"""What rosbags computes from vision_msgs (branch ros2) and hri_msgs (branch humble-devel)."""
+"""What rosbags computes from vision_msgs (branch ros2), hri_msgs (humble-devel) and Jazzy."""
 
 
 def build_interfaces(folder):
@@ -179,6 +185,16 @@ def send_until_received(peer, subscriber, message, faces, **more):
         return next((array for array in arrays if is_complete(array)), None)
 
     return peer.until(send, 20, 'all messages of an image')
+
+
+def received(peer, subscriber, topic, array, count):
+    """Wait for `count` messages of a topic that belong to one image; return them."""
+
+    def complete():
+        messages = subscriber.messages(topic, array)
+        return messages if len(messages) >= count else None
+
+    return peer.until(complete, what=f'{count} messages on {topic}')
 
 
 def is_allowed(topic):
@@ -319,6 +335,43 @@ def test_images_of_faces_on_request(node, peer, subscriber, portrait, portrait_m
         assert (message['id'], message['frame']) == (tracked['ids'][0], 'eye')
 
 
+def test_landmarks_on_request(node, peer, subscriber, portrait, portrait_message):
+    node.setup(hri_msgs=True, vision_msgs=True, hri_landmarks=True, max_gap_s=10.0)
+    # a pose is read three times a second, in the time of the stamps
+    array = send_until_received(peer, subscriber, portrait_message, faces=1)
+    message = peer.until(
+        lambda: peer.process(portrait_message) and subscriber.messages('landmarks')[-1:],
+        what='landmarks',
+    )[0]
+    (face,), (tracked,) = array.faces, subscriber.messages('tracked', array)
+    assert (message['id'], message['frame']) == (tracked['ids'][0], 'eye')
+    assert message['size'] == [portrait.shape[1], portrait.shape[0]]
+    x, y, c = np.array(message['points']).T
+    assert (len(x), c.tolist()) == (70, [1.0] * 70)
+    # where the detector's box is, which ends at the brows
+    box = face.box
+    left, right = box.x_offset / portrait.shape[1], (box.x_offset + box.width) / portrait.shape[1]
+    top, bottom = box.y_offset / portrait.shape[0], (box.y_offset + box.height) / portrait.shape[0]
+    assert left < x[27:68].min() < x[27:68].max() < right
+    assert top < y[27:68].min() < y[27:68].max() < bottom
+    # the person's right is the image's left
+    assert x[0] < x[36] < x[68] < x[39] < x[27] < x[42] < x[69] < x[45] < x[16]
+    assert y[19] < y[37] < y[68] < y[41] < y[30] < y[33] < y[51] < y[62] < y[66] < y[57] < y[8]
+
+
+def test_landmarks_are_not_published_unasked(node, peer, portrait_message):
+    assert peer.process(portrait_message).faces
+    published = {topic for topic, _ in peer.node.get_publisher_names_and_types_by_node(NODE, '/')}
+    assert not [topic for topic in published if topic.endswith('/landmarks')]
+
+
+def test_landmarks_need_the_head_pose(node, peer):
+    node.setup((), hri_msgs=True, hri_landmarks=True, head_pose=False)
+    assert not peer.transition('configure')
+    message = peer.wait_for_status(ERROR, where=lambda s: 'hri_landmarks' in s.message).message
+    assert message.endswith('set head_pose to true, or hri_landmarks to false')
+
+
 def test_images_of_faces_are_not_published_unasked(node, peer, subscriber, portrait_message):
     array = send_until_received(peer, subscriber, portrait_message, faces=1)
     assert not subscriber.messages('cropped', array) + subscriber.messages('aligned', array)
@@ -363,10 +416,7 @@ def test_frames(node, peer, subscriber, portrait_message):
     node.setup(tf2_msgs=True, field_of_view_deg=60)
     array = peer.process(portrait_message)
     (face,) = array.faces
-    frames = peer.until(
-        lambda: subscriber.messages('tf', array)[1:] and subscriber.messages('tf', array),
-        what='the frames',
-    )
+    frames = received(peer, subscriber, 'tf', array, 2)
     place = face.position
     axes = {}
     for frame in frames:
@@ -390,6 +440,88 @@ def test_frames(node, peer, subscriber, portrait_message):
     assert left[0] > 0.95  # of the image's right
     # REP-155: z forward, and so y down in an upright head
     assert axes[f'gaze_{face.face_id}'] == pytest.approx(np.stack([-left, -up, forward]), abs=1e-6)
+
+
+def test_frames_have_the_ids_of_hri_msgs(node, peer, subscriber, portrait_message):
+    node.setup(tf2_msgs=True, hri_msgs=True, vision_msgs=True, field_of_view_deg=60)
+    array = send_until_received(peer, subscriber, portrait_message, faces=1)
+    (tracked,) = subscriber.messages('tracked', array)
+    frames = received(peer, subscriber, 'tf', array, 2)
+    (name,) = tracked['ids']
+    assert {frame['child'] for frame in frames} == {f'face_{name}', f'gaze_{name}'}
+
+
+def test_markers(node, peer, subscriber, portrait_message):
+    node.setup(visualization_msgs=True, field_of_view_deg=60)
+    array = peer.process(portrait_message)
+    (face,) = array.faces
+    markers = received(peer, subscriber, 'markers', array, 3)
+    head, label, direction = markers
+    assert [marker['kind'] for marker in markers] == [
+        ['head', 2, face.face_id], ['label', 9, face.face_id], ['direction', 0, face.face_id],
+    ]  # fmt: skip
+    place = [face.position.x, face.position.y, face.position.z]
+    assert head['place'] == place
+    assert label['place'] == pytest.approx([place[0], place[1] - 0.2, place[2]])
+    assert label['text'] == f'happiness {min(face.confidence, 0.99):.0%}\n{face.distance:.1f} m'
+    blue, green, red = COLORS['happiness']
+    for marker in markers:
+        assert marker['color'] == pytest.approx([red / 255, green / 255, blue / 255])
+        assert (marker['frame'], marker['lifetime_s']) == ('eye', 0.5)
+    start, end = np.array(direction['points'])
+    assert start.tolist() == place
+    assert np.linalg.norm(end - start) == pytest.approx(0.35)
+    # she looks at the camera
+    assert (end - start) @ -start / np.linalg.norm(start) > 0.34
+
+
+def test_no_markers_where_the_position_is_not_known(node, peer, subscriber, portrait_message):
+    node.setup(visualization_msgs=True, vision_msgs=True)
+    array = peer.process(portrait_message)
+    peer.until(lambda: subscriber.messages('detections', array), what='the detections')
+    assert len(array.faces) == 1
+    assert not subscriber.messages('markers', array)
+
+
+def bond_states(process):
+    """Return what the lifecycle manager's side has printed of the node's."""
+    return [json.loads(line) for line in process.output.splitlines() if line.startswith('[')]
+
+
+def test_a_bond_lasts_from_activation_to_deactivation(publishing, environment, node, peer):
+    shared, _ = publishing
+    with process_group(shared.domain) as group:
+        manager = group.start('support.bond_peer', NODE, environment=environment)
+        node.setup(('configure',), bond=True)
+        assert bond_states(manager) == []
+        assert peer.transition('activate')
+        peer.until(lambda: node.count('bond: formed'), what='the bond')
+        ((own, active),) = peer.until(lambda: bond_states(manager), what='a heartbeat')
+        assert active
+        assert peer.transition('deactivate')
+        peer.until(lambda: bond_states(manager)[1:], what='the farewell')
+        assert bond_states(manager) == [[own, True], [own, False]]
+        # the next activation is another bond
+        assert peer.transition('activate')
+        third = peer.until(lambda: bond_states(manager)[2:], what='a heartbeat')[0]
+        assert third[1]
+        assert third[0] != own
+    peer.until(lambda: node.count('bond: broken, the other side said farewell'), what='the end')
+    assert peer.state() == 'active'
+    assert node.count('bond: formed') == 2
+
+
+def test_a_silent_manager_breaks_the_bond_and_the_node_goes_on(
+    publishing, environment, node, peer, portrait_message
+):
+    shared, _ = publishing
+    node.setup(bond=True)
+    manager = ProcessGroup(shared.domain).start('support.bond_peer', NODE, environment=environment)
+    peer.until(lambda: node.count('bond: formed'), what='the bond')
+    manager.kill()
+    reason = 'bond: broken, the other side was not heard of for 4 s'
+    peer.until(lambda: node.count(reason), 20, what='the end of the bond')
+    assert peer.process(portrait_message).faces
 
 
 def test_the_mirror_shows_the_expression_of_the_nearest(environment):

@@ -9,12 +9,13 @@ unsubscribes when the face is no longer listed.
 import json
 
 import rclpy
-from hri_msgs.msg import Expression, IdsList, NormalizedRegionOfInterest2D
+from hri_msgs.msg import Expression, FacialLandmarks, IdsList, NormalizedRegionOfInterest2D
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection2DArray
+from visualization_msgs.msg import MarkerArray
 
 FACES = '/humans/faces'
 
@@ -36,6 +37,7 @@ class ExtraSubscriber(Node):
         self.create_subscription(Detection2DArray, 'emotion/detections', self._on_detections, 10)
         self.create_subscription(IdsList, f'{FACES}/tracked', self._on_tracked, 10)
         self.create_subscription(TFMessage, '/tf', self._on_frames, 10)
+        self.create_subscription(MarkerArray, 'emotion/markers', self._on_markers, 10)
         # of the example behavior mirror
         self.create_subscription(Expression, 'expression', self._on_expression('mirror'), 10)
         print('"subscribed"', flush=True)
@@ -74,6 +76,24 @@ class ExtraSubscriber(Node):
                     )
                     for kind in ('cropped', 'aligned')
                 ),
+                self.create_subscription(
+                    FacialLandmarks, f'{FACES}/{name}/landmarks', self._on_landmarks(name), 10
+                ),
+            )
+
+    @staticmethod
+    def _on_markers(message):
+        for marker in message.markers:
+            place = marker.pose.position
+            print_message(
+                'markers',
+                marker,
+                kind=[marker.ns, marker.type, marker.id],
+                place=[place.x, place.y, place.z],
+                color=[marker.color.r, marker.color.g, marker.color.b],
+                text=marker.text,
+                points=[[point.x, point.y, point.z] for point in marker.points],
+                lifetime_s=marker.lifetime.sec + marker.lifetime.nanosec / 1e9,
             )
 
     @staticmethod
@@ -109,6 +129,16 @@ class ExtraSubscriber(Node):
             shape=[message.height, message.width],
             encoding=message.encoding,
             mean=sum(message.data) / len(message.data),
+        )
+
+    @staticmethod
+    def _on_landmarks(name):
+        return lambda message: print_message(
+            'landmarks',
+            message,
+            id=name,
+            size=[message.width, message.height],
+            points=[[point.x, point.y, point.c] for point in message.landmarks],
         )
 
     @staticmethod

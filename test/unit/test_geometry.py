@@ -20,6 +20,7 @@ from emotion_perception.geometry import (
     similarity_transform,
     to_image_coordinates,
     unrotate_box,
+    unrotate_points,
     warp_square,
 )
 from emotion_perception.types import Box, Detection
@@ -184,6 +185,10 @@ def test_a_box_of_a_rotated_image_is_found_in_the_original(rotate_deg):
         float(np.ptp(rows) + 1),
     )
     assert unrotate_box(box, rotate_deg, 64, 48) == (20, 10, 8, 5)
+    x, y, w, h = box
+    corners = unrotate_points(np.array([[x, y], [x + w, y + h]]), rotate_deg, 64, 48)
+    assert sorted(corners[:, 0].tolist()) == [20, 28]
+    assert sorted(corners[:, 1].tolist()) == [10, 15]
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from emotion_perception.camera import Camera
+from emotion_perception.detection import make_detector
 from emotion_perception.detection.blazeface import find_networks
 from emotion_perception.errors import ModelError
 from emotion_perception.head_pose import (
     AVERAGE_FACE,
+    LANDMARKS,
+    PAIRS,
     READ_EVERY_S,
     USED_POINTS,
     FaceMesh,
@@ -99,6 +102,51 @@ def test_an_average_face_is_placed_exactly(angles, place):
     longer = Camera((640, 480), (1.3 * FOCAL_PX,) * 2, (320, 240))
     found, at = place_head(mesh, longer)
     assert at[2] == pytest.approx(1.3 * place[2], rel=0.08)
+
+
+def test_landmarks_are_symmetric_points_of_the_mesh():
+    """Of dlib's 68 places those of one side mirror those of the other."""
+    mirrored = dict(PAIRS)
+    right, left = zip(*mirrored, strict=True)
+    places = dict(zip(LANDMARKS, range(68), strict=True))
+    assert len(places) == 68
+    pairs = [(places[a], places[b]) for a, b in mirrored if a in places and b in places]
+    assert sorted(pairs) == [(17, 26), (19, 24), (21, 22), (31, 35), (36, 45), (39, 42)]
+    assert not {*right} & {*left}
+
+
+def test_landmarks(portrait):
+    """The pupils lie between the corners of the eyes, where the eyes are darkest."""
+    estimator = HeadPoseEstimator(find_networks(), landmarks=True)
+    (face,) = make_detector().detect(portrait)
+    pose = estimator.read(portrait, face, eyes_open=0.123)
+    points = pose.landmarks
+    assert (points.dtype, points.shape) == (np.float32, (70, 2))
+    # of both eyes in each reading
+    assert pose.eyes_open > 0.5
+    gray = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)
+    for pupil, eye in ((points[68], points[36:42]), (points[69], points[42:48])):
+        assert eye[:, 0].min() < pupil[0] < eye[:, 0].max()
+        assert eye[:, 1].min() < pupil[1] < eye[:, 1].max()
+        x, y = pupil.round().astype(int)
+        white = gray[y, [round(float(eye[0, 0])) + 2, round(float(eye[3, 0])) - 2]]
+        assert gray[y - 1 : y + 2, x - 1 : x + 2].mean() < white.mean()
+    # the landmarks of the detector are the eyes and the mouth
+    eyes = points[[36, 39]].mean(0), points[[42, 45]].mean(0)
+    width = face.box[2]
+    assert np.linalg.norm(eyes - face.landmarks[:2], axis=1).max() < 0.06 * width
+    mouth = points[48:60].mean(0)
+    assert np.linalg.norm(mouth - face.landmarks[2]) < 0.08 * width
+
+
+def test_pupils_of_small_eyes_are_not_known(portrait):
+    estimator = HeadPoseEstimator(find_networks(), landmarks=True)
+    small = cv2.resize(portrait, None, fx=0.15, fy=0.15, interpolation=cv2.INTER_AREA)
+    (face,) = make_detector().detect(portrait)
+    tiny = Detection(tuple(0.15 * side for side in face.box), 1.0, 0.15 * face.landmarks)
+    pose = estimator.read(small, tiny)
+    assert np.isnan(pose.landmarks[68:]).all()
+    assert np.isfinite(pose.landmarks[:68]).all()
 
 
 def test_points_without_a_face_have_no_place():

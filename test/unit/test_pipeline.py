@@ -467,6 +467,22 @@ def test_a_turned_camera_that_is_slow(portrait, quarters):
     assert any(len(pipeline.process(image, index / 2)) for index in range(3))
 
 
+@pytest.mark.parametrize('rotate', [90, 180, 270])
+def test_landmarks_are_in_the_image_as_it_came(portrait, rotate):
+    upright = Pipeline.default(landmarks=True).process(portrait, 0.0)[0].head_pose.landmarks
+    turned = np.ascontiguousarray(np.rot90(portrait, rotate // 90))
+    (face,) = Pipeline.default(landmarks=True, rotate=rotate).process(turned, 0.0)
+    # `rot90` turns counterclockwise about the center
+    x, y = (upright - 256).T
+    expected = {90: (y, -x), 180: (-x, -y), 270: (-y, x)}[rotate]
+    assert face.head_pose.landmarks == pytest.approx(np.column_stack(expected) + 256, abs=3)
+
+
+def test_landmarks_need_the_head_pose():
+    with pytest.raises(ValueError, match='landmarks come from the network of the head pose'):
+        Pipeline.default(landmarks=True, head_pose=False)
+
+
 def test_a_turned_camera_is_counted(portrait):
     """As diagnostics tell it."""
     pipeline = Pipeline.default()

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live page beside the node: what it costs, and what remains for the node."""
+
+import re
+import statistics
+from typing import Any
+
+from benchmarks.face_images import image_file
+from benchmarks.node_load import VGA
+from benchmarks.ros_session import START_TIMEOUT_S, RosSession, cpu_s, memory_mb, ros_session
+from benchmarks.timing import percentiles_ms
+from emotion_perception.ros.processes import CAMERA_NODE, EMOTION_NODE, NodeProcess
+
+RATE_HZ = 30.0
+PAGES = (
+    ('no live page', '', 0),
+    ('a page without a picture', 'none', 1),
+    ('a page with a blurred picture', 'blurred', 1),
+    ('a page with the full picture', 'full', 1),
+    ('eight pages with a blurred picture', 'blurred', 8),
+)
+"""Name, option `--picture` of `emotion-perception live`, and how many pages read it."""
+
+
+def measure_live_page(run_s: float, faces: int = 1) -> list[dict[str, Any]]:
+    """
+    Measure each of `PAGES`, with everything on that costs the node time by itself.
+
+    These are head poses, positions and the annotated image that the page asks for.
+
+    Args:
+        run_s: duration of each in seconds.
+        faces: in each image.
+
+    Returns:
+        Rows with ``page``; ``sent`` and ``processed`` images, ``latency`` in ms; ``node_share``
+        and ``page_share`` of a core, and ``page_mb``.
+
+    """
+    return [_measure(*page, run_s, faces) for page in PAGES]
+
+
+def _measure(page: str, picture: str, readers: int, run_s: float, faces: int) -> dict[str, Any]:
+    frames = round(RATE_HZ * run_s)
+    with ros_session() as session, image_file(VGA, faces) as source:
+        node = session.start(EMOTION_NODE, autostart=True, field_of_view_deg=60)
+        session.wait_for_nodes()
+        live = _open_pages(session, picture, readers) if picture else None
+        session.start(CAMERA_NODE, source=source, rate_hz=RATE_HZ, frames=frames)
+        session.spin(10, lambda: session.received)
+        processes = [process for process in (node, live) if process is not None]
+        used_s = [cpu_s(process) for process in processes]
+        session.spin(run_s + 3, lambda: len(session.received) >= frames)
+        shares = [
+            round((cpu_s(process) - before_s) / run_s, 3)
+            for process, before_s in zip(processes, used_s, strict=True)
+        ]
+        positions = [face.distance for message, _ in session.received for face in message.faces]
+        return {
+            'page': page,
+            'sent': frames,
+            'processed': len(session.received),
+            'latency': percentiles_ms([latency for _, latency in session.received]),
+            'distance_m': round(statistics.median(positions), 2),
+            'node_share': shares[0],
+            'page_share': shares[1] if live else 0.0,
+            'page_mb': round(memory_mb(live), 1) if live else 0.0,
+        }
+
+
+def _open_pages(session: RosSession, picture: str, count: int) -> NodeProcess:
+    """Return the process of the live page when `count` pages have opened."""
+    arguments = ['live', '--port', '0', '--picture', picture]
+    live = session.start('emotion_perception.cli', arguments=arguments)
+    address = re.compile(r'^live page: (http://\S+)$', re.M)
+    if not session.spin(START_TIMEOUT_S, lambda: address.search(live.output)):
+        raise RuntimeError(f'the live page does not start: {live.output}')
+    found = address.search(live.output)
+    assert found is not None
+    readers = [session.start('benchmarks.page_reader', arguments=[found[1]]) for _ in range(count)]
+    session.spin(START_TIMEOUT_S, lambda: all(one.seconds_until('open') for one in readers))
+    return live
