@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A condition for behavior trees of py_trees: is there somebody like this?"""
+"""A condition for behavior trees of py_trees: whether there is somebody like this."""
 
 import math
 from collections.abc import Callable
