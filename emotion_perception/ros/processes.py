@@ -18,21 +18,44 @@ EMOTION_NODE, CAMERA_NODE, BEHAVIOR_NODE = (
 """The modules of this package's nodes, for `NodeProcess`."""
 
 
+_reserved: dict[int, socket.socket] = {}
+"""Domain -> the socket whose name reserves it until this process ends."""
+
+
 def free_domain(domains: Sequence[int] = range(1, 101)) -> int:
     """
-    Return a ROS domain, drawn from `domains`, that no process of this machine uses.
+    Return a ROS domain, drawn from `domains`, that nothing on this machine uses, and reserve it.
 
-    Where all are used it returns any of them. The first participant of a domain holds the UDP port
-    that is probed (DDSI-RTPS 2.3, 9.6.1: PB + DG * domain + d1).
+    Calls in other processes do not return it while this one runs; later calls in this process may,
+    when all others are taken and nothing uses it any more. Where all are used it returns any of
+    them.
     """
-    for domain in random.sample(domains, len(domains)):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(('', 7400 + 250 * domain + 10))
-            except OSError:
-                continue
-        return domain
-    return random.choice(domains)
+    drawn = random.sample(domains, len(domains))
+    drawn.sort(key=lambda domain: domain in _reserved)
+    return next(filter(_reserve, drawn), drawn[0])
+
+
+def _reserve(domain: int) -> bool:
+    """Return whether a domain is free; if so, it is reserved."""
+    reservation = _reserved.get(domain)
+    if reservation is None:
+        reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            # a name without a file, which ends with this process
+            reservation.bind(f'\0emotion_perception/domain/{domain}')
+        except OSError:
+            reservation.close()
+            return False
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # of the domain's first participant (DDSI-RTPS 2.3, 9.6.1: PB + DG * domain + d1)
+            probe.bind(('', 7400 + 250 * domain + 10))
+        except OSError:
+            if domain not in _reserved:
+                reservation.close()
+            return False
+    _reserved[domain] = reservation
+    return True
 
 
 class NodeProcess:
