@@ -20,6 +20,7 @@ from emotion_perception.errors import SourceError
 from emotion_perception.ros.conversions import to_emotion_array
 from emotion_perception.ros.fake_script import MAX_PEOPLE, TAIL_S, Step, Visit, duration_s, visits
 from emotion_perception.ros.node_main import NodeStartError, checked_namespace, ros_context
+from emotion_perception.ros.processed_image import ProcessedImage
 from emotion_perception.ros.publishers import EmotionPublishers
 from emotion_perception.tracking import SmoothedExpression, TrackingSettings
 from emotion_perception.types import FROM_FACE_SIZE, Box, FaceEmotion, HeadPose, Position
@@ -195,7 +196,9 @@ class FakeNode(Node):
         self._images += 1
         array.images_received, array.age = self._images, 0.0
         nothing = np.zeros(IMAGE_SHAPE, np.uint8)
-        self._topics.publish(array, faces, {face.face_id for face in faces}, nothing)
+        self._topics.publish(
+            ProcessedImage(array, faces, {face.face_id for face in faces}, nothing)
+        )
 
     def destroy_node(self) -> None:
         """Publish that everybody has left before the node ends."""

@@ -15,6 +15,7 @@ from emotion_perception.pipeline import Pipeline
 from emotion_perception.ros.camera_geometry import CameraGeometry
 from emotion_perception.ros.conversions import age_s, image_to_bgr, seconds, to_emotion_array
 from emotion_perception.ros.frame_statistics import FrameStatistics
+from emotion_perception.ros.processed_image import ProcessedImage
 from emotion_perception.ros.publishers import EmotionPublishers
 from emotion_perception.ros.stamps import MonotonicStamps, now_s
 
@@ -145,9 +146,10 @@ class FrameProcessor:
         result.images_received, result.images_skipped = self._statistics.arrivals()
         result.processing_time = time.monotonic() - arrived_s
         result.age = age_s(message.header.stamp, now_s(self._node))
-        self._publishers.publish(result, faces, tracked_ids, image)
+        processed = ProcessedImage(result, faces, tracked_ids, image)
+        self._publishers.publish(processed)
         self._statistics.add_frame(len(faces), result.processing_time, result.age)
-        self._publishers.publish_annotated(image, faces, result)
+        self._publishers.publish_annotated(processed)
 
     def _restart_tracking(self) -> None:
         self._pipeline.reset()

@@ -2,7 +2,6 @@
 """The faces as in REP-155 (ROS4HRI): a list of ids, and topics for each face."""
 
 import math
-from collections.abc import Collection, Sequence
 
 import numpy as np
 from hri_msgs.msg import (
@@ -19,8 +18,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from emotion_perception.emotions import HRI_WORDS, UNCERTAIN
-from emotion_perception.ros.conversions import Emotion, EmotionArray, to_face_image
-from emotion_perception.types import FaceEmotion, HeadPose
+from emotion_perception.ros.conversions import Emotion, to_face_image
+from emotion_perception.ros.processed_image import ProcessedImage
+from emotion_perception.types import HeadPose
 
 FACES = '/humans/faces'
 """Namespace of REP-155, independent of the node's own."""
@@ -179,15 +179,10 @@ class HriPublisher:
     def _name(self, face_id: int) -> str:
         return f'{self._id_prefix}{face_id}'
 
-    def publish(
-        self,
-        array: EmotionArray,
-        faces: Sequence[FaceEmotion],
-        tracked_ids: Collection[int],
-        image: np.ndarray,
-    ) -> None:
+    def publish(self, processed: ProcessedImage) -> None:
         """Publish the ids of the tracked faces, and the topics of those in the image."""
-        for face_id in self._faces.keys() - set(tracked_ids):
+        array = processed.array
+        for face_id in self._faces.keys() - set(processed.tracked_ids):
             self._faces.pop(face_id).destroy()
         for emotion in array.faces:
             if emotion.face_id not in self._faces:
@@ -196,9 +191,9 @@ class HriPublisher:
                     self._node, name, self._images, self._landmarks
                 )
         self._publish_ids(array.header)
-        for emotion, face in zip(array.faces, faces, strict=True):
+        for emotion, face in zip(array.faces, processed.faces, strict=True):
             pose = face.head_pose if face.head_pose_age_s == 0 else None
-            self._faces[emotion.face_id].publish(emotion, pose, image, self._rotate_deg)
+            self._faces[emotion.face_id].publish(emotion, pose, processed.image, self._rotate_deg)
 
     def _publish_ids(self, header: Header) -> None:
         ids = [self._name(face_id) for face_id in sorted(self._faces)]

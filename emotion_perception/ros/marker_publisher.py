@@ -2,7 +2,6 @@
 """Faces whose position is known as markers, for RViz and Foxglove."""
 
 import math
-from collections.abc import Collection, Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Duration
@@ -12,8 +11,8 @@ from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
 from emotion_perception.head_pose import head_axes
-from emotion_perception.ros.conversions import Emotion, EmotionArray
-from emotion_perception.types import FaceEmotion
+from emotion_perception.ros.conversions import Emotion
+from emotion_perception.ros.processed_image import ProcessedImage
 from emotion_perception.visualization import COLORS
 
 TOPIC = 'emotion/markers'
@@ -95,16 +94,12 @@ class MarkerPublisher:
         self._rotate_deg = node.get_parameter('rotate').value
         self._publisher = node.create_publisher(MarkerArray, TOPIC, 10)
 
-    def publish(
-        self,
-        array: EmotionArray,
-        faces: Sequence[FaceEmotion],
-        tracked_ids: Collection[int],
-        image: np.ndarray,
-    ) -> None:
+    def publish(self, processed: ProcessedImage) -> None:
         """Publish the markers of the faces of one image."""
         markers = [
-            marker for emotion in array.faces for marker in to_markers(emotion, self._rotate_deg)
+            marker
+            for emotion in processed.array.faces
+            for marker in to_markers(emotion, self._rotate_deg)
         ]
         if markers:
             self._publisher.publish(MarkerArray(markers=markers))

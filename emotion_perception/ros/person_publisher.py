@@ -2,9 +2,7 @@
 """What people do as `emotion/events`, and the nearest face as `emotion/nearest`."""
 
 import threading
-from collections.abc import Collection, Sequence
 
-import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import Header
 
@@ -12,12 +10,11 @@ from emotion_perception import person_events
 from emotion_perception.person_events import PersonEvents, nearest_face
 from emotion_perception.ros.conversions import (
     Emotion,
-    EmotionArray,
     PersonEvent,
     duration_message,
 )
+from emotion_perception.ros.processed_image import ProcessedImage
 from emotion_perception.ros.stamps import now_s
-from emotion_perception.types import FaceEmotion
 
 _CHECK_SILENCE_S = 0.5
 
@@ -39,17 +36,12 @@ class PersonPublisher:
         self._nearest_publisher = node.create_publisher(Emotion, 'emotion/nearest', 10)
         self._timer = node.create_timer(_CHECK_SILENCE_S, self._check_silence)
 
-    def publish(
-        self,
-        array: EmotionArray,
-        faces: Sequence[FaceEmotion],
-        tracked_ids: Collection[int],
-        image: np.ndarray,
-    ) -> None:
+    def publish(self, processed: ProcessedImage) -> None:
         """Publish what people did, and the nearest face of the image."""
+        array = processed.array
         with self._lock:
             self._frame_id = array.header.frame_id
-            events = self._events.update(array.faces, now_s(self._node), tracked_ids)
+            events = self._events.update(array.faces, now_s(self._node), processed.tracked_ids)
             self._publish_events(events, array.header)
         nearest = nearest_face(array.faces, self._nearest_id)
         if nearest is not None:

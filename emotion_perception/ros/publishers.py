@@ -2,11 +2,10 @@
 """The node's topics: faces, people, the annotated image, other packages' messages on request."""
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any, Protocol
 
-import numpy as np
 from rclpy.exceptions import NoTypeSupportImportedException
 from rclpy.node import Node
 from rclpy.type_support import check_is_valid_msg_type
@@ -15,7 +14,7 @@ from sensor_msgs.msg import Image
 from emotion_perception.anonymization import FaceBlurrer
 from emotion_perception.ros.conversions import Emotion, EmotionArray, bgr_to_image
 from emotion_perception.ros.person_publisher import PersonPublisher
-from emotion_perception.types import FaceEmotion
+from emotion_perception.ros.processed_image import ProcessedImage
 from emotion_perception.visualization import annotate
 
 
@@ -36,23 +35,8 @@ class ExtraPublisher(Protocol):
 
         """
 
-    def publish(
-        self,
-        array: EmotionArray,
-        faces: Sequence[FaceEmotion],
-        tracked_ids: Collection[int],
-        image: np.ndarray,
-    ) -> None:
-        """
-        Publish the faces of one image.
-
-        Args:
-            array: the message on `emotion/faces`.
-            faces: of which it was made, in its order.
-            tracked_ids: ids of all tracked faces, whether this image shows them or not.
-            image: BGR uint8 [H, W, 3].
-
-        """
+    def publish(self, processed: ProcessedImage) -> None:
+        """Publish the faces of one image."""
 
     def end_tracks(self) -> None:
         """Publish that no face is tracked any more, since no further images are read."""
@@ -98,44 +82,28 @@ class EmotionPublishers:
             *(make(node, id_prefix) for make in extra),
         ]
 
-    def publish(
-        self,
-        array: EmotionArray,
-        faces: Sequence[FaceEmotion],
-        tracked_ids: Collection[int],
-        image: np.ndarray,
-    ) -> None:
-        """
-        Publish each face, all of them, what people did, and the same in other messages.
-
-        Args:
-            array: the message of the faces of one image.
-            faces: of which it was made, in its order.
-            tracked_ids: ids of all tracked faces.
-            image: BGR uint8 [H, W, 3].
-
-        """
-        for emotion in array.faces:
+    def publish(self, processed: ProcessedImage) -> None:
+        """Publish each face, all of them, what people did, and the same in other messages."""
+        for emotion in processed.array.faces:
             self._emotion.publish(emotion)
-        self._faces.publish(array)
+        self._faces.publish(processed.array)
         for publisher in self._extra:
-            publisher.publish(array, faces, tracked_ids, image)
+            publisher.publish(processed)
 
     def end_tracks(self) -> None:
         """Publish that no face is tracked any more."""
         for publisher in self._extra:
             publisher.end_tracks()
 
-    def publish_annotated(
-        self, image: np.ndarray, faces: list[FaceEmotion], array: EmotionArray
-    ) -> None:
-        """Draw and publish the image, BGR uint8 [H, W, 3], if there is a subscriber."""
+    def publish_annotated(self, processed: ProcessedImage) -> None:
+        """Draw and publish the image if there is a subscriber."""
         if self._annotated is None or not self._annotated.get_subscription_count():
             return
+        image, faces = processed.image, list(processed.faces)
         if self._blurrer is not None:
             image = self._blurrer.blur(image, faces)
         drawn = annotate(image, faces, self._rotate)
-        self._annotated.publish(bgr_to_image(drawn, array.header))
+        self._annotated.publish(bgr_to_image(drawn, processed.array.header))
 
     def destroy(self) -> None:
         """Destroy the publishers."""

@@ -2,7 +2,6 @@
 """Frames for each face whose position is known, on /tf."""
 
 import math
-from collections.abc import Collection, Sequence
 
 import numpy as np
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
@@ -10,8 +9,8 @@ from rclpy.node import Node
 from tf2_msgs.msg import TFMessage
 
 from emotion_perception.head_pose import head_axes
-from emotion_perception.ros.conversions import Emotion, EmotionArray
-from emotion_perception.types import FaceEmotion
+from emotion_perception.ros.conversions import Emotion
+from emotion_perception.ros.processed_image import ProcessedImage
 
 
 def to_quaternion(rotation: np.ndarray) -> Quaternion:
@@ -84,17 +83,11 @@ class TfPublisher:
         self._rotate_deg = node.get_parameter('rotate').value
         self._publisher = node.create_publisher(TFMessage, '/tf', 100)
 
-    def publish(
-        self,
-        array: EmotionArray,
-        faces: Sequence[FaceEmotion],
-        tracked_ids: Collection[int],
-        image: np.ndarray,
-    ) -> None:
+    def publish(self, processed: ProcessedImage) -> None:
         """Publish the frames of the faces of one image."""
         frames = [
             frame
-            for emotion in array.faces
+            for emotion in processed.array.faces
             for frame in to_transforms(emotion, self._rotate_deg, self._id_prefix)
         ]
         if frames:

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """All faces of an image as vision_msgs/Detection2DArray, for tools that use detections."""
 
-from collections.abc import Collection, Sequence
-
-import numpy as np
 from rclpy.node import Node
 from vision_msgs.msg import (
     BoundingBox2D,
@@ -14,8 +11,8 @@ from vision_msgs.msg import (
 )
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_perception.ros.conversions import Emotion, EmotionArray
-from emotion_perception.types import FaceEmotion
+from emotion_perception.ros.conversions import Emotion
+from emotion_perception.ros.processed_image import ProcessedImage
 
 TOPIC = 'emotion/detections'
 
@@ -56,14 +53,9 @@ class VisionPublisher:
         self._node = node
         self._publisher = node.create_publisher(Detection2DArray, TOPIC, 10)
 
-    def publish(
-        self,
-        array: EmotionArray,
-        faces: Sequence[FaceEmotion],
-        tracked_ids: Collection[int],
-        image: np.ndarray,
-    ) -> None:
+    def publish(self, processed: ProcessedImage) -> None:
         """Publish the faces of one image; an empty array where it shows none."""
+        array = processed.array
         detections = [to_detection(emotion) for emotion in array.faces]
         self._publisher.publish(Detection2DArray(header=array.header, detections=detections))
 

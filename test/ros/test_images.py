@@ -14,6 +14,7 @@ from std_msgs.msg import Header
 from emotion_msgs.msg import Emotion, EmotionArray
 from emotion_perception.ros import publishers
 from emotion_perception.ros.conversions import bgr_to_image, image_to_bgr, seconds
+from emotion_perception.ros.processed_image import ProcessedImage
 from emotion_perception.ros.publishers import EmotionPublishers
 from support.ros_peer import ERROR, OK, WARN
 
@@ -215,10 +216,11 @@ def test_nothing_is_drawn_without_a_subscriber(node, peer, portrait, monkeypatch
         publishers, 'annotate', lambda image, *_: drawn.append(image) or image.copy()
     )
     emotion_publishers = EmotionPublishers(peer.node)
+    nobody = ProcessedImage(EmotionArray(), [], set(), portrait)
 
     def draws():
         before = len(drawn)
-        emotion_publishers.publish_annotated(portrait, [], EmotionArray())
+        emotion_publishers.publish_annotated(nobody)
         return len(drawn) > before
 
     try:

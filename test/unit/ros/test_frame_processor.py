@@ -50,8 +50,8 @@ class Stage:
             tracked_ids=frozenset(),
         )
         publishers = SimpleNamespace(
-            publish=lambda array, tracked_ids, image: self.arrays.append(array),
-            publish_annotated=lambda image, faces, array: None,
+            publish=lambda processed: self.arrays.append(processed.array),
+            publish_annotated=lambda processed: None,
         )
         self.processor = FrameProcessor(node, pipeline, publishers, self.statistics)
 
