@@ -28,7 +28,7 @@ class SquareCrop:
     A square region of an image, rotated and resized.
 
     Attributes:
-        pixels: uint8 [side, side, 3]; black outside the image.
+        pixels: uint8 [side, side, 3]; black outside the image where nothing else was asked for.
         matrix: float64 [2, 3], from image to crop coordinates.
 
     """
@@ -53,6 +53,7 @@ def crop_square(
     side_in_image: float,
     side: int,
     angle_deg: float = 0.0,
+    border: int = cv2.BORDER_CONSTANT,
 ) -> SquareCrop:
     """
     Crop a square around a point.
@@ -63,13 +64,14 @@ def crop_square(
         side_in_image: side of the square in pixels of the image, above 0.
         side: of the result in pixels.
         angle_deg: clockwise rotation of what shall stand upright in the crop.
+        border: OpenCV's mode outside the image.
 
     """
     scale = side / side_in_image
     cos, sin = (scale * f(math.radians(angle_deg)) for f in (math.cos, math.sin))
     linear = np.array([[cos, sin], [-sin, cos]])
     matrix = np.column_stack((linear, side / 2 - linear @ np.asarray(center, np.float64)))
-    return SquareCrop(warp_square(image, matrix, side), matrix)
+    return SquareCrop(warp_square(image, matrix, side, border=border), matrix)
 
 
 def outside_share(box: Sequence[float], shape: Sequence[int]) -> float:
@@ -80,7 +82,13 @@ def outside_share(box: Sequence[float], shape: Sequence[int]) -> float:
     return 1.0 - inside_x * inside_y / (w * h) if w > 0 and h > 0 else 1.0
 
 
-def crop_region(image: np.ndarray, face: Detection, factor: float, side: int) -> SquareCrop:
+def crop_region(
+    image: np.ndarray,
+    face: Detection,
+    factor: float,
+    side: int,
+    border: int = cv2.BORDER_CONSTANT,
+) -> SquareCrop:
     """
     Crop the square around a face, turned until its eyes are level.
 
@@ -89,12 +97,14 @@ def crop_region(image: np.ndarray, face: Detection, factor: float, side: int) ->
         face: its box gives place and size, its landmarks, if it has any, the rotation.
         factor: side of the square as a multiple of the box's longer side.
         side: of the result in pixels.
+        border: OpenCV's mode outside the image.
 
     """
     x, y, w, h = face.box
     side_in_image = factor * max(w, h, 1.0)
     center = x + w / 2, y + h / 2
-    return crop_square(image, center, side_in_image, side, roll_deg(face.landmarks))
+    angle_deg = roll_deg(face.landmarks)
+    return crop_square(image, center, side_in_image, side, angle_deg, border)
 
 
 def warp_square(

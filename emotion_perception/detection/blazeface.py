@@ -72,6 +72,13 @@ the image, by nothing below the first and by a part between them: what resembles
 the border than within the image. In the near view candidate and region are seen by the same
 network, which proves less.
 """
+_MOST_MIRRORED, _MIN_CONFIRMED = 0.55, 0.3
+"""
+A face that the border cuts is also searched with the image mirrored at the border, which completes
+it. A mirrored pattern resembles a face more often than others do: at most the first share of the
+box may be outside, and the other network must give it the second score. Chosen as the weights
+were.
+"""
 _SLOPE = 0.5
 _MAX_UPRIGHT_DEG = 60.0
 """A face that is turned by more than a head tilts shows that the camera is turned."""
@@ -278,7 +285,7 @@ class BlazeFaceDetector:
             if index is not None:
                 result.seen[index] = _combined_score(score, known[index], view, image.shape)
                 continue
-            face = self._detect_in_region(image, candidate, lowest)
+            face = self._best_in_region(image, candidate, lowest)
             if face is None or face.box[2] < min_width:
                 continue
             if min(score, face.score) < min(min_score, _lowest_score(face, view, image.shape)):
@@ -290,20 +297,48 @@ class BlazeFaceDetector:
 
     def detect_in_region(self, image: np.ndarray, face: Detection) -> Detection | None:
         """Return the face in and around a detection, or None: see `RegionDetector`."""
-        return self._detect_in_region(
-            image, face, min(self.min_detection_score, _MIN_TRACKED_SCORE)
-        )
+        min_score = min(self.min_detection_score, _MIN_TRACKED_SCORE)
+        found = self._in_region(image, face, min_score)
+        return found or self._in_mirrored_region(image, face, min_score)
 
-    def _detect_in_region(
+    def _best_in_region(
         self, image: np.ndarray, face: Detection, min_score: float
     ) -> Detection | None:
-        crop = crop_region(image, face, _REGION_SCALE, self._short_range.side)
+        found = (
+            self._in_region(image, face, min_score),
+            self._in_mirrored_region(image, face, min_score),
+        )
+        return max(filter(None, found), key=lambda each: each.score, default=None)
+
+    def _in_mirrored_region(
+        self, image: np.ndarray, face: Detection, min_score: float
+    ) -> Detection | None:
+        """Return the face in a region that the image's mirror image completes, or None."""
+        if not _cut(face, image.shape):
+            return None
+        mirror = cv2.BORDER_REFLECT_101
+        found = self._in_region(image, face, min_score, mirror)
+        if found is None or outside_share(found.box, image.shape) > _MOST_MIRRORED:
+            return None
+        confirmed = self._in_region(image, found, _MIN_CONFIRMED, mirror, self._full_range)
+        return None if confirmed is None else found
+
+    def _in_region(
+        self,
+        image: np.ndarray,
+        face: Detection,
+        min_score: float,
+        border: int = cv2.BORDER_CONSTANT,
+        network: _BlazeFaceNetwork | None = None,
+    ) -> Detection | None:
+        network = network or self._short_range
+        crop = crop_region(image, face, _REGION_SCALE, network.side, border)
         x, y, w, h = face.box
         blend_score = max(min_score, _MIN_NETWORK_SCORE)
-        for score, points in self._short_range.find(crop, min_score, blend_score):
+        for score, points in network.find(crop, min_score, blend_score):
             # the best face in the middle half of the region is the one that is searched for
             distance = crop.matrix[:, :2] @ (points[0] - (x + w / 2, y + h / 2))
-            if np.abs(distance).max() <= self._short_range.side / 4:
+            if np.abs(distance).max() <= network.side / 4:
                 return _to_detection(score, points)
         return None
 

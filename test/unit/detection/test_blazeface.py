@@ -120,6 +120,9 @@ def test_two_faces(portrait, detector):
     [
         *((side, share) for side in ('left', 'right', 'bottom') for share in (0.2, 0.33)),
         ('top', 0.2),
+        # found because the image is mirrored at its border
+        ('left', 0.5),
+        ('right', 0.5),
     ],
 )
 def test_a_face_that_the_border_cuts(portrait, detector, outside, side):
