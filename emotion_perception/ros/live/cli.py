@@ -132,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
 
     settings = _settings(args)
     cv2.setNumThreads(1)  # more gain nothing, and take from the node
+    os.nice(10)  # where cores are scarce the robot comes first
 
     async def main(node: LiveNode, executor: SingleThreadedExecutor) -> None:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
