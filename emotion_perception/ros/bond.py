@@ -7,6 +7,7 @@ topic, each with an instance id of its own. Silence for longer than the timeout,
 farewell, breaks the bond for good. Topic, period and timeout are those of Nav2's own nodes.
 """
 
+import contextlib
 import time
 import uuid
 
@@ -42,7 +43,9 @@ class Bond:
         if not self._broken and self._node.context.ok():
             self._send(active=False)
             if self._other:
-                self._publisher.wait_for_all_acked(Duration(seconds=_FAREWELL_S))
+                # not every middleware can tell
+                with contextlib.suppress(RuntimeError):
+                    self._publisher.wait_for_all_acked(Duration(seconds=_FAREWELL_S))
         self._node.destroy_timer(self._timer)
         self._node.destroy_subscription(self._subscription)
         self._node.destroy_publisher(self._publisher)
