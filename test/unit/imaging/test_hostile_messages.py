@@ -132,14 +132,16 @@ class Stage:
             SimpleNamespace(publish=self._publish, publish_annotated=self._draw), self.statistics,
         )  # fmt: skip
 
-    def _draw(self, image, faces, array):
+    def _draw(self, processed):
+        image, faces = processed.image, processed.faces
         self.drawn.append((image.shape, len(faces)))
         if image.size < 5_000_000:
             assert annotate(image, faces).shape == image.shape
 
-    def _publish(self, array, followed, image):
-        assert {face.face_id for face in array.faces} <= followed
-        self.published.append(array)
+    def _publish(self, processed):
+        assert {face.face_id for face in processed.array.faces} <= processed.tracked_ids
+        assert len(processed.faces) == len(processed.array.faces)
+        self.published.append(processed.array)
 
     def serve(self, message):
         """Process one message; check all of its effects."""
