@@ -37,10 +37,13 @@ def measure_live_page(run_s: float, faces: int = 1) -> list[dict[str, Any]]:
         and ``page_share`` of a core, and ``page_mb``.
 
     """
-    return [_measure(*page, run_s, faces) for page in PAGES]
+    return [measure_page(*page, run_s, faces) for page in PAGES]
 
 
-def _measure(page: str, picture: str, readers: int, run_s: float, faces: int) -> dict[str, Any]:
+def measure_page(
+    page: str, picture: str, readers: int, run_s: float, faces: int
+) -> dict[str, Any]:
+    """Measure one of `PAGES`: see `measure_live_page`."""
     frames = round(RATE_HZ * run_s)
     with ros_session() as session, image_file(VGA, faces) as source:
         node = session.start(EMOTION_NODE, autostart=True, field_of_view_deg=60)

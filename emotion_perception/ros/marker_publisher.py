@@ -22,7 +22,7 @@ _HEAD_M, _ARROW_M, _TEXT_M = 0.2, 0.35, 0.08
 """Diameter of a head, length of the arrow from it, height of the letters."""
 
 
-def to_markers(emotion: Emotion, rotate_deg: int) -> list[Marker]:
+def to_markers(emotion: Emotion, rotate_deg: int, marker_id: int) -> list[Marker]:
     """
     Return a head in the color of the label, the label above it and an arrow where it is directed.
 
@@ -31,6 +31,7 @@ def to_markers(emotion: Emotion, rotate_deg: int) -> list[Marker]:
     Args:
         emotion: the face.
         rotate_deg: the node's parameter `rotate`, of the image in which the angles hold.
+        marker_id: tells the markers of the faces of an image apart.
 
     """
     place = np.array([emotion.position.x, emotion.position.y, emotion.position.z])
@@ -43,7 +44,7 @@ def to_markers(emotion: Emotion, rotate_deg: int) -> list[Marker]:
         return Marker(
             header=emotion.header,
             ns=namespace,
-            id=emotion.face_id,
+            id=marker_id,
             type=kind,
             color=color,
             lifetime=_LIFETIME,
@@ -98,8 +99,9 @@ class MarkerPublisher:
         """Publish the markers of the faces of one image."""
         markers = [
             marker
-            for emotion in processed.array.faces
-            for marker in to_markers(emotion, self._rotate_deg)
+            for number, emotion in enumerate(processed.array.faces, 1)
+            # without tracking all faces have the id 0
+            for marker in to_markers(emotion, self._rotate_deg, emotion.face_id or number)
         ]
         if markers:
             self._publisher.publish(MarkerArray(markers=markers))

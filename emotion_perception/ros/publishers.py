@@ -137,7 +137,7 @@ def extra_publishers(values: dict[str, Any]) -> list[type[ExtraPublisher]]:
             'hri_msgs is true, and tracking is not: REP-155 wants an id for each face; '
             'set tracking to true, or hri_msgs to false'
         )
-    if values['hri_landmarks'] and not values['head_pose']:
+    if values['hri_msgs'] and values['hri_landmarks'] and not values['head_pose']:
         raise ValueError(
             'hri_landmarks is true, and head_pose is not: one network finds both; '
             'set head_pose to true, or hri_landmarks to false'

@@ -120,7 +120,7 @@ def test_the_table_of_runtimes():
 
 def test_the_live_page_is_measured():
     """A page opens beside the node, and both are measured while images come."""
-    row = live_page._measure('a page', 'none', 1, 1.0, 1)
+    row = live_page.measure_page('a page', 'none', 1, 1.0, 1)
     assert row['sent'] == 30
     assert 0 < row['processed'] <= 30
     assert row['page_mb'] > 20

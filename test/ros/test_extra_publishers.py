@@ -475,6 +475,14 @@ def test_markers(node, peer, subscriber, portrait_message):
     assert (end - start) @ -start / np.linalg.norm(start) > 0.34
 
 
+def test_markers_of_faces_that_are_not_tracked(node, peer, subscriber, portrait):
+    """They have no ids of their own, and would replace each other."""
+    node.setup(visualization_msgs=True, field_of_view_deg=60, tracking=False)
+    array = peer.process(bgr_to_image(two_people(portrait), Header(frame_id='eye')))
+    markers = received(peer, subscriber, 'markers', array, 6)
+    assert [marker['kind'][2] for marker in markers] == [1, 1, 1, 2, 2, 2]
+
+
 def test_no_markers_where_the_position_is_not_known(node, peer, subscriber, portrait_message):
     node.setup(visualization_msgs=True, vision_msgs=True)
     array = peer.process(portrait_message)

@@ -132,7 +132,6 @@ def run(args: argparse.Namespace) -> int:
 
     settings = _settings(args)
     cv2.setNumThreads(1)  # more gain nothing, and take from the node
-    os.nice(10)  # where cores are scarce the robot comes first
 
     async def main(node: LiveNode, executor: SingleThreadedExecutor) -> None:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
@@ -141,6 +140,8 @@ def run(args: argparse.Namespace) -> int:
             loop.add_signal_handler(number, stopped.set)
 
         def spin() -> None:
+            # of this thread and those that it starts: where cores are scarce the robot comes first
+            os.nice(10)
             try:
                 executor.spin()
             except ExternalShutdownException:
