@@ -17,6 +17,7 @@ EMOTION_NODE, CAMERA_NODE, BEHAVIOR_NODE = (
 )
 """The modules of this package's nodes, for `NodeProcess`."""
 
+_NODES, _PROGRAMS = 'emotion_perception.ros.', 'emotion_perception.ros.programs'
 
 _reserved: dict[int, socket.socket] = {}
 """Domain -> the socket whose name reserves it until this process ends."""
@@ -81,7 +82,9 @@ class NodeProcess:
         Start it.
 
         Args:
-            module: dotted name, such as ``'emotion_perception.ros.emotion_node'``.
+            module: dotted name, such as ``'emotion_perception.ros.emotion_node'``; a node of this
+                package starts like its executable, so that a signal during its imports ends it
+                quietly.
             arguments: of the command line, before the ROS arguments.
             parameters: ROS parameters by name.
             remappings: ROS names, from -> to.
@@ -98,6 +101,8 @@ class NodeProcess:
             ros_arguments.insert(0, '--ros-args')
         self.started_s = time.monotonic()
         self.log: list[tuple[float, str]] = []
+        if module.startswith(_NODES):
+            module, arguments = _PROGRAMS, [module.removeprefix(_NODES), *arguments]
         self._process = subprocess.Popen(
             [sys.executable, '-u', '-m', module, *arguments, *ros_arguments],
             stdout=subprocess.PIPE,

@@ -9,6 +9,7 @@ A shell starts background jobs with SIGINT ignored, and a signal during the impo
 import importlib
 import os
 import signal
+import sys
 from types import FrameType
 
 
@@ -57,3 +58,8 @@ def mirror() -> None:
 def emotion_demo() -> int | None:
     """Run the demonstration."""
     return _run('demo')
+
+
+if __name__ == '__main__':
+    # python -m emotion_perception.ros.programs NAME [argument ...]
+    sys.exit(_run(sys.argv.pop(1)))

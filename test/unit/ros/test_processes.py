@@ -4,11 +4,12 @@
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
 from emotion_perception.ros import processes
-from emotion_perception.ros.processes import free_domain
+from emotion_perception.ros.processes import EMOTION_NODE, NodeProcess, free_domain
 
 DOMAINS = (220, 221, 222)
 HOLD = (
@@ -59,3 +60,14 @@ def test_a_domain_in_use_is_not_free():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as participant:
         participant.bind(('', 7400 + 250 * DOMAINS[0] + 10))
         assert free_domain(DOMAINS[:2]) == DOMAINS[1]
+
+
+def test_a_node_that_is_stopped_during_its_imports_ends_quietly():
+    process = NodeProcess(EMOTION_NODE, environment={'PYTHONVERBOSE': '1'})
+    while not process.seconds_until("import 'emotion_perception.errors'"):
+        assert process.running, process.output
+        time.sleep(0.002)
+    assert process.stop(timeout_s=30) == 0
+    assert 'Traceback' not in process.output
+    # it was stopped before its last import
+    assert "import 'emotion_perception.ros.emotion_node'" not in process.output
