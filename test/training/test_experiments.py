@@ -10,7 +10,13 @@ import pytest
 
 from emotion_training import cli
 from emotion_training.data.dataset import Dataset, load
-from emotion_training.experiments import experiment_tables, filter_comparison, study, variants
+from emotion_training.experiments import (
+    architecture_comparison,
+    experiment_tables,
+    filter_comparison,
+    study,
+    variants,
+)
 from emotion_training.experiments.scoring import score_variants
 from emotion_training.filtering import deepface_agreement
 from emotion_training.train.config import load_config
@@ -104,6 +110,44 @@ def test_filtering_trains_what_is_missing_and_scores_all(data, tmp_path, monkeyp
     assert any(
         c[1:2] == ['votes'] and c[2].startswith(f'{100 * row["mean"]:.1f} (') for c in cells
     )
+
+
+@pytest.mark.slow
+def test_architectures_are_trained_timed_and_scored(data, tmp_path, monkeypatch, capsys):
+    tiny = {'stem': 4, 'widths': (8, 8), 'depths': (1, 1)}
+    networks = {
+        'residual': tiny,
+        'foldable 3x3': tiny | {'blocks': 'foldable', 'depths': (2, 1)},
+        'inverted residual, squeeze-excite': tiny | {'blocks': 'inverted', 'squeeze': 4},
+    }
+    monkeypatch.setattr(architecture_comparison, 'ARCHITECTURES', networks)
+    monkeypatch.setattr(
+        architecture_comparison,
+        'RECIPE',
+        dataclasses.replace(architecture_comparison.RECIPE, min_steps=1),
+    )
+    out = tmp_path / 'out'
+    command = ['experiment', 'architectures', str(data), '--out', str(out)]
+    assert cli.main([*command, '--epochs', '1', '--seeds', '2']) == 0
+    results = json.loads((out / 'architectures.json').read_text())
+    assert (results['epochs'], results['seeds']) == (1, [1, 2])
+    assert list(results['networks']) == list(networks)
+    # 3x3 kernels: 1 to 4 channels at 48x48; 4 to 8 and 8 to 8 at 24x24; 8 to 8 at 12x12; two heads
+    costs = 36 * 48**2 + (4 + 8) * 72 * 24**2 + 576 * 12**2 + 2 * 7 * 8
+    folded = results['networks']['foldable 3x3']
+    assert folded['multiplications'] == costs
+    assert set(folded['yardsticks']) == {'float32', 'dynamic'}
+    assert 0 < folded['yardsticks']['float32'] < 1
+    arms = results['scores']['fer2013']['FER2013 label']['arms']
+    assert list(arms) == list(networks)
+    assert len(arms['residual']['accuracy']['runs']) == 2
+    table = experiment_tables.architectures_table(results)
+    assert table in capsys.readouterr().out
+    header, _, *rows = cells_of(table)
+    assert header[:4] == ['', 'million multiplications', 'million parameters', 'float32']
+    assert rows[1][1] == f'{costs / 1e6:.1f}'
+    recall = arms['residual']['macro_recall']['mean']
+    assert rows[0][-1] == f'{100 * recall:.1f}'
 
 
 def test_missing_deepface_weights_are_named(data, tmp_path, capsys):

@@ -59,7 +59,7 @@ def deployed(model: keras.Model, heads: tuple[str, ...], mirror: bool) -> keras.
     return keras.Model(face, logits)
 
 
-def _convert(model: keras.Model, quantization: str, images: np.ndarray) -> bytes:
+def convert(model: keras.Model, quantization: str, images: np.ndarray) -> bytes:
     """Return `model` as a LiteRT file; `images` set the value ranges of int8."""
     import tensorflow as tf
 
@@ -170,7 +170,7 @@ def export(
         for head in heads
     }
     sample = np.random.default_rng(0).permutation(len(train))[:_REPRESENTATIVE_IMAGES]
-    blob = _convert(node_model, quantization, train.images[sample])
+    blob = convert(node_model, quantization, train.images[sample])
     out.mkdir(parents=True, exist_ok=True)
     path = out / f'{record["config"]["name"]}.tflite'
     partial = path.with_name(f'partial_{path.name}')

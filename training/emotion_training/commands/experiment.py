@@ -15,9 +15,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help='repeat an experiment of docs/lab/experiments.md',
         description='filtering: does a filter of the labels help, and which? One small network on '
         'each training set, several seeds. study: Models 1 to 3 of the founding study on the '
-        'images that DeepFace agrees with. Both take hours; repeat the command to resume.',
+        'images that DeepFace agrees with. architectures: networks of thirty million '
+        'multiplications, trained alike. All take hours; repeat the command to resume.',
     )
-    parser.add_argument('experiment', choices=('filtering', 'study'))
+    parser.add_argument('experiment', choices=('filtering', 'study', 'architectures'))
     parser.add_argument('dataset', type=Path, help='folder made by build, with votes')
     parser.add_argument('--out', type=Path, required=True, help='folder of the experiment')
     parser.add_argument(
@@ -27,10 +28,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '$DEEPFACE_HOME/.deepface/weights. Nothing is downloaded',
     )
     parser.add_argument('--epochs', type=whole_number, help='at most, instead of the recipes')
-    filtering = parser.add_argument_group('filtering')
-    filtering.add_argument(
-        '--seeds', type=whole_number, default=3, help='runs of each variant (3)'
+    parser.add_argument(
+        '--seeds', type=whole_number, default=3, help='runs of each variant or architecture (3)'
     )
+    filtering = parser.add_argument_group('filtering')
     filtering.add_argument(
         '--variant',
         action='append',
@@ -46,15 +47,25 @@ def run(args: argparse.Namespace) -> None:
     """Run the experiment and print its table."""
     import json
 
-    from emotion_training.experiments import experiment_tables, filter_comparison, study
+    from emotion_training.experiments import (
+        architecture_comparison,
+        experiment_tables,
+        filter_comparison,
+        study,
+    )
 
+    seeds = range(1, args.seeds + 1)
+    if args.experiment == 'architectures':
+        made = architecture_comparison.run(args.dataset, args.out, seeds, args.epochs)
+        print(experiment_tables.architectures_table(json.loads(made.read_text())))
+        print(made)
+        return
     if args.experiment == 'study':
         results = study.run(args.dataset, args.out, args.weights, args.epochs, args.precision)
         print(experiment_tables.study_table(json.loads(results.read_text())))
         print(results)
         return
     names = args.variant or [variant.name for variant in VARIANTS]
-    seeds = range(1, args.seeds + 1)
     written = filter_comparison.run(
         args.dataset, args.out, args.weights, seeds, names, args.epochs
     )

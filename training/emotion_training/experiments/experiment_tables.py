@@ -50,6 +50,30 @@ def filtering_table(results: dict[str, Any]) -> str:
     return '\n\n'.join(blocks)
 
 
+def architectures_table(results: dict[str, Any]) -> str:
+    """Return cost and scores of each architecture, each score by the head that is made for it."""
+    columns = {'crowd': MAJORITY, 'fer2013': FER2013_LABEL}
+    rows = []
+    for name, network in results['networks'].items():
+        cells = [
+            name,
+            f'{network["multiplications"] / 1e6:.1f}',
+            f'{network["parameters"] / 1e6:.2f}',
+            f'{network["yardsticks"]["float32"]:.2f}',
+            f'{network["yardsticks"]["dynamic"]:.2f}',
+        ]
+        for head, reference in columns.items():
+            row = results['scores'][head][reference]['arms'][name]
+            cells += [_mean(row['accuracy']), _difference(row['accuracy'])]
+            cells.append(percent(row['macro_recall']['mean']))
+        rows.append(cells)
+    against = f'against {next(iter(results["networks"]))}'
+    headers = ['', 'million multiplications', 'million parameters', 'float32', 'eight bits']
+    for reference in columns.values():
+        headers += [reference, against, 'macro recall']
+    return markdown(rows, headers)
+
+
 def _mean(score: dict[str, Any]) -> str:
     low, high = score['interval']
     return f'{percent(score["mean"])} ({percent(low)} .. {percent(high)})'
