@@ -18,6 +18,7 @@ CAMERA ?= portrait
 SECONDS_TO_LISTEN ?= 6
 TESTS ?= test
 PYTEST ?= --durations=10
+WORKERS ?= auto
 BOXES ?= $(wildcard ../shared/data/detection/*_with_face_landmarks.xml)
 EMPTY ?=
 EXPRESSIONS ?=
@@ -35,11 +36,11 @@ test:
 	@bootstrap/set_up.sh --tests
 	@source env.sh && export PYTHONPATH=.:test:training:$$PYTHONPATH && \
 	ruff check . && ruff format --check . && codespell && mypy && lint-imports --no-cache && \
-	python -m pytest -m 'not slow and not stress' $(PYTEST) $(TESTS)
+	python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not stress' $(PYTEST) $(TESTS)
 
 test-all:
 	@bootstrap/set_up.sh --tests
-	@source env.sh && python -m pytest -m 'slow or stress' $(PYTEST) $(TESTS)
+	@source env.sh && python -m pytest -n $(WORKERS) --dist loadfile -m 'slow or stress' $(PYTEST) $(TESTS)
 
 test-aarch64:
 	@bootstrap/test_aarch64.sh

@@ -83,6 +83,7 @@ class ViewDetector(Protocol):
         known: Sequence[Detection] = (),
         min_detection_score: float | None = None,
         min_face_px: int | None = None,
+        max_candidates: int | None = None,
     ) -> ViewResult:
         """
         Search one view.
@@ -94,6 +95,8 @@ class ViewDetector(Protocol):
                 view shows one of them it is not searched for again.
             min_detection_score: for this call; None is the detector's own.
             min_face_px: for this call; None is the detector's own.
+            max_candidates: unknown faces that are examined at most, those that look most like one;
+                None examines all, which can take several times as long as the view.
 
         """
         ...

@@ -263,6 +263,7 @@ class BlazeFaceDetector:
         known: Sequence[Detection] = (),
         min_detection_score: float | None = None,
         min_face_px: int | None = None,
+        max_candidates: int | None = None,
     ) -> ViewResult:
         """Search one view: see `ViewDetector`."""
         min_score = (
@@ -272,6 +273,7 @@ class BlazeFaceDetector:
         network = self._short_range if view.kind == 'near' else self._full_range
         crop = crop_square(image, view.center, view.side, network.side, view.angle_deg)
         result = ViewResult([], {})
+        examined = mirrored = 0
         blend_score = min(min_score, _MIN_NETWORK_SCORE)
         for score, points in network.find(crop, min(min_score, _MIN_CUT_SCORE), blend_score):
             candidate = _to_detection(score, points)
@@ -285,7 +287,14 @@ class BlazeFaceDetector:
             if index is not None:
                 result.seen[index] = _combined_score(score, known[index], view, image.shape)
                 continue
-            face = self._best_in_region(image, candidate, lowest)
+            if examined == max_candidates:
+                continue
+            examined += 1
+            found = [self._in_region(image, candidate, lowest)]
+            if _cut(candidate, image.shape) and (max_candidates is None or not mirrored):
+                mirrored += 1
+                found.append(self._in_mirrored_region(image, candidate, lowest))
+            face = max(filter(None, found), key=lambda each: each.score, default=None)
             if face is None or face.box[2] < min_width:
                 continue
             if min(score, face.score) < min(min_score, _lowest_score(face, view, image.shape)):
@@ -299,23 +308,14 @@ class BlazeFaceDetector:
         """Return the face in and around a detection, or None: see `RegionDetector`."""
         min_score = min(self.min_detection_score, _MIN_TRACKED_SCORE)
         found = self._in_region(image, face, min_score)
-        return found or self._in_mirrored_region(image, face, min_score)
-
-    def _best_in_region(
-        self, image: np.ndarray, face: Detection, min_score: float
-    ) -> Detection | None:
-        found = (
-            self._in_region(image, face, min_score),
-            self._in_mirrored_region(image, face, min_score),
-        )
-        return max(filter(None, found), key=lambda each: each.score, default=None)
+        if found is None and _cut(face, image.shape):
+            found = self._in_mirrored_region(image, face, min_score)
+        return found
 
     def _in_mirrored_region(
         self, image: np.ndarray, face: Detection, min_score: float
     ) -> Detection | None:
         """Return the face in a region that the image's mirror image completes, or None."""
-        if not _cut(face, image.shape):
-            return None
         mirror = cv2.BORDER_REFLECT_101
         found = self._in_region(image, face, min_score, mirror)
         if found is None or outside_share(found.box, image.shape) > _MOST_MIRRORED:

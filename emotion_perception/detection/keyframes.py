@@ -33,6 +33,12 @@ Each frame is a keyframe for this long after a face was lost or found: the lost 
 hidden, and where one person comes there are others.
 """
 
+MAX_CANDIDATES = 3
+"""
+In each view of a stream. Each costs about half as much as the view, and patterns may look like a
+dozen faces. Where more people come at once the next frames find the others.
+"""
+
 CONFIRM_EVERY_S = 1.0
 """The view in which a face was last seen is searched again after this time, to confirm it."""
 
@@ -102,6 +108,7 @@ class _ImageAsView:
         known: Sequence[Detection] = (),
         min_detection_score: float | None = None,
         min_face_px: int | None = None,
+        max_candidates: int | None = None,
     ) -> ViewResult:
         result = ViewResult([], {})
         for face in self._detector.detect(image, min_detection_score, min_face_px):
@@ -370,7 +377,7 @@ class KeyframeDetector:
         for view in dict.fromkeys(views):
             started_s = self._clock()
             known = [replace(f.detection, score=f.region_score) for f in self._faces]
-            result = self._views.detect_in_view(image, view, known)
+            result = self._views.detect_in_view(image, view, known, max_candidates=MAX_CANDIDATES)
             confirmed = {
                 index: score
                 for index, score in result.seen.items()

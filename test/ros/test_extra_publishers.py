@@ -31,6 +31,9 @@ from support.processes import ProcessGroup, process_group
 from support.ros_peer import ERROR, ros_peer
 from support.shared_node import DOMAINS, SharedNode
 
+# builds five packages first
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 INTERFACES = ROOT / 'test' / 'interfaces'
 POLICY = ROOT / 'config' / 'sros2_policy.xml'

@@ -256,9 +256,12 @@ def test_detect_every(detector, classifier, portrait, monkeypatch):
     assert Pipeline.default(detect_every=4).detect_every == 4
     searched = []
     search = detector.detect_in_view
-    monkeypatch.setattr(
-        detector, 'detect_in_view', lambda *args: searched.append(args[1].kind) or search(*args)
-    )
+
+    def note(*args, **options):
+        searched.append(args[1].kind)
+        return search(*args, **options)
+
+    monkeypatch.setattr(detector, 'detect_in_view', note)
     pipeline = Pipeline(detector, classifier, Tracker(), detect_every=4)
     untracked = Pipeline(detector, classifier, None, detect_every=4)
     check_portrait(pipeline.process(portrait, 0))

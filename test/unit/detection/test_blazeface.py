@@ -337,6 +337,22 @@ def test_groups(shared, detector, name, least, most):
     assert least <= len(faces) <= most
 
 
+def test_candidates_in_a_hurry(portrait, detector):
+    """The best are examined; where those are known already, others are."""
+    head = portrait[60:200, 150:300]
+    image = np.full((480, 640, 3), 127, np.uint8)
+    for x in range(20, 600, 155):
+        for y in (20, 180, 330):
+            image[y : y + 140, x : x + 150] = head
+    (whole, *_) = detector.upright_views(640, 480)
+    assert len(detector.detect_in_view(image, whole).faces) == 12
+    known = []
+    for expected in (5, 10, 12, 12):
+        faces = detector.detect_in_view(image, whole, known, max_candidates=5).faces
+        known += faces
+        assert len(known) == expected
+
+
 @pytest.mark.parametrize(('angle_deg', 'found'), [(90, 4), (-90, 5), (180, 5)])
 def test_a_group_before_a_turned_camera(shared, detector, angle_deg, found):
     """Some of the faces are found in upright views too; the others are not overlooked."""

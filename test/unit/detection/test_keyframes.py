@@ -53,7 +53,7 @@ class Scripted:
         """Return one view."""
         return (TURNED,)
 
-    def detect_in_view(self, image, view, known=(), *limits):
+    def detect_in_view(self, image, view, known=(), *limits, **options):
         """Return the faces of that view."""
         self.calls['view'] += 1
         self.searched.append(view.kind)
@@ -137,7 +137,7 @@ def test_a_face_of_any_view_is_found(view, somebody):
     places(keyframes, 0)
     seen = detector.detect_in_view
 
-    def both(image, searched, known=(), *limits):
+    def both(image, searched, known=(), *limits, **options):
         result = seen(image, searched, known)
         detector.places, detector.view = [400.0], view
         more = seen(image, searched, known)
@@ -348,10 +348,10 @@ class Slow(Scripted):
         super().__init__(*places)
         self.clock = clock
 
-    def detect_in_view(self, *arguments):
+    def detect_in_view(self, *arguments, **options):
         """Take 6 ms."""
         self.clock.now_s += 0.006
-        return super().detect_in_view(*arguments)
+        return super().detect_in_view(*arguments, **options)
 
     def detect_in_region(self, *arguments):
         """Take 2 ms."""
