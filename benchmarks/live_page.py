@@ -6,6 +6,7 @@ import statistics
 from typing import Any
 
 from benchmarks.face_images import image_file
+from benchmarks.networks import measure_fixed_job
 from benchmarks.node_load import VGA
 from benchmarks.ros_session import START_TIMEOUT_S, RosSession, cpu_s, memory_mb, ros_session
 from benchmarks.timing import percentiles_ms
@@ -34,7 +35,7 @@ def measure_live_page(run_s: float, faces: int = 1) -> list[dict[str, Any]]:
 
     Returns:
         Rows with ``page``; ``sent`` and ``processed`` images, ``latency`` in ms; ``node_share``
-        and ``page_share`` of a core, and ``page_mb``.
+        and ``page_share`` of a core, and ``page_mb``; ``fixed_job``: see `measure_fixed_job`.
 
     """
     return [measure_page(*page, run_s, faces) for page in PAGES]
@@ -59,7 +60,7 @@ def measure_page(
             for process, before_s in zip(processes, used_s, strict=True)
         ]
         positions = [face.distance for message, _ in session.received for face in message.faces]
-        return {
+        row = {
             'page': page,
             'sent': frames,
             'processed': len(session.received),
@@ -69,6 +70,7 @@ def measure_page(
             'page_share': shares[1] if live else 0.0,
             'page_mb': round(memory_mb(live), 1) if live else 0.0,
         }
+    return row | {'fixed_job': measure_fixed_job(run_s)}
 
 
 def _open_pages(session: RosSession, picture: str, count: int) -> NodeProcess:

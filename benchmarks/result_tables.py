@@ -243,6 +243,12 @@ def peers(results: Results) -> str:
     return _table(rows, columns)
 
 
+def _fixed_job(row: Row) -> str:
+    """Return how much the machine was disturbed, in ms; nothing in an older record."""
+    job = row.get('fixed_job', {})
+    return f'{job["p50"]:.1f} / {job["p99"]:.1f}' if job else ''
+
+
 def streams(results: Results, part: str = 'streams') -> str:
     """Return latency and cost of the node beside a camera process."""
     columns: dict[str, Cell] = {
@@ -251,6 +257,7 @@ def streams(results: Results, part: str = 'streams') -> str:
         'faces found': lambda row: f'{row["found"]} of {row["faces"]}',
         **{name: name for name in ('sent', 'processed', 'skipped')},
         **{name: _latency(name) for name in ('p50', 'p95', 'p99')},
+        'a fixed job: p50 / p99': _fixed_job,
         'oldest reading, ms': lambda row: f'{row.get("oldest_reading_ms", 0):.0f}',
         'CPU ms an image': _format('cpu_ms', '.1f'),
         **_COSTS,
@@ -293,6 +300,7 @@ def live_page(results: Results) -> str:
         'beside the node': 'page',
         'processed of sent': lambda row: f'{row["processed"]} of {row["sent"]}',
         **{name: _latency(name) for name in ('p50', 'p95', 'p99')},
+        'a fixed job: p50 / p99': _fixed_job,
         'node, of a core': _format('node_share', '.0%'),
         'page, of a core': _format('page_share', '.0%'),
         'page, MB': _format('page_mb', '.0f'),

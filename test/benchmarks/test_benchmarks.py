@@ -125,8 +125,12 @@ def test_the_live_page_is_measured():
     assert 0 < row['processed'] <= 30
     assert row['page_mb'] > 20
     assert 0.2 < row['distance_m'] < 5
+    job = row['fixed_job']
+    assert 0 < job['p50'] <= job['p99']
     table = result_tables.live_page({'live_page': [row]})
-    assert f'| a page | {row["processed"]} of 30 |' in re.sub(' +', ' ', table)
+    cells = re.sub(' +', ' ', table)
+    assert f'| a page | {row["processed"]} of 30 |' in cells
+    assert f'| {job["p50"]:.1f} / {job["p99"]:.1f} |' in cells
 
 
 def test_times_are_printed_in_yardsticks():
