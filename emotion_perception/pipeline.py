@@ -99,6 +99,8 @@ class Pipeline:
         self._keyframes = KeyframeDetector(detector, detect_every)
         self._head_pose = head_pose
         self._head_pose_cost_s = 0.003
+        # of a frame, for all that a budget does not choose: flow, tracking, results
+        self._overhead_s = 0.0
         self.camera: Camera | None = None
         self._image_camera: tuple[Camera | None, tuple[int, ...], Camera | None] = None, (), None
         self._stamp_s = -math.inf
@@ -309,7 +311,8 @@ class Pipeline:
         assert self.tracker is not None
         camera = self._known_camera(image.shape)
         image, size = rotate_image(image, self._rotate_deg), image.shape[1::-1]
-        budget_s = ends_s - time.perf_counter()
+        started_s = time.perf_counter()
+        budget_s = ends_s - started_s - self._overhead_s
         searched_before = self._keyframes.searched
         faces = self._keyframes.detect(image, stamp, budget_s - self._reserve_s(stamp, budget_s))
         tracks = self.tracker.associate([face.detection for face in faces], stamp)
@@ -318,17 +321,18 @@ class Pipeline:
             for face, track in zip(faces, tracks, strict=True)
             if face.read or track.probabilities is None
         ]
-        started_s = time.perf_counter()
-        rows = self._classify(image, [face.detection for face, _ in read])
         classified_s = time.perf_counter()
+        rows = self._classify(image, [face.detection for face, _ in read])
+        if read:
+            self._keyframes.add_cost('reading', time.perf_counter() - classified_s, len(read))
         # where each frame is searched, the next one costs no less
         busy = self._keyframes.searched and not searched_before
         found = [(face.detection, track) for face, track in read]
+        poses_s = time.perf_counter()
         self._read_head_poses(image, found, stamp, ends_s, busy, camera)
+        poses_s = time.perf_counter() - poses_s
         for (face, track), row in zip(read, rows, strict=True):
             face.change = track.add_reading(row, stamp, self._settings, self.classifier.neutral)
-        if read:
-            self._keyframes.add_cost('reading', (classified_s - started_s) / len(read))
         self._stamp_s = stamp
         result = []
         for face, track in zip(faces, tracks, strict=True):
@@ -349,6 +353,8 @@ class Pipeline:
                     ),
                 )
             )
+        overhead_s = time.perf_counter() - started_s - self._keyframes.chosen_s - poses_s
+        self._overhead_s += 0.2 * (overhead_s - self._overhead_s)
         return sorted(result, key=lambda face: (face.face_id, face.box))
 
     def _process_untracked(

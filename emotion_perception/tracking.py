@@ -328,18 +328,25 @@ class Tracker:
 
     def _pairs(self, faces: list[Detection], stamp_s: float) -> list[tuple[float, int, int]]:
         """Return (cost, index of face, index of track) of each possible association."""
-        pairs = []
-        for track_index, track in enumerate(self._tracks):
-            predicted = track.center + track.velocity * (stamp_s - track.last_seen_s)
-            for face_index, face in enumerate(faces):
-                center, side = _center_and_side(face)
-                larger, smaller = max(side, track.side), max(min(side, track.side), 1e-6)
-                distance = float(np.hypot(*(center - predicted))) / larger
-                if distance <= self.MAX_STEP and larger / smaller <= self.MAX_GROWTH:
-                    pairs.append(
-                        (distance + 0.5 * math.log(larger / smaller), face_index, track_index)
-                    )
-        return pairs
+        if not faces or not self._tracks:
+            return []
+        measured = [_center_and_side(face) for face in faces]
+        centers = np.array([center for center, _ in measured])[:, None]
+        sides = np.array([side for _, side in measured])[:, None]
+        predicted = np.array(
+            [
+                track.center + track.velocity * (stamp_s - track.last_seen_s)
+                for track in self._tracks
+            ]
+        )
+        track_sides = np.array([track.side for track in self._tracks])
+        larger = np.maximum(sides, track_sides)
+        growth = larger / np.minimum(sides, track_sides)
+        distances = np.hypot(*np.moveaxis(centers - predicted, -1, 0)) / larger
+        costs = distances + 0.5 * np.log(growth)
+        possible = (distances <= self.MAX_STEP) & (growth <= self.MAX_GROWTH)
+        pairs = np.argwhere(possible).tolist()
+        return [(float(costs[face, track]), face, track) for face, track in pairs]
 
     def _start(self, face: Detection, stamp_s: float) -> Track:
         center, side = _center_and_side(face)

@@ -136,6 +136,7 @@ class KeyframeDetector:
         every: n, for every n-th frame to be a keyframe; may be changed between two frames.
         new_faces_by_turn: how many faces were found upright (0), turned clockwise by a quarter
             (1), upside down (2) and turned counterclockwise by a quarter (3).
+        chosen_s: what the steps of the last frame took that a budget chooses, in seconds.
 
     """
 
@@ -160,6 +161,7 @@ class KeyframeDetector:
         self._searches = self._turn = 0
         self._flow = LandmarkFlow()
         self._costs_s = {'region': 0.003, 'view': 0.006, 'reading': 0.001}
+        self.chosen_s = 0.0
         self.reset()
 
     def reset(self) -> None:
@@ -177,9 +179,10 @@ class KeyframeDetector:
         """Whether a view was searched in the last frame."""
         return self._since_keyframe == 0
 
-    def add_cost(self, step: str, seconds: float) -> None:
-        """Note what a step took: ``'region'``, ``'view'`` or ``'reading'`` of one face."""
-        self._costs_s[step] += 0.2 * (seconds - self._costs_s[step])
+    def add_cost(self, step: str, seconds: float, count: int = 1) -> None:
+        """Note what `count` steps took: ``'region'``, ``'view'`` or ``'reading'`` of one face."""
+        self._costs_s[step] += 0.2 * (seconds / count - self._costs_s[step])
+        self.chosen_s += seconds
 
     def detect(
         self, image: np.ndarray, stamp_s: float, budget_s: float = math.inf
@@ -206,6 +209,7 @@ class KeyframeDetector:
             self._faces = []
         self._stamp_s = stamp_s
         self._since_keyframe += 1
+        self.chosen_s = 0.0
         ends_s = self._clock() + budget_s
         views = self._choose_views(step_s)
         due = self._due_faces(views)

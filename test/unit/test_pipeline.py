@@ -296,6 +296,34 @@ def test_a_budget_of_time(pipeline, portrait, budget_s):
     assert (max(ages) > 0) == (budget_s < 10)
 
 
+@pytest.mark.parametrize(('tracking_s', 'read'), [(0.0, 5), (0.012, 2)])
+def test_what_a_budget_cannot_choose_is_part_of_it(scripted, monkeypatch, tracking_s, read):
+    """Twenty faces, 3 ms a reading, 18 ms for all."""
+    now_s, counts = [0.0], []
+    monkeypatch.setattr('time.perf_counter', lambda: now_s[0])
+
+    def classify(crops):
+        counts.append(len(crops))
+        now_s[0] += 0.003 * len(crops)
+        return scripted.probabilities[: len(crops)]
+
+    class SlowTracker(Tracker):
+        """A tracker that takes time."""
+
+        def associate(self, faces, stamp_s):
+            """Take `tracking_s`."""
+            now_s[0] += tracking_s
+            return super().associate(faces, stamp_s)
+
+    scripted.classify = classify
+    scripted.detect_in_region = lambda image, face: face
+    pipeline = Pipeline(scripted, scripted, SlowTracker(), detect_every=1000)
+    scripted.show(*[(30 * index, 'anger', 0.9) for index in range(20)])
+    for index in range(100):
+        assert len(pipeline.process(IMAGE, index / 30, 0.018)) == 20
+    assert np.mean(counts[50:]) == pytest.approx(read, abs=1)
+
+
 def test_a_reading_that_is_not_new_changes_nothing(scripted):
     """Neither probabilities nor smoothed ones, label or confidence."""
     scripted.detect_in_region = lambda image, face: face

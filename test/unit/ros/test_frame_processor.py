@@ -49,10 +49,13 @@ class Stage:
             reset=lambda: self.resets.append(len(self.arrays)),
             tracked_ids=frozenset(),
         )
-        publishers = SimpleNamespace(
-            publish=lambda processed: self.arrays.append(processed.array),
-            publish_annotated=lambda processed: None,
-        )
+        self.advance = lambda: None
+
+        def publish(processed):
+            self.advance()
+            self.arrays.append(processed.array)
+
+        publishers = SimpleNamespace(publish=publish, publish_annotated=lambda processed: None)
         self.processor = FrameProcessor(node, pipeline, publishers, self.statistics)
 
     def numbers(self):
@@ -210,3 +213,19 @@ def test_the_budget_is_a_part_of_the_time_between_two_images(monkeypatch, time_b
     expected_s = time_budget * (0.9 * period_s + 0.1)
     assert stage.budgets_s[-1] == pytest.approx(expected_s, rel=0.01)
     stage.processor.stop()
+
+
+def test_publishing_is_part_of_the_budget(monkeypatch):
+    now_s = [100.0]
+    monkeypatch.setattr(frame_processor, 'time', SimpleNamespace(monotonic=lambda: now_s[0]))
+    stage = Stage()
+    stage.publishing_s = 0.004
+    stage.advance = lambda: now_s.__setitem__(0, now_s[0] + stage.publishing_s)
+    for number in range(40):
+        stage.processor.process(make_image(number + 1), now_s[0])
+    assert stage.budgets_s[0] == pytest.approx(1 / 30)
+    assert stage.budgets_s[-1] == pytest.approx(1 / 30 - 0.004, rel=0.01)
+    stage.publishing_s = 0.1
+    for number in range(40):
+        stage.processor.process(make_image(number + 41), now_s[0])
+    assert stage.budgets_s[-1] == 0
