@@ -27,6 +27,9 @@ they show nobody a turned one.
 VIEWS_PER_S = 30.0
 """While nobody is tracked: a view in each frame at this rate, more at lower rates."""
 
+ALONE_AFTER_S, VIEWS_PER_S_ALONE = 5.0, 15.0
+"""After so long without anybody views are searched at half that rate."""
+
 KEYFRAMES_AFTER_CHANGE_S = 0.5
 """
 Each frame is a keyframe for this long after a face was lost or found: the lost one is often only
@@ -125,12 +128,12 @@ class KeyframeDetector:
     Detects the faces of a stream of frames at a fraction of the cost.
 
     In a keyframe one view of the image is searched, all views in turn. While nobody is tracked
-    each frame is a keyframe; else each n-th is, at less than 30 Hz as often as at 30 Hz, and those
-    after a face was lost or found. Tracked faces are detected in their regions in every third
-    frame at 30 Hz and moved along with the image in the others; with n = 1 they are detected in
-    each. If a time budget is too short to read them all, they are read in turn, the near ones and
-    those that change more often. Without a budget the result does not depend on the time that
-    anything takes.
+    each frame is a keyframe, after some seconds every other one; else each n-th is, at less than
+    30 Hz as often as at 30 Hz, and those after a face was lost or found. Tracked faces are
+    detected in their regions in every third frame at 30 Hz and moved along with the image in the
+    others; with n = 1 they are detected in each. If a time budget is too short to read them all,
+    they are read in turn, the near ones and those that change more often. Without a budget the
+    result does not depend on the time that anything takes.
 
     Attributes:
         every: n, for every n-th frame to be a keyframe; may be changed between two frames.
@@ -169,6 +172,7 @@ class KeyframeDetector:
         self._faces: list[TrackedFace] = []
         self._size = (0, 0)
         self._stamp_s = self._keyframe_s = self._keyframes_until_s = -math.inf
+        self._alone_from_s = math.inf
         self._since_keyframe = 0
         self._lost_view: View | None = None
         self._searched_lost_view = False
@@ -226,6 +230,8 @@ class KeyframeDetector:
             self._flow.remember(image, [face.detection for face in self._faces])
         else:
             self._flow.reset()
+        if self._faces or math.isinf(self._alone_from_s):
+            self._alone_from_s = stamp_s + ALONE_AFTER_S
         self._faces.sort(key=lambda face: -face.detection.score)
         return list(self._faces)
 
@@ -263,7 +269,11 @@ class KeyframeDetector:
             return [self._lost_view]
         self._searched_lost_view = False
         if not self._faces:
-            return self._cycle.next_idle(max(round(step_s * VIEWS_PER_S), 1))
+            alone = self._stamp_s >= self._alone_from_s
+            if alone and self._stamp_s - self._keyframe_s < 0.9 / VIEWS_PER_S_ALONE:
+                return []
+            views_per_s = VIEWS_PER_S_ALONE if alone else VIEWS_PER_S
+            return self._cycle.next_idle(max(round(step_s * views_per_s), 1))
         if self._stamp_s < self._keyframes_until_s:
             return self._cycle.next_idle(1)
         since_s = self._stamp_s - self._keyframe_s

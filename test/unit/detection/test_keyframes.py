@@ -128,6 +128,34 @@ def test_the_views_take_turns():
     assert {*others} == {'near', 'far', 'turned'}
 
 
+@pytest.mark.parametrize(
+    ('rate_hz', 'at_first', 'later'), [(60, 60, 15), (30, 30, 15), (15, 30, 15)]
+)
+def test_views_a_second_while_nobody_is_there(rate_hz, at_first, later):
+    detector = Scripted()
+    keyframes = KeyframeDetector(detector, 6)
+    counts = []
+    for second in range(10):
+        detector.searched = []
+        for frame in range(rate_hz):
+            assert places(keyframes, second * rate_hz + frame, rate_hz) == []
+        counts.append(len(detector.searched))
+    assert counts[2:4] == [at_first] * 2
+    assert counts[8:] == [pytest.approx(later, abs=1)] * 2
+    # somebody came and left: as at first
+    detector.places = [100.0]
+    frames = itertools.count(10 * rate_hz)
+    while not places(keyframes, next(frames), rate_hz):
+        pass
+    detector.places = []
+    for _ in range(2 * rate_hz):
+        places(keyframes, next(frames), rate_hz)
+    detector.searched = []
+    for _ in range(rate_hz):
+        places(keyframes, next(frames), rate_hz)
+    assert len(detector.searched) == at_first
+
+
 @pytest.mark.parametrize('view', [NEAR, FAR, TURNED])
 @pytest.mark.parametrize('somebody', [True, False])
 def test_a_face_of_any_view_is_found(view, somebody):
