@@ -1,5 +1,6 @@
 # make demo      camera and node in processes of their own; CAMERA=0 or CAMERA=clip.mp4 chooses the source
 # make test      lint, types, import contracts, unit and ROS tests (minutes); TESTS=test/unit/test_tracking.py for some
+#                WORKERS=2 processes share the tests, with 0 they run in one; default: one process a core
 # make test-all  everything else: workspace builds, trainings, faults, soak and fuzzing in short
 # make test-aarch64   command line and unit tests of the runtime for aarch64, emulated on Debian (20 minutes)
 # make bench     speed on this machine, beside other packages, and which faces are found (half an hour)

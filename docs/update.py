@@ -148,6 +148,7 @@ PARTS: dict[str, dict[str, Part]] = {
         'loose crop': loose_crop_table,
         'exports': lambda: experiment_tables.models_table(record('exports')),
         'compact': lambda: experiment_tables.models_table(record('compact')),
+        'architectures': lambda: experiment_tables.architectures_table(record('architectures')),
         'fourth': lambda: experiment_tables.models_table(record('fourth')),
         'poor images': poor_images_table,
         'balance': lambda: experiment_tables.models_table(

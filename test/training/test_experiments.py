@@ -4,16 +4,19 @@
 import dataclasses
 import json
 
+import cv2
 import h5py
 import numpy as np
 import pytest
 
 from emotion_training import cli
+from emotion_training.data.conditions import CONDITIONS, rows_of_conditions
 from emotion_training.data.dataset import Dataset, load
 from emotion_training.experiments import (
     architecture_comparison,
     experiment_tables,
     filter_comparison,
+    left_out_conditions,
     study,
     variants,
 )
@@ -148,6 +151,65 @@ def test_architectures_are_trained_timed_and_scored(data, tmp_path, monkeypatch,
     assert rows[1][1] == f'{costs / 1e6:.1f}'
     recall = arms['residual']['macro_recall']['mean']
     assert rows[0][-1] == f'{100 * recall:.1f}'
+
+
+def test_images_of_each_condition():
+    """The darkest, brightest, flattest, most one-sided, smoothest and oddest of fifty."""
+    rng = np.random.default_rng(0)
+    face = np.zeros((48, 48))
+    face[8:40, 8:40] = 60
+    face[18:22, 14:20] = face[18:22, 28:34] = face[32:35, 18:30] = 20
+    images = np.stack([100 + face + rng.normal(0, 8, (48, 48)) for _ in range(50)])
+    images[3] -= 90
+    images[7] += 80
+    images[11] = 128 + 0.1 * (images[11] - 128)
+    images[15, :, :24] *= 0.4
+    images[19] = cv2.GaussianBlur(images[19], None, 4)
+    images[23] = np.roll(images[23], 24, axis=(0, 1))
+    images = np.clip(images, 0, 255).astype(np.uint8)
+    split = Dataset(images, np.zeros(50, int), None, np.zeros(50, str), tuple(map(str, range(50))))
+    splits = {'train': split.subset(np.arange(20)), 'validation': split.subset(np.arange(20, 50))}
+    found = rows_of_conditions(splits, 1 / 50)
+    rows = {
+        name: np.flatnonzero(np.concatenate([found[part][name] for part in splits])).tolist()
+        for name in CONDITIONS
+    }
+    assert rows == {
+        'dark': [3],
+        'bright': [7],
+        'low contrast': [11],
+        'side light': [15],
+        'few details': [19],
+        'unusual layout': [23],
+    }
+
+
+@pytest.mark.slow
+def test_conditions_are_left_out_and_scored(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        left_out_conditions,
+        'WAYS',
+        {'vote shares': {'min_steps': 2}, 'balanced loss': {'min_steps': 2, 'balance': 0.5}},
+    )
+    monkeypatch.setattr(left_out_conditions, 'SHARE', 0.05)
+    out = tmp_path / 'out'
+    command = ['experiment', 'conditions', str(data), '--out', str(out)]
+    assert cli.main([*command, '--epochs', '1', '--seeds', '1']) == 0
+    results = json.loads((out / 'conditions.json').read_text())
+    images = results['images']
+    assert images['train'] + images['known conditions'] + images['left out'] == 182
+    assert 10 <= images['left out'] <= 60
+    known = load(out / 'data' / 'known', 'train')
+    assert len(known) == images['train']
+    assert list(results['ways']) == ['vote shares', 'balanced loss', 'offset afterwards']
+    (run,) = results['ways']['vote shares']
+    assert set(run['conditions']) == set(CONDITIONS)
+    table = experiment_tables.conditions_table(results)
+    assert table in capsys.readouterr().out
+    header, _, *rows = cells_of(table)
+    assert header[6] == 'left out: accuracy'
+    assert rows[0][6] == f'{100 * run["left out"]["FER+ majority"]["accuracy"]:.1f}'
+    assert rows[2][0] == 'offset afterwards'
 
 
 def test_missing_deepface_weights_are_named(data, tmp_path, capsys):

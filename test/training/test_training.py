@@ -14,6 +14,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+import scipy.special
 
 from emotion_perception.classification import DEFAULT_MODEL, EmotionClassifier
 from emotion_perception.emotions import EMOTIONS
@@ -28,7 +29,7 @@ from emotion_training.train.config import TrainingConfig, load_config
 from emotion_training.train.epoch_log import best_so_far
 from emotion_training.train.run_record import RunError
 from emotion_training.train.teachers import load_feature_teacher, load_network, load_teachers
-from emotion_training.train.training import DivergenceError, train
+from emotion_training.train.training import DivergenceError, head_loss, train
 from emotion_training.train.validation import ValidationCallback
 from support.drawn_faces import draw_face
 from support.small_training import SMALL, epoch_rows, power_cut
@@ -359,6 +360,24 @@ def test_the_packaged_model_can_be_trained_further():
     expected = load_teachers([DEFAULT_MODEL], HEADS)(faces)['crowd']
     assert np.abs(found - expected).max() < 0.1
     assert np.abs(found - expected).mean() < 0.005
+
+
+@pytest.mark.parametrize('balance', [0.0, 0.5])
+def test_a_balanced_loss_adds_log_frequencies_to_the_logits(data, balance):
+    images = load(data, 'train')
+    config = TrainingConfig('own', 'expression_net', balance=balance)
+    rng = np.random.default_rng(2)
+    logits = rng.normal(size=(5, 7)).astype(np.float32)
+    wanted = rng.dirichlet(np.ones(7), 5).astype(np.float32)
+    shifted = logits + balance * np.log(images.class_frequencies)
+    expected = -(wanted * scipy.special.log_softmax(shifted, 1)).sum(1)
+    found = np.asarray(head_loss('crowd', config, images)(wanted, logits))
+    assert found.mean() == pytest.approx(expected.mean(), rel=1e-5)
+    others = [
+        np.asarray(head_loss('fer2013', each, images)(wanted, logits)).mean()
+        for each in (config, TrainingConfig('own', 'expression_net'))
+    ]
+    assert others[0] == others[1]
 
 
 @pytest.mark.parametrize('name', ARCHITECTURES)

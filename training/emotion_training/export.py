@@ -74,16 +74,6 @@ def convert(model: keras.Model, quantization: str, images: np.ndarray) -> bytes:
     return converter.convert()
 
 
-def _class_frequencies(train: Dataset) -> np.ndarray:
-    """Return the frequency of each expression among the FER+ majorities, float [7] above 0."""
-    counts = np.bincount(train.majority[train.majority >= 0], minlength=len(EMOTIONS)) + 1.0
-    missing = counts == 1
-    if missing.any() and not missing.all():
-        # no offset: an expression that is never trained must not be favored
-        counts[missing] = np.exp(np.log(counts[~missing]).mean())
-    return counts / counts.sum()
-
-
 def _softmax(logits: np.ndarray, offset: np.ndarray | list[float], temperature: float):
     return np.asarray(keras.ops.softmax((logits + np.asarray(offset)) / temperature))
 
@@ -162,7 +152,7 @@ def export(
         [np.asarray(node_model(faces[at : at + _BATCH])) for at in range(0, len(faces), _BATCH)]
     )
     logits = {head: stacked[:, k] for k, head in enumerate(heads)}
-    frequencies = _class_frequencies(train)
+    frequencies = train.class_frequencies
     calibrated = {
         head: _calibrate(
             head, logits[head], validation, frequencies, balance if head == HEADS[0] else 0.0

@@ -16,9 +16,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         description='filtering: does a filter of the labels help, and which? One small network on '
         'each training set, several seeds. study: Models 1 to 3 of the founding study on the '
         'images that DeepFace agrees with. architectures: networks of thirty million '
-        'multiplications, trained alike. All take hours; repeat the command to resume.',
+        'multiplications, trained alike. conditions: what carries over to pictures unlike '
+        'those of the training. All take hours; repeat the command to resume.',
     )
-    parser.add_argument('experiment', choices=('filtering', 'study', 'architectures'))
+    parser.add_argument(
+        'experiment', choices=('filtering', 'study', 'architectures', 'conditions')
+    )
     parser.add_argument('dataset', type=Path, help='folder made by build, with votes')
     parser.add_argument('--out', type=Path, required=True, help='folder of the experiment')
     parser.add_argument(
@@ -29,7 +32,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument('--epochs', type=whole_number, help='at most, instead of the recipes')
     parser.add_argument(
-        '--seeds', type=whole_number, default=3, help='runs of each variant or architecture (3)'
+        '--seeds',
+        type=whole_number,
+        default=3,
+        help='runs of each variant, architecture or way (3)',
     )
     filtering = parser.add_argument_group('filtering')
     filtering.add_argument(
@@ -51,13 +57,19 @@ def run(args: argparse.Namespace) -> None:
         architecture_comparison,
         experiment_tables,
         filter_comparison,
+        left_out_conditions,
         study,
     )
 
     seeds = range(1, args.seeds + 1)
-    if args.experiment == 'architectures':
-        made = architecture_comparison.run(args.dataset, args.out, seeds, args.epochs)
-        print(experiment_tables.architectures_table(json.loads(made.read_text())))
+    simple = {
+        'architectures': (architecture_comparison.run, experiment_tables.architectures_table),
+        'conditions': (left_out_conditions.run, experiment_tables.conditions_table),
+    }
+    if args.experiment in simple:
+        run_experiment, table = simple[args.experiment]
+        made = run_experiment(args.dataset, args.out, seeds, args.epochs)
+        print(table(json.loads(made.read_text())))
         print(made)
         return
     if args.experiment == 'study':

@@ -80,6 +80,17 @@ class Dataset:
         return np.where(clear, seven.argmax(1), -1)
 
     @property
+    def class_frequencies(self) -> np.ndarray:
+        """Frequency of each expression among the FER+ majorities, float [7] above 0."""
+        majority = self.majority
+        counts = np.bincount(majority[majority >= 0], minlength=len(EMOTIONS)) + 1.0
+        missing = counts == 1
+        if missing.any() and not missing.all():
+            # no offset: an expression that is never trained must not be favored
+            counts[missing] = np.exp(np.log(counts[~missing]).mean())
+        return counts / counts.sum()
+
+    @property
     def neutral_faces(self) -> np.ndarray:
         """Mask of the faces with a neutral majority, without any of those labeled neutral."""
         neutral = EMOTIONS.index('neutral')

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from emotion_training.evaluate.evaluation import FER2013_LABEL, MAJORITY
+from emotion_training.evaluate.evaluation import ALL_FACES, FER2013_LABEL, MAJORITY
 from emotion_training.evaluate.metrics import markdown, percent
 
 _TARGETS = {'fer2013': 'label', 'crowd': 'vote shares'}
@@ -72,6 +72,32 @@ def architectures_table(results: dict[str, Any]) -> str:
     for reference in columns.values():
         headers += [reference, against, 'macro recall']
     return markdown(rows, headers)
+
+
+def conditions_table(results: dict[str, Any]) -> str:
+    """Return the scores on known conditions and on those that were left out of the training."""
+    rows = []
+    for name, runs in results['ways'].items():
+        cells = [name]
+        for part in ('known conditions', 'left out'):
+            for reference, keys in (
+                (MAJORITY, ('accuracy', 'macro_recall', 'ece')),
+                (ALL_FACES, ('macro_recall', 'log_loss')),
+            ):
+                for key in keys:
+                    values = [run[part][reference][key] for run in runs]
+                    cells.append(_mean_and_range(values, in_percent=key != 'log_loss'))
+        rows.append(cells)
+    columns = ('accuracy', 'macro recall', 'ECE', 'macro recall, all faces', 'log loss, all faces')
+    return markdown(rows, ['', *columns, *(f'left out: {column}' for column in columns)])
+
+
+def _mean_and_range(values: list[float], in_percent: bool) -> str:
+    """Return the mean of some runs and, of several, the lowest and highest."""
+    numbers = [f'{100 * value:.1f}' if in_percent else f'{value:.3f}' for value in sorted(values)]
+    mean = sum(values) / len(values)
+    text = f'{100 * mean:.1f}' if in_percent else f'{mean:.3f}'
+    return text if len(values) == 1 else f'{text} ({numbers[0]} .. {numbers[-1]})'
 
 
 def _mean(score: dict[str, Any]) -> str:

@@ -67,6 +67,9 @@ class TrainingConfig:
         target_temperature: of each head: the logarithms of its targets, the teachers' predictions
             too, are divided by it. Below 1 the shares of the votes become the probabilities that
             the majority names an expression.
+        balance: part of the log frequencies of the expressions among the FER+ majorities that is
+            added to the logits of the head `crowd` in the loss (Menon et al., 2021): its own
+            logits then favor frequent expressions less, and need less of an offset afterwards.
         label_smoothing: of the head `fer2013`; the votes are soft targets already.
         plateau: reduces the learning rate on a plateau; None for never.
         early_stopping: epochs without a lower validation loss after which training stops and the
@@ -96,6 +99,7 @@ class TrainingConfig:
     feature_distillation: float = 0.0
     head_weights: dict = field(default_factory=lambda: {'crowd': 1.0, 'fer2013': 0.7})
     target_temperature: dict = field(default_factory=dict)
+    balance: float = 0.0
     label_smoothing: float = 0.1
     plateau: Plateau | None = None
     early_stopping: int = 0

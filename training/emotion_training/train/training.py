@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from emotion_training.data.batches import AugmentedBatches, Teacher
-from emotion_training.data.dataset import load
+from emotion_training.data.dataset import Dataset, load
 from emotion_training.evaluate.metrics import chance_remark
 from emotion_training.files import write_json
 from emotion_training.models import networks
@@ -101,14 +101,20 @@ def _features_distance(wanted, found):
     return ops.mean(ops.square(found - wanted), axis=-1) / (variance + keras.config.epsilon())
 
 
-def _compile(model: keras.Model, config: TrainingConfig, steps: int) -> None:
-    heads = [name for name in model.output_names if name != FEATURES]
-    loss = {
-        head: keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=config.label_smoothing if head == 'fer2013' else 0.0
+def head_loss(head: str, config: TrainingConfig, images: Dataset):
+    """Return the loss of a head."""
+    if head == 'crowd' and config.balance:
+        offset = config.balance * np.log(images.class_frequencies).astype(np.float32)
+        return lambda wanted, logits: keras.losses.categorical_crossentropy(
+            wanted, logits + offset, from_logits=True
         )
-        for head in heads
-    }
+    smoothing = config.label_smoothing if head == 'fer2013' else 0.0
+    return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
+
+
+def _compile(model: keras.Model, config: TrainingConfig, steps: int, images: Dataset) -> None:
+    heads = [name for name in model.output_names if name != FEATURES]
+    loss = {head: head_loss(head, config, images) for head in heads}
     weights = {head: config.head_weights.get(head, 1.0) for head in heads}
     if FEATURES in model.output_names:
         loss[FEATURES], weights[FEATURES] = _features_distance, config.feature_distillation
@@ -274,11 +280,12 @@ def train(
         return run / BEST
     run.mkdir(parents=True, exist_ok=True)
     write_json(run / RECORD, record | {'parameters': model.count_params()})
-    trained = model
+    outputs = dict(model.output)
     if config.feature_distillation:
-        outputs = model.output | {FEATURES: model.get_layer(FEATURES).output}
-        trained = keras.Model(model.input, outputs)
-    _compile(trained, config, len(batches))
+        outputs[FEATURES] = model.get_layer(FEATURES).output
+    # what is saved is the network alone, without losses of our own
+    trained = keras.Model(model.input, outputs)
+    _compile(trained, config, len(batches), images)
     validate = ValidationCallback(validation, heads, run)
     try:
         trained.fit(
