@@ -13,6 +13,7 @@ from benchmarks.networks import measure_fixed_job
 from benchmarks.ros_session import START_TIMEOUT_S, RosSession, cpu_s, memory_mb, ros_session
 from benchmarks.slow_node import PROCESSING_S
 from benchmarks.timing import percentiles_ms
+from emotion_perception.detection.keyframes import ALONE_AFTER_S
 from emotion_perception.ros.conversions import seconds
 from emotion_perception.ros.processes import CAMERA_NODE, EMOTION_NODE, NodeProcess
 
@@ -157,9 +158,15 @@ def measure_states(run_s: float) -> list[dict[str, Any]]:
         session.spin(1)
         rows.append(_cost(session, node, 'active, one face, /emotion/image subscribed', run_s))
     for faces in (0, 10):
-        row = measure_stream(30, VGA, faces, run_s)
-        costs = {name: row[name] for name in ('cpu_share', 'memory_mb')}
-        rows.append({'state': f'active, {faces} faces', **costs})
+        with ros_session() as session, image_file(VGA, faces) as source:
+            session.start(CAMERA_NODE, source=source)
+            node = session.start(EMOTION_NODE, autostart=True)
+            session.wait_for_nodes()
+            rows.append(_cost(session, node, f'active, {faces} faces', run_s))
+            if not faces:
+                session.spin(ALONE_AFTER_S)
+                state = f'active, 0 faces, after {ALONE_AFTER_S:g} s'
+                rows.append(_cost(session, node, state, run_s))
     with ros_session() as session:
         node = session.start(EMOTION_NODE, autostart=True)
         session.wait_for_nodes()

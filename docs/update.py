@@ -151,6 +151,7 @@ PARTS: dict[str, dict[str, Part]] = {
         'architectures': lambda: experiment_tables.architectures_table(record('architectures')),
         'fourth': lambda: experiment_tables.models_table(record('fourth')),
         'poor images': poor_images_table,
+        'conditions': lambda: experiment_tables.conditions_table(record('conditions')),
         'balance': lambda: experiment_tables.models_table(
             record('balance'), ('FER+ majority', 'FER+ all faces')
         ),

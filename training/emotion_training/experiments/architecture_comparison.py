@@ -31,12 +31,6 @@ from emotion_training.train.run_record import LAST, read_record
 RESULTS = 'architectures.json'
 
 _RESIDUAL = {'stem': 16, 'widths': (32, 60, 112, 224)}
-_INVERTED = {
-    'blocks': 'inverted',
-    'stem': 12,
-    'widths': (28, 52, 96, 192),
-    'depths': (2, 3, 3, 2),
-}
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     'residual': _RESIDUAL,
     'residual, squeeze-excite': _RESIDUAL | {'squeeze': 4},
@@ -57,8 +51,12 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         'widths': (36, 68, 128, 256),
         'depths': (2, 2, 2, 1),
     },
-    'inverted residual': _INVERTED,
-    'inverted residual, squeeze-excite': _INVERTED | {'squeeze': 8},
+    'inverted residual': {
+        'blocks': 'inverted',
+        'stem': 12,
+        'widths': (28, 52, 96, 192),
+        'depths': (2, 3, 3, 2),
+    },
 }
 """Arguments of `expression_net` by name: each at most thirty million multiplications."""
 

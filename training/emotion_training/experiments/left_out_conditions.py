@@ -33,14 +33,11 @@ SHARE = 0.03
 """Of all images that have each condition."""
 BALANCE = 0.5
 
-_PLAIN = Augmentation(contrast=0.1, brightness=10.0, erase=0.0, corrupt=0.0)
 _STRONGER = Augmentation(contrast=0.4, corrupt=0.35, severity=2.0)
 _WEAKER_EXPRESSIONS = Augmentation(weak=0.15)
 WAYS: dict[str, dict[str, Any]] = {
     'vote shares': {},
     'majority': {'target_temperature': {'crowd': 0.05}},
-    'sharpened vote shares': {'target_temperature': {'crowd': 0.42}},
-    'positions only': {'augmentation': _PLAIN},
     'stronger corruptions': {'augmentation': _STRONGER},
     'weaker expressions': {'augmentation': _WEAKER_EXPRESSIONS, 'clean_teacher': True},
     'balanced loss': {'balance': BALANCE},
