@@ -33,12 +33,10 @@ SHARE = 0.03
 """Of all images that have each condition."""
 BALANCE = 0.5
 
-_STRONGER = Augmentation(contrast=0.4, corrupt=0.35, severity=2.0)
 _WEAKER_EXPRESSIONS = Augmentation(weak=0.15)
 WAYS: dict[str, dict[str, Any]] = {
     'vote shares': {},
     'majority': {'target_temperature': {'crowd': 0.05}},
-    'stronger corruptions': {'augmentation': _STRONGER},
     'weaker expressions': {'augmentation': _WEAKER_EXPRESSIONS, 'clean_teacher': True},
     'balanced loss': {'balance': BALANCE},
 }
