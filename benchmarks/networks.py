@@ -39,8 +39,8 @@ def measure_fixed_job(run_s: float) -> dict[str, float]:
     """
     Return ``p50``, ``p95`` and ``p99`` of a job that is always the same, at 30 Hz, in ms.
 
-    It is `_JOB_CALLS` calls of the yardstick, about as much as the node does for an image. What
-    its p99 exceeds its p50 by the machine, or the host of a virtual one, spent otherwise.
+    It is `_JOB_CALLS` calls of the yardstick, about as much as the node does for an image. So
+    the difference of its p99 and its p50 is time that something else on the machine took.
     """
     yardstick = make_yardstick()
     times_s = []

@@ -328,9 +328,9 @@ class Pipeline:
         # where each frame is searched, the next one costs no less
         busy = self._keyframes.searched and not searched_before
         found = [(face.detection, track) for face, track in read]
-        poses_s = time.perf_counter()
+        read_s = time.perf_counter()
         self._read_head_poses(image, found, stamp, ends_s, busy, camera)
-        poses_s = time.perf_counter() - poses_s
+        poses_s = time.perf_counter() - read_s
         for (face, track), row in zip(read, rows, strict=True):
             face.change = track.add_reading(row, stamp, self._settings, self.classifier.neutral)
         self._stamp_s = stamp

@@ -273,7 +273,7 @@ class BlazeFaceDetector:
         network = self._short_range if view.kind == 'near' else self._full_range
         crop = crop_square(image, view.center, view.side, network.side, view.angle_deg)
         result = ViewResult([], {})
-        examined = mirrored = 0
+        examined, mirrored = 0, False
         blend_score = min(min_score, _MIN_NETWORK_SCORE)
         for score, points in network.find(crop, min(min_score, _MIN_CUT_SCORE), blend_score):
             candidate = _to_detection(score, points)
@@ -292,7 +292,7 @@ class BlazeFaceDetector:
             examined += 1
             found = [self._in_region(image, candidate, lowest)]
             if _cut(candidate, image.shape) and (max_candidates is None or not mirrored):
-                mirrored += 1
+                mirrored = True
                 found.append(self._in_mirrored_region(image, candidate, lowest))
             face = max(filter(None, found), key=lambda each: each.score, default=None)
             if face is None or face.box[2] < min_width:

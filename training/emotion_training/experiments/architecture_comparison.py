@@ -21,6 +21,7 @@ from emotion_perception.runtime.litert import Network, read_model
 from emotion_training.data.dataset import Dataset, load
 from emotion_training.evaluate.evaluation import train_digests
 from emotion_training.evaluate.model_outputs import head_probabilities
+from emotion_training.experiments.runs import run_folder, train_missing
 from emotion_training.experiments.scoring import score_variants
 from emotion_training.export import convert, deployed
 from emotion_training.files import write_json
@@ -87,16 +88,10 @@ def run(dataset: Path, out: Path, seeds: Sequence[int], epochs: int | None = Non
         The path of the results.
 
     """
-    from emotion_training.train.training import train
-
     for seed in seeds:
         for name in ARCHITECTURES:
-            where = _run_folder(out, name, seed)
-            if not (where / LAST).exists():
-                print(f'{name}, seed {seed}', flush=True)
-                train(_config(name, seed, epochs), dataset, where)
-                keras.utils.clear_session()
-    folders = {name: [_run_folder(out, name, seed) for seed in seeds] for name in ARCHITECTURES}
+            train_missing(_config(name, seed, epochs), dataset, run_folder(out, name, seed))
+    folders = {name: [run_folder(out, name, seed) for seed in seeds] for name in ARCHITECTURES}
     split = load(dataset, 'validation')
     networks = {name: _node_network(name, runs[0] / LAST) for name, runs in folders.items()}
     yardsticks = _time(networks, split)
@@ -130,10 +125,6 @@ def run(dataset: Path, out: Path, seeds: Sequence[int], epochs: int | None = Non
         },
     )
     return out / RESULTS
-
-
-def _run_folder(out: Path, name: str, seed: int) -> Path:
-    return out / 'runs' / f'{name.replace(", ", "-").replace(" ", "-")}-{seed}'
 
 
 def _config(name: str, seed: int, epochs: int | None) -> TrainingConfig:

@@ -16,6 +16,7 @@ from emotion_training.data.dataset import load
 from emotion_training.data.fer2013 import DatasetError
 from emotion_training.evaluate.evaluation import train_digests
 from emotion_training.evaluate.model_outputs import head_probabilities
+from emotion_training.experiments.runs import is_finished, run_folder, train_missing
 from emotion_training.experiments.scoring import score_variants
 from emotion_training.experiments.variants import (
     VARIANTS,
@@ -81,10 +82,6 @@ def run(
         DatasetError: if a variant cannot be filtered or `out` was begun with other data.
 
     """
-    from keras.utils import clear_session
-
-    from emotion_training.train.training import train
-
     base = load_config('small_net')
     base = dataclasses.replace(base, epochs=epochs or base.epochs)
     all_images = len(load(dataset, 'train'))
@@ -93,13 +90,12 @@ def run(
         folder = variant_dataset(variant, dataset, out, methods)
         images = len(load(folder, 'train'))
         for seed in seeds:
-            where = _run_folder(out, variant, seed)
-            if not (where / LAST).exists():
-                print(f'{variant.name}, seed {seed}: {images} images', flush=True)
-                train(variant_config(variant, images, all_images, seed, base), folder, where)
-                clear_session()
-    folders = {each.name: [_run_folder(out, each, seed) for seed in seeds] for each in VARIANTS}
-    missing = [one for runs in folders.values() for one in runs if not (one / LAST).exists()]
+            config = variant_config(variant, images, all_images, seed, base)
+            train_missing(config, folder, run_folder(out, variant.name, seed))
+    folders = {
+        each.name: [run_folder(out, each.name, seed) for seed in seeds] for each in VARIANTS
+    }
+    missing = [one for runs in folders.values() for one in runs if not is_finished(one)]
     if missing:
         print(f'{len(missing)} runs are missing, the next is {missing[0]}')
         return None
@@ -120,10 +116,6 @@ def run(
         },
     )
     return out / RESULTS
-
-
-def _run_folder(out: Path, variant: Variant, seed: int) -> Path:
-    return out / 'runs' / f'{variant.name}-{seed}'
 
 
 def _facts(variant: Variant, out: Path, runs: Sequence[Path]) -> dict:

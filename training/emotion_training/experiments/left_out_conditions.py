@@ -23,6 +23,7 @@ from emotion_training.evaluate.calibration import fit_balanced
 from emotion_training.evaluate.evaluation import ALL_FACES, MAJORITY, references
 from emotion_training.evaluate.metrics import log_losses, score
 from emotion_training.evaluate.model_outputs import head_probabilities
+from emotion_training.experiments.runs import run_folder, train_missing
 from emotion_training.files import atomic_folder, write_json
 from emotion_training.filtering.filtered_dataset import copy_without
 from emotion_training.train.config import TrainingConfig, load_config
@@ -31,18 +32,18 @@ from emotion_training.train.run_record import LAST
 RESULTS = 'conditions.json'
 SHARE = 0.03
 """Of all images that have each condition."""
-BALANCE = 0.5
 
 _WEAKER_EXPRESSIONS = Augmentation(weak=0.15)
 WAYS: dict[str, dict[str, Any]] = {
     'vote shares': {},
     'majority': {'target_temperature': {'crowd': 0.05}},
     'weaker expressions': {'augmentation': _WEAKER_EXPRESSIONS, 'clean_teacher': True},
-    'balanced loss': {'balance': BALANCE},
+    'balanced loss': {'balance': 0.5},
 }
 """Changes of the recipe by name; the first is the baseline."""
-OFFSET = 'offset afterwards'
-"""The baseline's networks with the correction that the balanced loss has in training."""
+BASELINE = next(iter(WAYS))
+OFFSETS = 0.5, 0.75
+"""The baseline's networks are scored with these corrections afterwards too: see `fit_balanced`."""
 
 
 def run(dataset: Path, out: Path, seeds: Sequence[int], epochs: int | None = None) -> Path:
@@ -59,38 +60,34 @@ def run(dataset: Path, out: Path, seeds: Sequence[int], epochs: int | None = Non
         The path of the results.
 
     """
-    from keras.utils import clear_session
-
-    from emotion_training.train.training import train
-
     splits = {name: load(dataset, name) for name in ('train', 'validation')}
     conditions = rows_of_conditions(splits, SHARE)
     left_out = {name: np.any(list(rows.values()), axis=0) for name, rows in conditions.items()}
     known = _known_dataset(dataset, out, splits, left_out)
     for seed in seeds:
         for name in WAYS:
-            where = _run_folder(out, name, seed)
-            if not (where / LAST).exists():
-                print(f'{name}, seed {seed}', flush=True)
-                train(_config(name, seed, epochs), known, where)
-                clear_session()
+            train_missing(_config(name, seed, epochs), known, run_folder(out, name, seed))
     scored = {
         'known conditions': (splits['validation'].subset(~left_out['validation']), None),
         'left out': (_join(splits, left_out), _join_rows(conditions, left_out)),
     }
     frequencies = load(known, 'train').class_frequencies
     ways = {}
-    for name in (*WAYS, OFFSET):
-        runs = [_run_folder(out, next(iter(WAYS)) if name == OFFSET else name, s) for s in seeds]
+    for name in WAYS:
         outputs = [
-            {part: _logits(one, split) for part, (split, _) in scored.items()} for one in runs
+            {
+                part: _logits(run_folder(out, name, seed), split)
+                for part, (split, _) in scored.items()
+            }
+            for seed in seeds
         ]
-        balance = BALANCE if name == OFFSET else 0.0
-        ways[name] = [_score(logits, scored, frequencies, balance) for logits in outputs]
+        for balance in (0.0, *OFFSETS) if name == BASELINE else (0.0,):
+            scores = [_score(logits, scored, frequencies, balance) for logits in outputs]
+            ways[f'{name}, offset {balance:g} afterwards' if balance else name] = scores
     write_json(
         out / RESULTS,
         {
-            'epochs': _config(next(iter(WAYS)), 1, epochs).epochs,
+            'epochs': _config(BASELINE, seeds[0], epochs).epochs,
             'seeds': list(seeds),
             'share': SHARE,
             'images': {
@@ -118,10 +115,6 @@ def _known_dataset(
         with atomic_folder(folder) as partial:
             copy_without(dataset, partial, removed)
     return folder
-
-
-def _run_folder(out: Path, name: str, seed: int) -> Path:
-    return out / 'runs' / f'{name.replace(" ", "-")}-{seed}'
 
 
 def _config(name: str, seed: int, epochs: int | None) -> TrainingConfig:

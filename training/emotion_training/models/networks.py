@@ -173,6 +173,7 @@ def fold(model: keras.Model, **network_args) -> keras.Model:
 
     """
     folded = expression_net(**network_args | {'blocks': 'plain'})
+    names = {layer.name for layer in model.layers}
     for layer in folded.layers:
         block = layer.name.removesuffix(f'_{CONVOLUTION}')
         if not (layer.name.endswith(f'_{CONVOLUTION}') and block.startswith('stage')):
@@ -181,7 +182,6 @@ def fold(model: keras.Model, **network_args) -> keras.Model:
         point, point_bias = _normalized(model, f'{block}_point')
         kernel[1:2, 1:2] += point
         bias += point_bias
-        names = {each.name for each in model.layers}
         if f'{block}_{NORMALIZATION}' in names:
             scale, shift = _scale_and_shift(model.get_layer(f'{block}_{NORMALIZATION}'))
             kernel[1, 1] += np.diag(scale)
