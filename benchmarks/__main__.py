@@ -70,6 +70,7 @@ def main() -> int:
     args = _parse_arguments()
     scale = 0.1 if args.quick else 1.0
     run_s, started_s = max(8 * scale, 1.0), time.monotonic()
+    rounds = 1 if args.quick else node_load.ROUNDS
 
     def report(text: str) -> None:
         print(f'[{time.monotonic() - started_s:5.0f} s] {text}', file=sys.stderr, flush=True)
@@ -95,11 +96,11 @@ def main() -> int:
         'detect_every': lambda: measure_detect_every(
             args.media, 2 if args.quick else None, report
         ),
-        'streams': lambda: node_load.measure_streams(run_s),
+        'streams': lambda: node_load.measure_streams(run_s, rounds),
         'slow_machine': lambda: node_load.measure_slow_machine(run_s),
         'start': lambda: node_load.measure_start(max(round(5 * scale), 1)),
         'states': lambda: node_load.measure_states(run_s / 2),
-        'live_page': lambda: measure_live_page(run_s),
+        'live_page': lambda: measure_live_page(run_s, rounds=rounds),
         'overload': lambda: node_load.measure_overload(60 * scale),
         'transport': lambda: dds_transports.measure_transports(run_s / 2),
         'cameras': lambda: node_load.measure_cameras(0.75 * run_s),

@@ -3,13 +3,14 @@
 
 import re
 import statistics
+from functools import partial
 from typing import Any
 
 from benchmarks.face_images import image_file
 from benchmarks.networks import measure_fixed_job
-from benchmarks.node_load import VGA
+from benchmarks.node_load import ROUNDS, VGA
 from benchmarks.ros_session import START_TIMEOUT_S, RosSession, cpu_s, memory_mb, ros_session
-from benchmarks.timing import percentiles_ms
+from benchmarks.timing import measure_in_rounds, percentiles_ms
 from emotion_perception.ros.processes import CAMERA_NODE, EMOTION_NODE, NodeProcess
 
 RATE_HZ = 30.0
@@ -23,22 +24,24 @@ PAGES = (
 """Name, option `--picture` of `emotion-perception live`, and how many pages read it."""
 
 
-def measure_live_page(run_s: float, faces: int = 1) -> list[dict[str, Any]]:
+def measure_live_page(run_s: float, faces: int = 1, rounds: int = ROUNDS) -> list[dict[str, Any]]:
     """
-    Measure each of `PAGES`, with everything on that costs the node time by itself.
+    Measure each of `PAGES` in turn, with everything on that costs the node time by itself.
 
     These are head poses, positions and the annotated image that the page asks for.
 
     Args:
         run_s: duration of each in seconds.
         faces: in each image.
+        rounds: how often.
 
     Returns:
         Rows with ``page``; ``sent`` and ``processed`` images, ``latency`` in ms; ``node_share``
         and ``page_share`` of a core, and ``page_mb``; ``fixed_job``: see `measure_fixed_job`.
 
     """
-    return [measure_page(*page, run_s, faces) for page in PAGES]
+    pages = [partial(measure_page, *page, run_s, faces) for page in PAGES]
+    return measure_in_rounds(pages, rounds)
 
 
 def measure_page(
@@ -70,7 +73,7 @@ def measure_page(
             'page_share': shares[1] if live else 0.0,
             'page_mb': round(memory_mb(live), 1) if live else 0.0,
         }
-    return row | {'fixed_job': measure_fixed_job(run_s)}
+    return row | {'fixed_job': measure_fixed_job(run_s / 2)}
 
 
 def _open_pages(session: RosSession, picture: str, count: int) -> NodeProcess:

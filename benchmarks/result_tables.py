@@ -40,8 +40,17 @@ def _image(row: Row) -> str:
 
 
 def _latency(name: str) -> Cell:
-    """Return a percentile in milliseconds; empty where no message arrived."""
-    return lambda row: f'{row["latency"][name]:.1f}' if name in row['latency'] else ''
+    """Return a percentile in milliseconds, with its range; empty where no message arrived."""
+
+    def cell(row: Row) -> str:
+        latency = row['latency']
+        text = f'{latency[name]:.1f}' if name in latency else ''
+        if f'{name}_rounds' in latency:
+            low, high = latency[f'{name}_rounds']
+            text += f' ({low:.0f} to {high:.0f})'
+        return text
+
+    return cell
 
 
 _COSTS: dict[str, Cell] = {

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Percentiles, ratios and lines from measured times."""
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 WARM_UP_CALLS = 5
+COUNTED = ('sent', 'processed', 'skipped')
+"""Keys of a row that are added over rounds."""
 
 
 def percentiles_ms(times_s: Sequence[float] | np.ndarray) -> dict[str, float]:
@@ -36,6 +39,40 @@ def summarize_rounds(rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
         'p50_rounds': [round(min(medians), 3), round(max(medians), 3)],
         'calls': sum(len(one) for one in rounds),
     }
+
+
+def merge_rows(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """
+    Return the row of several rounds of one measurement.
+
+    Args:
+        rounds: rows with the same keys.
+
+    Returns:
+        Sums of what is `COUNTED`, the medians of other numbers, within a dictionary too, and where
+        it has a ``p99`` ``p99_rounds``, the lowest and highest of a round.
+
+    """
+    merged: dict[str, Any] = {}
+    for key, first in rounds[0].items():
+        values = [row[key] for row in rounds if row[key] != {}]
+        if isinstance(first, dict):
+            merged[key] = merge_rows(values) if values else {}
+        elif key in COUNTED:
+            merged[key] = sum(values)
+        else:
+            merged[key] = first if isinstance(first, str) else statistics.median(values)
+    if 'p99' in merged:
+        merged['p99_rounds'] = [f(row['p99'] for row in rounds) for f in (min, max)]
+    return merged
+
+
+def measure_in_rounds(
+    measurements: Sequence[Callable[[], dict[str, Any]]], rounds: int
+) -> list[dict[str, Any]]:
+    """Make several measurements in turn, some times over; return their rows, see `merge_rows`."""
+    rows = [[measure() for measure in measurements] for _ in range(rounds)]
+    return [merge_rows(same) for same in zip(*rows, strict=True)]
 
 
 def slowdown(slow: Sequence[Sequence[float]], fast: Sequence[Sequence[float]]) -> dict[str, float]:

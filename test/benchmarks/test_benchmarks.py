@@ -15,6 +15,7 @@ from benchmarks.face_images import FACES, SIZES, draw_faces
 from benchmarks.networks import make_yardstick, network_sizes
 from benchmarks.runtimes import measure_runtimes
 from benchmarks.stages import STAGES, Case, StageTimer
+from benchmarks.timing import measure_in_rounds, merge_rows
 from emotion_perception import Pipeline
 from emotion_perception.runtime.network import choose_runtime
 from support.drawn_faces import draw_face
@@ -131,6 +132,30 @@ def test_the_live_page_is_measured():
     cells = re.sub(' +', ' ', table)
     assert f'| a page | {row["processed"]} of 30 |' in cells
     assert f'| {job["p50"]:.1f} / {job["p99"]:.1f} |' in cells
+
+
+def test_rounds_are_merged_to_medians_and_sums():
+    rows = iter(
+        {'page': 'p', 'sent': 30, 'share': share, 'latency': latency}
+        for share, latency in [
+            (0.3, {'p50': 4.0, 'p99': 9.0}),
+            (0.5, {'p50': 5.0, 'p99': 40.0}),
+            (0.4, {'p50': 6.0, 'p99': 10.0}),
+        ]
+    )
+    (row,) = measure_in_rounds([lambda: next(rows)], 3)
+    latency = {'p50': 5.0, 'p99': 10.0, 'p99_rounds': [9.0, 40.0]}
+    assert row == {'page': 'p', 'sent': 90, 'share': 0.4, 'latency': latency}
+    row |= {'processed': 88, 'node_share': 0.1, 'page_share': 0.0, 'page_mb': 0.0}
+    cells = result_tables.live_page({'live_page': [row]}).splitlines()[-1].split('|')
+    assert [cell.strip() for cell in cells[1:6]] == ['p', '88 of 90', '5.0', '', '10.0 (9 to 40)']
+
+
+def test_a_round_without_messages_counts_as_none():
+    rows = [{'latency': {}}, {'latency': {'p50': 1.0, 'p99': 3.0}}]
+    latency = {'p50': 1.0, 'p99': 3.0, 'p99_rounds': [3.0, 3.0]}
+    assert merge_rows(rows) == {'latency': latency}
+    assert merge_rows(rows[:1]) == {'latency': {}}
 
 
 def test_times_are_printed_in_yardsticks():

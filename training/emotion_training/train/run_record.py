@@ -34,7 +34,8 @@ def _git_state() -> str:
     return done.stdout.strip()
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Return the hash of a file, hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -52,8 +53,8 @@ def run_record(
         'train_images': len(images),
         'validation_images': len(validation),
         'data_sha256': digest.hexdigest(),
-        'teachers_sha256': [_sha256(path) for path in teachers],
-        'initial_weights_sha256': _sha256(initial_weights) if initial_weights else None,
+        'teachers_sha256': [file_sha256(path) for path in teachers],
+        'initial_weights_sha256': file_sha256(initial_weights) if initial_weights else None,
         'git': _git_state(),
         'keras': keras.__version__,
         'backend': keras.backend.backend(),
