@@ -230,7 +230,7 @@ def _play(args: argparse.Namespace) -> int:
         reason = '' if args.every_image else 'the node dropped them because it was busy, or '
         warn(
             f'{lost} images have no result: {reason}they were lost on the way '
-            '(README: "Images get lost?")'
+            '(docs/install.md, "Start the camera with the same profile")'
         )
     # a node may drop frames, but not with --every-image
     failed = result.failed or result.damaged or not received or (args.every_image and lost)

@@ -56,7 +56,7 @@ def check_images(
         height, width = image_to_bgr(message).shape[:2]
     except ImageError as error:
         text = f'{text}; they cannot be decoded: {error}'
-        advice = 'choose another encoding in the driver; README: Topics'
+        advice = 'choose another encoding in the driver (docs/node.md, "Topics and services")'
         return CheckResult('camera', PROBLEM, text, advice, values)
     values['size'] = [width, height]
     text += f', {width}x{height} {encoding}'

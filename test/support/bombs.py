@@ -1,78 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small files that claim, or become, gigabytes: images and recordings."""
+"""Small images that claim, or become, gigabytes."""
 
 import struct
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
-
-_MAGIC = b'\x89MCAP0\r\n'
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """One chunk of an mcap file: compression, compressed bytes and the size that it claims."""
-
-    compression: str
-    packed: bytes
-    claimed: int
-
-
-def zstd_zeros(size: int, piece: int = 2**26) -> bytes:
-    """Return zstd frames of `piece` zeros each that unpack to `size` zeros."""
-    from rosbags.rosbag2.writer import zstd
-
-    return zstd.compress(bytes(piece)) * (size // piece)
-
-
-def _text(value: str) -> bytes:
-    return struct.pack('<I', len(value)) + value.encode()
-
-
-def _record(kind: int, body: bytes) -> bytes:
-    return struct.pack('<BQ', kind, len(body)) + body
-
-
-def mcap_file(path: Path, chunks: Sequence[Chunk], indexed: bool) -> Path:
-    """
-    Write an mcap file with a topic of images in these chunks.
-
-    Args:
-        path: of the file.
-        chunks: in it.
-        indexed: whether it ends with an index.
-
-    """
-    schema = struct.pack('<H', 1) + _text('sensor_msgs/msg/Image') + _text('ros2msg') + _text('')
-    channel = struct.pack('<HH', 1, 1) + _text('/eye') + _text('cdr') + _text('')
-    both = _record(3, schema) + _record(4, channel)
-    data = _MAGIC + _record(1, _text('ros2') + _text('')) + both
-    index = both
-    for chunk in chunks:
-        begin = len(data)
-        body = struct.pack('<QQQI', 1, 1, chunk.claimed, 0)
-        body += _text(chunk.compression) + struct.pack('<Q', len(chunk.packed)) + chunk.packed
-        data += _record(6, body)
-        length = len(data) - begin
-        offsets = struct.pack('<HQ', 1, len(data))
-        data += _record(7, struct.pack('<HIQQ', 1, 16, 1, 0))
-        entry = struct.pack('<QQQQI', 1, 1, begin, length, len(offsets)) + offsets
-        entry += struct.pack('<Q', len(data) - begin - length) + _text(chunk.compression)
-        entry += struct.pack('<QQ', len(chunk.packed), chunk.claimed)
-        index += _record(8, entry)
-    data += _record(15, bytes(4))
-    summary = len(data) if indexed else 0
-    if indexed:
-        counts = struct.pack('<HQ', 1, len(chunks))
-        data += index + _record(
-            11, struct.pack('<QHIIIIQQI', len(chunks), 1, 1, 0, 0, len(chunks), 1, 1, 10) + counts
-        )
-    path.write_bytes(data + _record(2, struct.pack('<QQI', summary, 0, 0)) + _MAGIC)
-    return path
 
 
 def png_chunk(kind: bytes, body: bytes) -> bytes:

@@ -290,6 +290,29 @@ def test_the_readme_stays_short():
     assert len(TEXTS['README.md'].splitlines()) < 150
 
 
+def test_the_sections_that_messages_name_exist():
+    """A message refers to `docs/page.md`, or to a section: `docs/page.md, "Heading"`."""
+    headings = {name: re.findall(r'^#+ (.*)$', text, re.M) for name, text in TEXTS.items()}
+    named = set()
+    for folder in ('emotion_perception', 'launch', 'training/emotion_training'):
+        for path in (ROOT / folder).rglob('*.py'):
+            for text in (
+                node.value
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            ):
+                named |= set(
+                    re.findall(r'(README(?:\.md)?|docs/[\w/]+\.md)(.{0,3}"[^"]+")?', text)
+                )
+    assert len(named) > 5
+    for page, section in named:
+        page = page.removesuffix('.md') + '.md'
+        assert page in TEXTS
+        # `README: Topics` names no section that anybody can find
+        assert section or page != 'README.md', f'name a section of {page}'
+        assert not section or section.split('"')[1] in headings[page], (page, section)
+
+
 def test_generated_parts_are_up_to_date():
     spec = importlib.util.spec_from_file_location('update', ROOT / 'docs' / 'update.py')
     update = importlib.util.module_from_spec(spec)
