@@ -351,7 +351,7 @@ def test_models_of_the_study(name, convolutions, dense, activation, dropout, set
 
 def test_the_packaged_model_can_be_trained_further():
     """Its file gives the network of its recipe, but for the rounding to eight bits."""
-    model = networks.expression_net(**load_config('expression_robust').network_args)
+    model = networks.expression_net(**load_config('expression_net').network_args)
     rng = np.random.default_rng(4)
     faces = np.stack([draw_face(EMOTIONS[n % 7], rng) for n in range(32)])
     faces = faces[..., None].astype(np.float32)
@@ -400,7 +400,7 @@ def test_compared_architectures_are_within_the_budget(name):
 
 
 def test_the_packaged_recipe_is_within_its_budget():
-    config = load_config('expression_robust')
+    config = load_config('expression_net')
     model = networks.expression_net(**config.network_args)
     assert networks.multiplications(model) == 29_834_368
     assert model.count_params() == 714_374
@@ -486,7 +486,7 @@ def test_the_best_epoch_is_that_of_the_chosen_score(data, tmp_path, monkeypatch,
 
 def test_recipes_by_name_and_path(tmp_path, monkeypatch):
     assert load_config('study_model_3').best_by == 'accuracy'
-    assert load_config('expression_robust').best_by == 'macro_recall'
+    assert load_config('expression_net').best_by == 'macro_recall'
     recipe = tmp_path / 'mine.py'
     recipe.write_text(
         'from emotion_training.train.config import TrainingConfig\n'

@@ -8,7 +8,6 @@ import sys
 
 from emotion_perception.errors import ModelError, one_line
 from emotion_training.commands import (
-    average,
     build,
     card,
     evaluate,
@@ -24,8 +23,8 @@ from emotion_training.commands import (
 from emotion_training.data.fer2013 import DatasetError
 
 COMMANDS = (
-    build, filter, geometry, train, average, evaluate, robustness, card, export, predict,
-    experiment, reproduce,
+    build, filter, geometry, train, evaluate, robustness, card, export, predict, experiment,
+    reproduce,
 )  # fmt: skip
 
 

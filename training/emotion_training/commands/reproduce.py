@@ -13,15 +13,14 @@ _FULL = 'expression_full'
 @dataclass(frozen=True)
 class Step:
     """
-    One training of the chain, or the mean of several.
+    One training of the chain.
 
     Attributes:
-        recipe: its name, or that of the mean.
+        recipe: its name.
         teachers: recipes whose networks it learns from; `.tflite` behind one is its export.
         initial_weights: recipe or export whose weights it starts from; empty for random ones.
         quantization: of its export; empty if no later step needs one.
         mirror: whether the export averages face and mirror image.
-        mean_of: recipes whose weights are averaged in place of a training.
 
     """
 
@@ -30,7 +29,6 @@ class Step:
     initial_weights: str = ''
     quantization: str = ''
     mirror: bool = False
-    mean_of: tuple[str, ...] = ()
 
 
 STEPS = (
@@ -48,14 +46,7 @@ STEPS = (
     Step('expression_compact', (f'{_FULL}.tflite',), f'{_FULL}.tflite'),
     Step('expression_refined', (f'{_FULL}.tflite',), 'expression_compact', 'dynamic'),
     Step('expression_longer', (f'{_FULL}.tflite',), 'expression_refined.tflite', 'dynamic'),
-    Step('expression_robust', (f'{_FULL}.tflite',), 'expression_longer.tflite'),
-    Step('expression_branch_a', (f'{_FULL}.tflite',), 'expression_robust'),
-    Step('expression_branch_b', (f'{_FULL}.tflite',), 'expression_robust'),
-    Step(
-        'expression_net',
-        quantization='dynamic',
-        mean_of=('expression_robust', 'expression_branch_a', 'expression_branch_b'),
-    ),
+    Step('expression_net', (f'{_FULL}.tflite',), 'expression_longer.tflite', 'dynamic'),
 )
 """The chain to the packaged model, the last one."""
 
@@ -93,7 +84,6 @@ def run(args: argparse.Namespace) -> None:
 
     with without_library_notes():
         from emotion_training.export import export
-        from emotion_training.train.averaging import average
         from emotion_training.train.training import train
 
     def path(name: str) -> Path:
@@ -108,24 +98,20 @@ def run(args: argparse.Namespace) -> None:
     skipped = [step.recipe for step in STEPS].index(_FULL) + 1 if args.teacher else 0
     splits = load(args.dataset, 'train'), load(args.dataset, 'validation')
     for number, step in enumerate(STEPS[skipped:], skipped + 1):
-        heading, run_folder = f'{number} of {len(STEPS)}: {step.recipe}', args.out / step.recipe
-        if step.mean_of:
-            print(f'{heading}, the mean of {", ".join(step.mean_of)}', flush=True)
-            average([args.out / recipe for recipe in step.mean_of], step.recipe, run_folder)
-        else:
-            config = load_config(step.recipe)
-            if args.epochs:
-                config = dataclasses.replace(config, epochs=args.epochs)
-            print(f'{heading}, {config.epochs} epochs', flush=True)
-            train(
-                config,
-                args.dataset,
-                run_folder,
-                [path(teacher) for teacher in step.teachers],
-                path(step.initial_weights) if step.initial_weights else None,
-            )
+        config = load_config(step.recipe)
+        if args.epochs:
+            config = dataclasses.replace(config, epochs=args.epochs)
+        print(f'{number} of {len(STEPS)}: {step.recipe}, {config.epochs} epochs', flush=True)
+        train(
+            config,
+            args.dataset,
+            args.out / step.recipe,
+            [path(teacher) for teacher in step.teachers],
+            path(step.initial_weights) if step.initial_weights else None,
+        )
         exported = path(f'{step.recipe}.tflite')
         if step.quantization and not exported.exists():
+            run_folder = args.out / step.recipe
             metadata = export(run_folder, *splits, exported.parent, step.quantization, step.mirror)
             print(table(metadata.scores), flush=True)
         # what TensorFlow keeps of one training would slow the next down

@@ -34,8 +34,7 @@ def _git_state() -> str:
     return done.stdout.strip()
 
 
-def file_sha256(path: Path) -> str:
-    """Return the hash of a file, hexadecimal."""
+def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -53,8 +52,8 @@ def run_record(
         'train_images': len(images),
         'validation_images': len(validation),
         'data_sha256': digest.hexdigest(),
-        'teachers_sha256': [file_sha256(path) for path in teachers],
-        'initial_weights_sha256': file_sha256(initial_weights) if initial_weights else None,
+        'teachers_sha256': [_sha256(path) for path in teachers],
+        'initial_weights_sha256': _sha256(initial_weights) if initial_weights else None,
         'git': _git_state(),
         'keras': keras.__version__,
         'backend': keras.backend.backend(),

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A training for poor images, the first of the three whose mean is the packaged model.
+The packaged model: 0.7 M parameters and 30 M multiplications a face, in one pass.
 
-    emotion-training train expression_robust DATASET --out runs/expression_robust \
+    emotion-training train expression_net DATASET --out runs/expression_net \
         --teacher training/teacher/expression_full.tflite \
         --initial-weights compact/longer/expression_longer.tflite
 
-A fourth training, from the exported expression_longer. The teacher sees each face
+A fourth training, from the exported expression_longer, for poor images. The teacher sees each face
 before it is corrupted, covered or weakened, and the student, which sees it afterwards, learns what
 can still be said of it. Corruptions are up to twice as strong as before. The votes and the
 predictions of the crowd head are sharpened to probabilities of the majority's answer: a
@@ -19,7 +19,7 @@ from emotion_training.train.configs import expression_longer
 
 config = dataclasses.replace(
     expression_longer.config,
-    name='expression_robust',
+    name='expression_net',
     epochs=36,
     warmup_epochs=1,
     learning_rate=1e-3,
