@@ -94,9 +94,11 @@ def test_filtering_trains_what_is_missing_and_scores_all(data, tmp_path, monkeyp
     out = tmp_path / 'out'
     command = ['experiment', 'filtering', str(data), '--out', str(out), '--epochs', '1']
     command += ['--seeds', '1']
-    assert cli.main([*command, '--variant', 'raw']) == 0
-    assert '2 runs are missing' in capsys.readouterr().out
+    assert cli.main([*command, '--variant', 'votes']) == 0
+    assert 'the runs of raw, the baseline, are missing' in capsys.readouterr().out
     assert not (out / 'filtering.json').exists()
+    assert cli.main([*command, '--variant', 'raw']) == 0
+    assert list(json.loads((out / 'filtering.json').read_text())['arms']) == ['raw', 'votes']
     made = (out / 'runs' / 'raw-1' / 'last.keras').stat().st_mtime_ns
     assert cli.main(command) == 0
     assert (out / 'runs' / 'raw-1' / 'last.keras').stat().st_mtime_ns == made

@@ -42,7 +42,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '--variant',
         action='append',
         choices=[variant.name for variant in VARIANTS],
-        help='train only this one now; repeat it for several. All runs must exist for the scores',
+        help='train only this one now; repeat it for several. What is finished is scored',
     )
     study = parser.add_argument_group('study')
     study.add_argument('--precision', help="Keras' dtype policy, such as mixed_bfloat16")

@@ -65,18 +65,18 @@ def run(
     epochs: int | None = None,
 ) -> Path | None:
     """
-    Make the missing runs and, once all exist, score them and write ``out/filtering.json``.
+    Make the missing runs and score the finished variants into ``out/filtering.json``.
 
     Args:
         dataset: folder made by build, with votes.
         out: folder of the experiment; existing runs are not repeated.
         weights: of DeepFace's emotion network.
         seeds: of the runs of each variant.
-        chosen: names of the variants to train now, so that several processes can share the work.
+        chosen: names of the variants to train now.
         epochs: on all images, instead of the recipe's.
 
     Returns:
-        The path of the results; None while runs are missing.
+        The path of the results; None while runs of the baseline are missing.
 
     Raises:
         DatasetError: if a variant cannot be filtered or `out` was begun with other data.
@@ -95,16 +95,18 @@ def run(
     folders = {
         each.name: [run_folder(out, each.name, seed) for seed in seeds] for each in VARIANTS
     }
-    missing = [one for runs in folders.values() for one in runs if not is_finished(one)]
-    if missing:
-        print(f'{len(missing)} runs are missing, the next is {missing[0]}')
+    scored = [each for each in VARIANTS if all(map(is_finished, folders[each.name]))]
+    if VARIANTS[0] not in scored:
+        print(f'no scores yet: the runs of {VARIANTS[0].name}, the baseline, are missing')
         return None
     split = load(dataset, 'validation')
     outputs = {
-        name: [head_probabilities(one / LAST, split.images)['crowd'] for one in runs]
-        for name, runs in folders.items()
+        each.name: [
+            head_probabilities(one / LAST, split.images)['crowd'] for one in folders[each.name]
+        ]
+        for each in scored
     }
-    facts = {each.name: _facts(each, out, folders[each.name]) for each in VARIANTS}
+    facts = {each.name: _facts(each, out, folders[each.name]) for each in scored}
     write_json(
         out / RESULTS,
         {
