@@ -70,7 +70,7 @@ class _Turner:
         return self._face.turn(rotation @ self._to_frontal, offset_px)
 
 
-def _sources(faces: Sequence[LabeledFace]) -> Iterator[_Turner]:
+def frontal_faces(faces: Sequence[LabeledFace]) -> Iterator[_Turner]:
     """Yield the frontal ones among labeled faces."""
     mesh = FaceMesh(find_networks())
     for face in faces:
@@ -97,10 +97,10 @@ def _accuracy(turners: Sequence[_Turner], report: Callable[[str], None]) -> list
     errors: dict[tuple[str, int], list[np.ndarray]] = {}
     for number, turner in enumerate(turners):
         report(f'head_pose: face {number + 1} of {len(turners)}')
-        straight = _read(turner.show((0, 0, 0), _OFFSETS_PX[0]), detector, estimator)
+        straight = read_angles(turner.show((0, 0, 0), _OFFSETS_PX[0]), detector, estimator)
         for index, (name, value, angles) in enumerate(_cases()):
             image = turner.show(angles, _OFFSETS_PX[(index + number) % len(_OFFSETS_PX)])
-            found = _read(image, detector, estimator)
+            found = read_angles(image, detector, estimator)
             of_turn = errors.setdefault((name, value), [])
             if found is not None and straight is not None:
                 of_turn.append((found - straight - angles + 180) % 360 - 180)
@@ -120,7 +120,9 @@ def _accuracy(turners: Sequence[_Turner], report: Callable[[str], None]) -> list
     return rows
 
 
-def _read(image: np.ndarray, detector: Any, estimator: HeadPoseEstimator) -> np.ndarray | None:
+def read_angles(
+    image: np.ndarray, detector: Any, estimator: HeadPoseEstimator
+) -> np.ndarray | None:
     """Return yaw, pitch and roll in degrees of the largest face in an image, if there is one."""
     faces = detector.detect(image)
     if not faces:
@@ -349,7 +351,9 @@ def measure_head_pose(
 
     """
     cv2.setNumThreads(1)
-    turners = [turner for turner, _ in zip(_sources(faces), range(_MAX_SOURCES), strict=False)]
+    turners = [
+        turner for turner, _ in zip(frontal_faces(faces), range(_MAX_SOURCES), strict=False)
+    ]
     return {
         'faces': len(turners),
         'turns': _accuracy(turners, report),

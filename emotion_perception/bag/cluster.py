@@ -22,7 +22,8 @@ from emotion_perception.bag.batch import Job, Outcome, process_recording
 from emotion_perception.errors import BagError
 from emotion_perception.runtime.network import choose_runtime
 
-_CONNECT_S = 10.0
+CONNECT_TIMEOUT_S = 10.0
+"""For the answer of a scheduler."""
 
 
 class _Call:
@@ -92,7 +93,7 @@ def connected(
     # it warns of each outcome that was lost with its worker, and gets it again
     logging.getLogger('distributed.client').setLevel(logging.ERROR)
     try:
-        client = Client(address, timeout=_CONNECT_S, set_as_default=False)
+        client = Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         raise BagError(
             f'no Dask scheduler answers at {address!r}: {error}; start one with `dask scheduler`'

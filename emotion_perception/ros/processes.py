@@ -19,7 +19,7 @@ EMOTION_NODE, CAMERA_NODE, BEHAVIOR_NODE = (
 
 _NODES, _PROGRAMS = 'emotion_perception.ros.', 'emotion_perception.ros.programs'
 
-_reserved: dict[int, socket.socket] = {}
+reserved: dict[int, socket.socket] = {}
 """Domain -> the socket whose name reserves it until this process ends."""
 
 
@@ -32,13 +32,13 @@ def free_domain(domains: Sequence[int] = range(1, 101)) -> int:
     them.
     """
     drawn = random.sample(domains, len(domains))
-    drawn.sort(key=lambda domain: domain in _reserved)
+    drawn.sort(key=lambda domain: domain in reserved)
     return next(filter(_reserve, drawn), drawn[0])
 
 
 def _reserve(domain: int) -> bool:
     """Return whether a domain is free; if so, it is reserved."""
-    reservation = _reserved.get(domain)
+    reservation = reserved.get(domain)
     if reservation is None:
         reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
@@ -52,10 +52,10 @@ def _reserve(domain: int) -> bool:
             # of the domain's first participant (DDSI-RTPS 2.3, 9.6.1: PB + DG * domain + d1)
             probe.bind(('', 7400 + 250 * domain + 10))
         except OSError:
-            if domain not in _reserved:
+            if domain not in reserved:
                 reservation.close()
             return False
-    _reserved[domain] = reservation
+    reserved[domain] = reservation
     return True
 
 

@@ -19,7 +19,7 @@ from emotion_perception.imaging.sources import portrait_path
 @pytest.fixture(scope='module')
 def turner():
     """Return the portrait's face, which can be turned."""
-    (turner,) = head_pose._sources([portrait_face()])
+    (turner,) = head_pose.frontal_faces([portrait_face()])
     return turner
 
 
@@ -27,7 +27,7 @@ def turner():
 def angles_of(turner, detector):
     """Return a function to the angles in degrees that are read of the turned portrait."""
     estimator = HeadPoseEstimator(find_networks())
-    return lambda angles, offset=(0.0, 0.0): head_pose._read(
+    return lambda angles, offset=(0.0, 0.0): head_pose.read_angles(
         turner.show(angles, offset), detector, estimator
     )
 

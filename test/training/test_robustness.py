@@ -209,7 +209,7 @@ def test_sequences_of_neutral_faces_are_read_better_with_adaptation(monkeypatch)
 
     known = np.full((4, 7), 0.02, np.float32)
     known[:, neutral] = 0.88
-    monkeypatch.setattr(adaptation_scores, '_predict', predict)
+    monkeypatch.setattr(adaptation_scores, 'predict_blends', predict)
     monkeypatch.setattr(adaptation_scores, 'probabilities', lambda *_: known)
     found = adaptation_scores.measure(DEFAULT_MODEL, split)
     assert found['sequences']['weak moments']['at the peak'] == [1, 1]

@@ -386,20 +386,24 @@ def test_a_video_that_cannot_be_written_is_one_clear_line(tmp_path, capfd):
 
 
 def test_half_a_film_is_not_written_but_a_recording_that_ctrl_c_ends(run, tmp_path, monkeypatch):
-    source = MovingImageSource(np.full((48, 64, 3), 90, np.uint8), (64, 48))
+    def interrupted_source(live):
+        source = MovingImageSource(np.full((48, 64, 3), 90, np.uint8), (64, 48))
+        source.live = live
 
-    def read():
-        if source.time_s > 0.25:
-            raise KeyboardInterrupt
-        return MovingImageSource.read(source)
+        def read():
+            if source.time_s > 0.25:
+                raise KeyboardInterrupt
+            return MovingImageSource.read(source)
 
-    monkeypatch.setattr(source, 'read', read)
-    monkeypatch.setattr(sources, 'open_source', lambda *_, **__: source)
+        monkeypatch.setattr(source, 'read', read)
+        monkeypatch.setattr(sources, 'open_source', lambda *_, **__: source)
+
+    interrupted_source(live=False)
     monkeypatch.setattr(sources, 'MovingImageSource', type(None))
     out = tmp_path / 'out.mp4'
     assert run('video', 'film.mp4', '--out', out)[0] == 130
     assert list(tmp_path.iterdir()) == []
-    source.live, source.time_s, source._frame = True, 0.0, 0
+    interrupted_source(live=True)
     assert run('camera', '0', '--out', out)[0] == 0
     assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FRAME_COUNT) > 1
     assert list(tmp_path.iterdir()) == [out]

@@ -68,7 +68,7 @@ def wait_for_results(out, process):
     ],
 )
 def test_no_scheduler(run, tmp_path, archive, monkeypatch, address, message):
-    monkeypatch.setattr(cluster, '_CONNECT_S', 0.5)
+    monkeypatch.setattr(cluster, 'CONNECT_TIMEOUT_S', 0.5)
     command = ['process', archive(1, 1), '-o', tmp_path / 'out', '--scheduler', address]
     code, printed, (error,) = run(*command)
     assert (code, printed) == (2, '')

@@ -23,7 +23,7 @@ HOLD = (
 def _no_reservations(monkeypatch):
     """Forget what this process has reserved, before and after each test."""
     made = {}
-    monkeypatch.setattr(processes, '_reserved', made)
+    monkeypatch.setattr(processes, 'reserved', made)
     yield
     for reservation in made.values():
         reservation.close()

@@ -43,7 +43,9 @@ SEQUENCES = {
 """Strength of the expression in each frame: the share of the face in the blend with neutral."""
 
 
-def _predict(model: Path, head: str, faces: np.ndarray, strengths: np.ndarray, mean: np.ndarray):
+def predict_blends(
+    model: Path, head: str, faces: np.ndarray, strengths: np.ndarray, mean: np.ndarray
+):
     """Return probabilities, float32 [faces, frames, 7], of a sequence made of each face."""
     rng = np.random.default_rng(SEED)
     frames = [
@@ -95,7 +97,7 @@ def measure(model: Path, split: Dataset) -> dict[str, Any]:
     neutral = log_probabilities(known).mean(0)
 
     def both(faces: np.ndarray, strengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        plain = _predict(model, head, faces, strengths, mean)
+        plain = predict_blends(model, head, faces, strengths, mean)
         return plain, np.stack([adapt(sequence, neutral) for sequence in plain])
 
     found: dict[str, Any] = {}
