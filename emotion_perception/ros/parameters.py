@@ -127,7 +127,7 @@ PARAMETERS = (
         False,
         'Also publish the frames face_<id> and gaze_<id> on /tf for each face whose position and '
         'direction are known, with the ids of hri_msgs if that is true, else the face_id; '
-        'needs the package tf2_msgs.',
+        'needs tracking, head_pose and the package tf2_msgs.',
     ),
     ParameterSpec(
         'visualization_msgs',

@@ -122,6 +122,14 @@ _EXTRA = {
 }
 """Package, which is also the parameter's name -> module in this folder, class in it."""
 
+_NEEDS = (
+    ('hri_msgs', 'tracking', 'REP-155 wants an id for each face'),
+    ('hri_landmarks', 'head_pose', 'one network finds both'),
+    ('tf2_msgs', 'tracking', 'each frame is named by the id of its face'),
+    ('tf2_msgs', 'head_pose', 'the frames show where heads are directed'),
+)
+"""A parameter, another that it needs, and why."""
+
 
 def extra_publishers(values: dict[str, Any]) -> list[type[ExtraPublisher]]:
     """
@@ -132,16 +140,12 @@ def extra_publishers(values: dict[str, Any]) -> list[type[ExtraPublisher]]:
         ValueError: if one does not fit the other parameters.
 
     """
-    if values['hri_msgs'] and not values['tracking']:
-        raise ValueError(
-            'hri_msgs is true, and tracking is not: REP-155 wants an id for each face; '
-            'set tracking to true, or hri_msgs to false'
-        )
-    if values['hri_msgs'] and values['hri_landmarks'] and not values['head_pose']:
-        raise ValueError(
-            'hri_landmarks is true, and head_pose is not: one network finds both; '
-            'set head_pose to true, or hri_landmarks to false'
-        )
+    for wanted, needed, reason in _NEEDS:
+        if values[wanted] and not values[needed]:
+            raise ValueError(
+                f'{wanted} is true, and {needed} is not: {reason}; '
+                f'set {needed} to true, or {wanted} to false'
+            )
     return [load_optional(package, *_EXTRA[package]) for package in _EXTRA if values[package]]
 
 

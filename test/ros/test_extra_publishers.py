@@ -368,13 +368,6 @@ def test_landmarks_are_not_published_unasked(node, peer, portrait_message):
     assert not [topic for topic in published if topic.endswith('/landmarks')]
 
 
-def test_landmarks_need_the_head_pose(node, peer):
-    node.setup((), hri_msgs=True, hri_landmarks=True, head_pose=False)
-    assert not peer.transition('configure')
-    message = peer.wait_for_status(ERROR, where=lambda s: 'hri_landmarks' in s.message).message
-    assert message.endswith('set head_pose to true, or hri_landmarks to false')
-
-
 def test_images_of_faces_are_not_published_unasked(node, peer, subscriber, portrait_message):
     array = send_until_received(peer, subscriber, portrait_message, faces=1)
     assert not subscriber.messages('cropped', array) + subscriber.messages('aligned', array)
