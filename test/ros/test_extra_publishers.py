@@ -362,17 +362,12 @@ def test_landmarks_on_request(node, peer, subscriber, portrait, portrait_message
     assert y[19] < y[37] < y[68] < y[41] < y[30] < y[33] < y[51] < y[62] < y[66] < y[57] < y[8]
 
 
-def test_landmarks_are_not_published_unasked(node, peer, portrait_message):
-    assert peer.process(portrait_message).faces
-    published = {topic for topic, _ in peer.node.get_publisher_names_and_types_by_node(NODE, '/')}
-    assert not [topic for topic in published if topic.endswith('/landmarks')]
-
-
 def test_images_of_faces_are_not_published_unasked(node, peer, subscriber, portrait_message):
     array = send_until_received(peer, subscriber, portrait_message, faces=1)
     assert not subscriber.messages('cropped', array) + subscriber.messages('aligned', array)
     published = {topic for topic, _ in peer.node.get_publisher_names_and_types_by_node(NODE, '/')}
-    assert not [topic for topic in published if topic.endswith(('/cropped', '/aligned'))]
+    unasked = ('/cropped', '/aligned', '/landmarks')
+    assert not [topic for topic in published if topic.endswith(unasked)]
 
 
 def test_many_faces_leave_no_topics(node, peer, portrait):

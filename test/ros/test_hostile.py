@@ -117,21 +117,10 @@ def test_hostile_compressed_images(node, peer, portrait, jpeg):
     assert_survived(node, jpeg(portrait))
 
 
-def test_hostile_requests(node, peer, portrait_message):
-    for message in hostile_images():
-        response = peer.classify(message)
-        assert response.success or response.message
-        assert list(response.result.faces) == []
-    assert peer.classify(portrait_message).result.faces[0].label == 'happiness'
-    assert_survived(node, portrait_message)
-
-
 @pytest.mark.parametrize(
     ('module', 'arguments', 'named'),
     [
         (emotion_node, ['-p', 'hysteresis:=.nan'], 'hysteresis'),
-        (emotion_node, ['-p', 'smoothing_s:=.inf'], 'smoothing_s'),
-        (emotion_node, ['-p', 'max_gap_s:=-.inf'], 'max_gap_s'),
         (emotion_node, ['-p', 'uncertain_below:=9.0'], 'uncertain_below'),
         (emotion_node, ['-p', 'min_face_px:=99999999999999999999'], 'min_face_px'),
         (emotion_node, ['-p', 'detector:=[1, 2]'], 'detector'),
@@ -145,11 +134,8 @@ def test_hostile_requests(node, peer, portrait_message):
         (emotion_node, ['-r', '__node:=a-b'], '__node:=a-b'),
         (emotion_node, ['--no-such-flag'], '--no-such-flag'),
         (camera_node, ['-p', 'rate_hz:=.nan'], 'rate_hz'),
-        (camera_node, ['-p', 'rate_hz:=.inf'], 'rate_hz'),
         (camera_node, ['-p', 'rate_hz:=abc'], 'rate_hz'),
         (camera_node, ['-p', 'width:=0'], 'width'),
-        (camera_node, ['-p', 'height:=-5'], 'height'),
-        (camera_node, ['-p', 'width:=4000000000'], 'width'),
         (camera_node, ['-p', 'width:=2.5'], 'width'),
         (camera_node, ['-p', 'frames:=-3'], 'frames'),
         (camera_node, ['-p', 'rotate:=45'], 'rotate must be 0, 90, 180 or 270, not 45'),

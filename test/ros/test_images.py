@@ -7,32 +7,16 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from builtin_interfaces.msg import Time
-from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from emotion_msgs.msg import Emotion, EmotionArray
 from emotion_perception.ros import publishers
-from emotion_perception.ros.conversions import bgr_to_image, image_to_bgr, seconds
+from emotion_perception.ros.conversions import bgr_to_image, seconds
 from emotion_perception.ros.processed_image import ProcessedImage
 from emotion_perception.ros.publishers import EmotionPublishers
 from support.ros_peer import ERROR, OK, WARN
 
 WALL = np.full((480, 640, 3), 128, np.uint8)
-
-
-def encoded(portrait, encoding):
-    """Return the portrait as a message in another encoding."""
-    code = {'rgb8': cv2.COLOR_BGR2RGB, 'rgba8': cv2.COLOR_BGR2RGBA, 'mono8': cv2.COLOR_BGR2GRAY}
-    if encoding in code:
-        data = cv2.cvtColor(portrait, code[encoding])
-    else:
-        yuv = cv2.cvtColor(portrait, cv2.COLOR_BGR2YUV)
-        data = yuv[..., :2].copy()
-        data[:, 1::2, 1] = yuv[:, 1::2, 2]
-    message = Image(encoding=encoding, height=480, width=640, step=data.nbytes // 480)
-    message.data = data.tobytes()
-    return message
 
 
 def test_one_face_in_full(node, peer, portrait_message):
@@ -98,41 +82,6 @@ def test_one_array_for_each_image_with_or_without_faces(node, peer, portrait_mes
     assert [array.images_skipped for array in arrays] == [0] * 4
 
 
-def test_an_id_lasts_while_the_face_is_seen(node, peer, portrait):
-    ids, tracked_s = [], []
-    for shift in range(0, 60, 6):
-        moved = np.roll(portrait, shift, axis=1)
-        face = peer.process(bgr_to_image(moved, Header())).faces[0]
-        ids.append(face.face_id)
-        tracked_s.append(face.tracked_for.sec + face.tracked_for.nanosec * 1e-9)
-    assert ids == [1] * 10
-    assert tracked_s[0] == 0
-    assert tracked_s == sorted(set(tracked_s))
-
-
-def test_without_a_stamp_there_is_no_age(node, peer, portrait_message):
-    portrait_message.header.stamp = Time()
-    peer.send(portrait_message)
-    peer.until(lambda: peer.arrays, what='the faces')
-    assert math.isnan(peer.arrays[0].age)
-    assert len(peer.arrays[0].faces) == 1
-
-
-def test_other_encodings(node, peer, portrait):
-    for encoding in ('rgb8', 'rgba8', 'mono8', 'yuv422_yuy2'):
-        array = peer.process(encoded(portrait, encoding))
-        assert [face.label for face in array.faces] == ['happiness'], encoding
-
-
-def test_cv_bridge_decodes_the_same_image(portrait):
-    cv_bridge = pytest.importorskip('cv_bridge', exc_type=(ImportError, AttributeError))
-    bridge = cv_bridge.CvBridge()
-    for encoding in ('rgb8', 'rgba8', 'mono8'):
-        message = encoded(portrait, encoding)
-        expected = bridge.imgmsg_to_cv2(message, desired_encoding='bgr8')
-        assert np.array_equal(image_to_bgr(message), expected), encoding
-
-
 def test_compressed_images(node, peer, portrait, jpeg):
     node.setup(image_transport='compressed')
     array = peer.process(jpeg(portrait))
@@ -188,24 +137,6 @@ def test_a_camera_that_never_sends(node, peer):
     peer.wait_for_status(ERROR, camera_stalls=1)
     assert node.count('no image on /image for') == 1
     assert peer.state() == 'active'
-
-
-def test_the_annotated_image(node, peer, portrait, portrait_message):
-    peer.process(portrait_message)
-    with peer.annotated_image():
-        array = peer.process(portrait_message)
-        # the image before may be drawn too, where the node finds the subscriber early
-        annotated = image_to_bgr(
-            peer.until(
-                lambda: next((m for m in peer.annotated if m.header == array.header), None),
-                what='the annotated image',
-            )
-        )
-    assert annotated.shape == portrait.shape
-    box = array.faces[0].box
-    changed = (annotated != portrait).any(axis=-1)
-    assert changed[box.y_offset, box.x_offset : box.x_offset + box.width].mean() > 0.9
-    assert not changed[:, :100].any()
 
 
 def test_nothing_is_drawn_without_a_subscriber(node, peer, portrait, monkeypatch):

@@ -157,8 +157,3 @@ def test_nothing_is_called_after_destroy(behavior):
     behavior.people.destroy()
     behavior.show(101.0, (1, 'happiness'))
     assert behavior.calls == []
-
-
-def test_times_that_are_none(behavior):
-    with pytest.raises(ValueError, match='leave_after_s must be a number of seconds'):
-        People(behavior.robot.node, leave_after_s=-1.0)

@@ -8,7 +8,6 @@ import pytest
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
-from emotion_perception.bag.message_types import CAMERA_INFO
 from support.ros_peer import ERROR, OK
 
 FOCAL_PX = 554.0
@@ -32,10 +31,6 @@ def publish_info(peer):
 
     yield publish
     peer.node.destroy_publisher(publisher)
-
-
-def test_the_type_is_that_of_recordings():
-    assert CAMERA_INFO == 'sensor_msgs/msg/CameraInfo'
 
 
 def test_a_face_in_front_of_a_calibrated_camera(node, peer, publish_info, portrait_message):

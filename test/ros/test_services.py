@@ -29,12 +29,6 @@ def test_reports_why_an_image_cannot_be_read(node, peer, portrait_message):
     assert list(response.result.faces) == []
 
 
-def test_does_not_change_the_track(node, peer, portrait_message):
-    assert peer.process(portrait_message).faces[0].face_id == 1
-    assert peer.classify(portrait_message).success
-    assert peer.process(portrait_message).faces[0].face_id == 1
-
-
 def test_reports_an_unexpected_error(peer, portrait_message):
     def fail(image):
         raise cv2.error('something that OpenCV cannot do')

@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each fault in short; `make faults` tries them for minutes."""
 
-import math
-
 import pytest
 
-from emotion_perception.ros.parameters import PARAMETERS
-from stress.faults import parameter_chaos
 from stress.faults.__main__ import TRIALS, run_trial
 from stress.faults.trial import Result, seeds_sentence, trials_table
 
@@ -38,25 +34,3 @@ def test_table():
         ['crowd', '10', '2 messages', '', ''],
     ]
     assert seeds_sentence(records) == 'Seed 7.'
-
-
-@pytest.mark.parametrize(
-    ('name', 'value', 'expected'),
-    [
-        ('min_face_px', 1, True),
-        ('min_face_px', 0, False),
-        ('min_face_px', 20.0, False),
-        ('min_face_px', True, False),
-        ('hysteresis', 0.5, True),
-        ('hysteresis', 0.501, False),
-        ('hysteresis', 0, True),
-        ('hysteresis', 1, False),
-        ('hysteresis', False, False),
-        ('hysteresis', math.nan, False),
-        ('hysteresis', None, False),
-        ('threads', 2, False),
-    ],
-)
-def test_valid_parameter_values(name, value, expected):
-    spec = next(spec for spec in PARAMETERS if spec.name == name)
-    assert parameter_chaos.is_valid(spec, value) is expected

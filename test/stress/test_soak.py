@@ -82,19 +82,6 @@ def test_an_interrupted_soak_keeps_its_samples(tmp_path):
     assert (tmp_path / 'images' / 'soak.png').stat().st_size > 10_000
 
 
-def test_every_round_has_a_crowd_and_an_empty_room():
-    program = Program(frames=2400)
-    for number in range(2):
-        images = range(number * program.round_frames, (number + 1) * program.round_frames)
-        counts = [len(program.heads(index)) for index in images]
-        assert set(counts) == {0, 1, 2, 3, CROWD}
-        assert counts[0] == counts[-1] == 0
-    assert program.count_visits(2400) == 2 * 18
-    assert program.heads(600).tolist() == Program(frames=700).heads(600).tolist()
-    assert program.heads(600).tolist() != program.heads(1800).tolist()
-    assert len(program.heads(2400 + 600)) == 0
-
-
 def test_drawn_people_are_detected():
     painter, detector = Painter(Program(frames=1200)), make_detector()
     found = [len(detector.detect(painter.draw(round(s * 30)))) for s in (1.0, 5.5, 20.5, 33.5)]

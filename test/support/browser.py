@@ -2,7 +2,6 @@
 """Headless Chromium, driven by its DevTools protocol."""
 
 import asyncio
-import base64
 import itertools
 import os
 import shutil
@@ -86,11 +85,6 @@ class Browser:
                 return value
             await asyncio.sleep(0.1)
         raise TimeoutError(f'waited {timeout_s:g} s for {expression}')
-
-    async def screenshot(self, path: Path, whole: bool = False) -> None:
-        """Write a png of the window, or of the whole page."""
-        result = await self.call('Page.captureScreenshot', captureBeyondViewport=whole)
-        path.write_bytes(base64.b64decode(result['data']))
 
 
 @asynccontextmanager

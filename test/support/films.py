@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small films with time stamps of their own choice, which OpenCV does not write."""
+"""Small films: with steady time stamps, and with others, which OpenCV does not write."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -18,6 +18,19 @@ def _element(identifier: str, content: bytes | int | str) -> bytes:
     if isinstance(content, str):
         content = content.encode()
     return bytes.fromhex(identifier) + (len(content) | 1 << 56).to_bytes(8) + content
+
+
+def write_avi(
+    path: Path, frames: Iterable[np.ndarray], rate_hz: float, code: str = 'MJPG'
+) -> Path:
+    """Write a film of BGR uint8 [H, W, 3] frames with OpenCV; return its path."""
+    writer = None
+    for frame in frames:
+        size = frame.shape[1::-1]
+        writer = writer or cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), rate_hz, size)
+        writer.write(frame)
+    writer.release()
+    return path
 
 
 def write_film(

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far two runs of a pipeline over the same images agree."""
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,19 +13,8 @@ SAME_FACE = 0.4
 """Two boxes of one image show the same face from this intersection over union on."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """
-    One pass of a pipeline over a clip.
-
-    Attributes:
-        answers: the faces of each image.
-        cpu_s: CPU time of all threads, in seconds.
-
-    """
-
-    answers: list[list[FaceEmotion]]
-    cpu_s: float
+Run = list[list[FaceEmotion]]
+"""The faces of each image of a clip."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +30,6 @@ class Agreement:
         same_id: share of the faces in both that have the same id.
         box_p50: distance of the boxes' edges as a share of the face's width, median.
         box_p99: 99th percentile of that.
-        cpu: CPU time of the run as a share of the reference's.
 
     """
 
@@ -53,20 +40,17 @@ class Agreement:
     same_id: float
     box_p50: float
     box_p99: float
-    cpu: float
 
 
 def run(pipeline: Pipeline, images: Iterable[np.ndarray], rate_hz: float = 30.0) -> Run:
     """Process the images of a clip, BGR uint8 [H, W, 3] each, stamped at `rate_hz`."""
-    started = time.process_time()
-    answers = [pipeline.process(image, index / rate_hz) for index, image in enumerate(images)]
-    return Run(answers, time.process_time() - started)
+    return [pipeline.process(image, index / rate_hz) for index, image in enumerate(images)]
 
 
 def compare(reference: Run, other: Run) -> Agreement:
     """Return how `other` differs from `reference`, a run over the same images."""
     pairs, missed, extra = [], 0, 0
-    for first, second in zip(reference.answers, other.answers, strict=True):
+    for first, second in zip(reference, other, strict=True):
         matched = _pairs(first, second)
         pairs += matched
         missed += len(first) - len(matched)
@@ -84,7 +68,6 @@ def compare(reference: Run, other: Run) -> Agreement:
         same_id=_share([a.face_id == b.face_id for a, b in pairs]),
         box_p50=float(p50),
         box_p99=float(p99),
-        cpu=other.cpu_s / reference.cpu_s,
     )
 
 

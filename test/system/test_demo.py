@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
+from support.films import write_avi
+
 COMMAND = [
     sys.executable,
     '-c',
@@ -53,11 +55,7 @@ def test_portrait(tmp_path):
 
 
 def test_video_file(tmp_path, portrait):
-    clip = tmp_path / 'clip.avi'
-    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*'MJPG'), 30, (512, 512))
-    for _ in range(30):
-        writer.write(portrait)
-    writer.release()
+    clip = write_avi(tmp_path / 'clip.avi', [portrait] * 30, 30)
     done = run_demo(tmp_path, '--camera', str(clip), '--seconds', '2')
     assert done.returncode == 0, done.stderr
     assert {label for _, label, _, _ in LINE.findall(done.stdout)} == {'happiness'}

@@ -2,16 +2,18 @@
 """The live page in a browser: what it shows and announces, on a phone too, and by keyboard."""
 
 import asyncio
+import functools
 import re
 import signal
 import time
 
 import pytest
 
-from emotion_perception.ros.processes import CAMERA_NODE, EMOTION_NODE, NodeProcess, free_domain
+from emotion_perception.ros.processes import CAMERA_NODE, EMOTION_NODE, free_domain
 
 pytest.importorskip('aiohttp')
 from support.browser import browser
+from support.processes import process_group
 
 pytestmark = pytest.mark.slow
 COMMAND = 'emotion_perception.cli'
@@ -21,19 +23,9 @@ SCRIPT = ['appear@0s', 'smile@2s', 'look_away@5s', 'leave@60s', '2:angry@1s', '2
 @pytest.fixture
 def start():
     """Start processes in a domain of their own, and end them."""
-    domain = {
-        'ROS_DOMAIN_ID': str(free_domain()),
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-    }
-    processes = []
-
-    def start_process(module, arguments=(), parameters=None):
-        processes.append(NodeProcess(module, arguments, parameters, environment=domain))
-        return processes[-1]
-
-    yield start_process
-    for process in reversed(processes):
-        assert process.stop() == 0, process.output
+    local = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+    with process_group(free_domain()) as group:
+        yield functools.partial(group.start, environment=local)
 
 
 def address_of(live):
@@ -54,8 +46,8 @@ def in_browser(test):
 
 
 def test_people_events_and_the_end_of_the_node(start):
-    live = start(COMMAND, ['live', '--port', '0', '--token', 'a-token-of-the-test'])
-    fake = start(COMMAND, ['fake', *SCRIPT])
+    live = start(COMMAND, 'live', '--port', '0', '--token', 'a-token-of-the-test')
+    fake = start(COMMAND, 'fake', *SCRIPT)
     address = address_of(live)
 
     async def test(tab):
@@ -95,9 +87,9 @@ def test_people_events_and_the_end_of_the_node(start):
 
 
 def test_the_picture_and_a_slider(start):
-    live = start(COMMAND, ['live', '--port', '0', '--allow-changes'])
-    start(EMOTION_NODE, parameters={'autostart': True})
-    start(CAMERA_NODE, parameters={'rate_hz': 10.0})
+    live = start(COMMAND, 'live', '--port', '0', '--allow-changes')
+    start(EMOTION_NODE, autostart=True)
+    start(CAMERA_NODE, rate_hz=10.0)
     address = address_of(live)
 
     async def test(tab):

@@ -88,8 +88,6 @@ def test_each_head_has_its_own_probabilities(keras_models, data):
 
 def test_a_litert_model_with_one_head_is_used_for_both(tmp_path):
     path = copy_model(tmp_path / 'one.tflite')
-    with pytest.raises(ValueError, match="has no head 'robot'"):
-        EmotionClassifier.load(path, 'robot')
     face = keras.Input((48, 48, 1))
     pooled = keras.layers.GlobalAveragePooling2D()(face)
     stacked = keras.ops.stack([keras.layers.Dense(7)(pooled)], axis=1)
@@ -234,9 +232,6 @@ def test_duplicates_in_another_training_set_are_left_out(data, tmp_path, capsys)
     ('name', 'contents', 'message'),
     [
         ('text.tflite', '<!DOCTYPE html>', "is not a .tflite file: it starts with b'<!DOCTYPE"),
-        ('text.keras', 'version https://git-lfs', 'is not a .keras file'),
-        ('text.h5', 'nothing', 'is not a .h5 file'),
-        ('empty.tflite', '', "is not a .tflite file: it starts with b''"),
         ('cut.keras', 'PK\x03\x04 and no more', 'cannot be loaded'),
         ('model.onnx', 'x', 'its name should end in .tflite, .keras, .h5'),
         ('none.tflite', None, 'there is no model file'),

@@ -175,22 +175,6 @@ def test_methods_are_combined(planted, train, tmp_path):
     assert all(row['reason'].endswith('; by position') for row in rows)
 
 
-def test_an_interruption_leaves_nothing_behind(planted, tmp_path, monkeypatch):
-    calls = []
-
-    def interrupted(*paths):
-        calls.append(paths)
-        if len(calls) == 50:
-            raise KeyboardInterrupt
-        return os.symlink(*paths)
-
-    monkeypatch.setattr(os, 'link', interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        filter_dataset(planted, tmp_path / 'new', [votes.decide])
-    assert list(tmp_path.iterdir()) == []
-    assert len(load(planted, 'train')) == 140
-
-
 def fail_with(number):
     def fail(*_, **__):
         raise OSError(number, os.strerror(number))

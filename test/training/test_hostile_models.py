@@ -133,14 +133,6 @@ def test_other_functions_in_place_of_a_layer(tmp_path, monkeypatch, suffix, modu
     assert_refused(path)
 
 
-@each_suffix
-def test_a_normal_model_is_loaded(tmp_path, suffix):
-    path = tmp_path / f'model{suffix}'
-    small_model([keras.layers.Softmax()]).save(path)
-    faces = np.zeros((2, 48, 48), np.uint8)
-    assert EmotionClassifier.load(path).classify(faces).sum(1) == pytest.approx([1, 1])
-
-
 @pytest.mark.parametrize('suffix', ['.keras', '.h5', '.tflite'])
 def test_pickles_with_the_suffix_of_a_model(tmp_path, suffix):
     path = tmp_path / f'model{suffix}'

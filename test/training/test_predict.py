@@ -21,10 +21,3 @@ def test_predict_is_the_same_command_as_image(capsys, tmp_path, monkeypatch, arg
     assert capsys.readouterr().out == expected
     assert bool(expected) == (code == 0)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_its_help_lists_the_options_of_image(capsys):
-    with pytest.raises(SystemExit, match='0'):
-        cli.main(['predict', '--help'])
-    text = capsys.readouterr().out
-    assert all(option in text for option in ('--crops', '--csv', '--json', '--head', '--out'))

@@ -50,12 +50,6 @@ def replace_model(model, contents):
     change_metadata(model, sha256=hashlib.sha256(contents).hexdigest())
 
 
-def test_labels_and_heads(classifier):
-    assert classifier.labels == EmotionClassifier.labels == EMOTIONS
-    assert classifier.metadata.labels == EMOTIONS
-    assert (classifier.head, HEADS) == ('crowd', ('crowd', 'fer2013'))
-
-
 @pytest.mark.parametrize(('head', 'least'), [('crowd', 0.8), ('fer2013', 0.5)])
 def test_the_portrait_is_happy(faces, head, least):
     (row,) = EmotionClassifier.load(head=head).classify(faces[:1])

@@ -48,12 +48,6 @@ def test_similarity_transform_is_recovered(scale, degrees, count):
     assert np.allclose(found, wanted, rtol=1e-9, atol=1e-9)
 
 
-def test_similarity_transform_by_hand():
-    source = np.array([[0.0, 0.0], [1.0, 0.0]])
-    target = np.array([[5.0, 5.0], [5.0, 7.0]])
-    assert np.allclose(similarity_transform(source, target), [[0, -2, 5], [2, 0, 5]])
-
-
 def test_similarity_transform_has_the_least_error_and_no_reflection():
     rng = np.random.default_rng(1)
     source, target = rng.uniform(0, 48, (2, 3, 2))

@@ -15,8 +15,6 @@ import emotion_perception
 from emotion_perception.camera import EYE_CORNERS_M, Camera
 from emotion_perception.classification import EmotionClassifier
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
-from emotion_perception.errors import DetectorError, ModelError
-from emotion_perception.imaging.sources import MovingImageSource, open_source
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.tracking import Tracker, TrackingSettings
 from emotion_perception.types import FROM_DEPTH, FROM_FACE_SIZE, Detection, FaceEmotion, HeadPose
@@ -93,19 +91,6 @@ def test_portrait(portrait):
     assert np.array_equal(image, portrait)
 
 
-def test_a_moving_face_keeps_its_id(pipeline):
-    source = open_source()
-    for frame in range(20):
-        face = check_portrait(pipeline.process(source.read(), 100 + frame / 30), (640, 480))
-        assert face.face_id == 1
-        assert face.tracked_for_s == pytest.approx(frame / 30, abs=1e-6)
-
-
-@pytest.mark.parametrize('size', [(160, 120), (320, 240), (1280, 720), (1920, 1080)])
-def test_frame_sizes(pipeline, portrait, size):
-    check_portrait(pipeline.process(MovingImageSource(portrait, size).read(), 0.0), size)
-
-
 def test_48_megapixels(pipeline, portrait):
     image = np.full((6000, 8000, 3), 90, np.uint8)
     image[500:5500, 2000:7000] = cv2.resize(portrait, (5000, 5000))
@@ -130,11 +115,6 @@ def test_without_tracking(portrait):
         assert (face.face_id, face.tracked_for_s) == (0, 0)
         assert np.array_equal(face.probabilities, face.smoothed_probabilities)
     pipeline.reset()
-
-
-@pytest.mark.parametrize('size', [(480, 640), (1, 1)])
-def test_nobody(pipeline, size):
-    assert pipeline.process(np.zeros((*size, 3), np.uint8), 0.0) == []
 
 
 @pytest.mark.parametrize(
@@ -541,15 +521,6 @@ def test_unusual_sizes(pipeline, portrait, size):
     assert len(faces) == fits
 
 
-def test_a_camera_that_jumps_between_sizes(pipeline, portrait):
-    small = cv2.resize(portrait, (240, 240), interpolation=cv2.INTER_AREA)
-    ids = [
-        check_portrait(pipeline.process(image, index / 30), image.shape[1::-1]).face_id
-        for index, image in enumerate((portrait, small, portrait, small))
-    ]
-    assert ids == [1, 2, 3, 4]
-
-
 @pytest.mark.parametrize('tracking', [True, False])
 def test_settings_may_change(scripted, tracking):
     pipeline = Pipeline(scripted, scripted, Tracker() if tracking else None)
@@ -623,20 +594,6 @@ def test_arguments_of_default(portrait):
         (face,) = Pipeline.default(tracking=tracking, settings=strict).process(portrait, 0.0)
         assert face.label == UNCERTAIN
         assert face.confidence > 0.7
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'error', 'message'),
-    [
-        ({'detector': 'yunet'}, DetectorError, 'yunet needs the path'),
-        ({'detector': 'none'}, ValueError, "unknown detector 'none'"),
-        ({'model': 'nowhere.tflite'}, ModelError, 'there is no model file nowhere.tflite'),
-        ({'head': 'robot'}, ValueError, "has no head 'robot'"),
-    ],
-)
-def test_parts_that_cannot_be_created(arguments, error, message):
-    with pytest.raises(error, match=message):
-        Pipeline.default(**arguments)
 
 
 def test_other_detectors(shared, portrait):

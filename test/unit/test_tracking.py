@@ -140,14 +140,6 @@ def test_the_nearest_face_keeps_the_id():
     assert ids(tracker, 0.03, face(130, 100), face(104, 100)) == [2, 1]
 
 
-def test_times_of_a_track():
-    tracker = Tracker()
-    tracker.associate([face(100, 100)], 7.0)
-    tracker.associate([], 7.1)
-    (track,) = tracker.associate([face(100, 100)], 7.25)
-    assert (track.first_seen_s, track.last_seen_s) == (7.0, 7.25)
-
-
 def test_readings_are_smoothed_over_the_time_between_them():
     """Also if the face was seen, but not read, in frames in between."""
     tracker, settings = Tracker(), TrackingSettings(smoothing_s=0.5)
@@ -247,12 +239,6 @@ def mix(left):
     return left * HAPPY + (1 - left) * SAD
 
 
-def test_before_the_first_frame():
-    expression = SmoothedExpression()
-    assert expression.probabilities is None
-    assert (expression.label, expression.confidence) == (UNCERTAIN, 0.0)
-
-
 def test_the_first_frame_is_taken_as_it_is():
     mine = HAPPY.copy()
     expression = smooth(TrackingSettings(), (mine, 0.0))
@@ -261,26 +247,13 @@ def test_the_first_frame_is_taken_as_it_is():
     assert (expression.label, expression.confidence) == ('happiness', pytest.approx(0.94))
 
 
-@pytest.mark.parametrize('elapsed_s', [0.0, 0.1, 0.5, 1.0])
-def test_time_constant(elapsed_s):
-    settings = TrackingSettings(smoothing_s=0.5)
-    smoothed = smooth(settings, (HAPPY, 0.0), (SAD, elapsed_s)).probabilities
-    assert smoothed == pytest.approx(mix(math.exp(-elapsed_s / 0.5)), abs=1e-6)
-
-
 @pytest.mark.parametrize(
-    'steps_s', [[1 / rate] * rate for rate in (3, 30, 1000)] + [[0.01, 0.7, 0.001, 0.089, 0.2]]
+    'steps_s', [[1 / n] * n for n in (3, 30, 1000)] + [[0.01, 0.7, 0.09, 0.2], [0.0], [0.5]]
 )
 def test_the_frame_rate_does_not_matter(steps_s):
     settings = TrackingSettings(smoothing_s=0.35)
     smoothed = smooth(settings, (HAPPY, 0.0), *((SAD, step) for step in steps_s)).probabilities
-    assert smoothed == pytest.approx(mix(math.exp(-1 / 0.35)), abs=1e-4)
-
-
-def test_without_smoothing():
-    expression = smooth(TrackingSettings(smoothing_s=0.0), (HAPPY, 0.0), (SAD, 0.001))
-    assert np.array_equal(expression.probabilities, SAD)
-    assert expression.label == 'sadness'
+    assert smoothed == pytest.approx(mix(math.exp(-sum(steps_s) / 0.35)), abs=1e-4)
 
 
 def test_probabilities_sum_to_1_after_thousands_of_frames():
@@ -365,19 +338,6 @@ def test_a_new_expression_is_shown_after_about_the_time_constant():
     assert set(seen) <= {'happiness', UNCERTAIN, 'sadness'}
     assert 0.15 < seen.index('sadness') / RATE_HZ < 0.45
     assert seen[-1] == 'sadness'
-
-
-@pytest.mark.parametrize('label', EMOTIONS)
-def test_order_of_labels(label):
-    assert smooth(TrackingSettings(), (spread(**{label: 0.94}), 0.0)).label == label
-
-
-def test_thresholds_may_change():
-    expression = smooth(TrackingSettings(smoothing_s=0), (spread(happiness=0.7), 0.0))
-    assert expression.label == 'happiness'
-    strict = TrackingSettings(smoothing_s=0, uncertain_below=0.9)
-    expression.update(spread(happiness=0.7), 0.1, strict)
-    assert expression.label == UNCERTAIN
 
 
 @pytest.mark.parametrize('sensitivity', [-1.0, 0.0, 0.7, 3.0])

@@ -66,19 +66,14 @@ def test_bars_do_not_cover_another_face(image):
     faces = [face((200, 100, 120, 130)), face((210, 260, 120, 130), 'anger', 2)]
     out = annotate(image, faces)
     assert (out[266:384, 216:324] == 17).all()
+    assert has_color(out, COLORS['happiness'])[130, 198:203].any()
+    assert has_color(out, COLORS['anger'])[300, 208:213].any()
 
 
 def test_ids_are_drawn_with_tracking_only(image):
     tracked, untracked = (annotate(image, [face((200, 150, 120, 130), face_id=n)]) for n in (7, 0))
     color = COLORS['happiness']
     assert has_color(tracked, color)[148].sum() > has_color(untracked, color)[148].sum() + 10
-
-
-def test_two_faces(image):
-    faces = [face((50, 150, 100, 100), 'anger'), face((400, 150, 100, 100), 'surprise', 2)]
-    out = annotate(image, faces)
-    assert has_color(out, COLORS['anger'])[200, 48:53].any()
-    assert has_color(out, COLORS['surprise'])[200, 398:403].any()
 
 
 @pytest.mark.parametrize(

@@ -157,10 +157,6 @@ class TrialPeer(RosPeer):
 
         return time.monotonic() - started_s if self.spin_until(found, TIMEOUT_S) else math.inf
 
-    def apply(self, *transitions: str) -> bool:
-        """Request transitions by name; return whether all succeeded."""
-        return all(self.transition(name) for name in transitions)
-
     def has_status(self, **conditions: Any) -> bool:
         """Return whether diagnostics show these values in time (see `wait_for_status`)."""
         try:

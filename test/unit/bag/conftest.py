@@ -40,6 +40,13 @@ def file_bytes(path):
     return {file.name: file.read_bytes() for file in path.iterdir()}
 
 
+def change_metadata(bag, old, new):
+    """Replace a text in the metadata.yaml of a recording."""
+    path = bag / 'metadata.yaml'
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
 @pytest.fixture
 def run(capsys):
     """Run `emotion-perception bag`; return exit code, output and error lines without LiteRT's."""

@@ -27,7 +27,6 @@ from emotion_perception.bag.process import process_bag
 from emotion_perception.bag.reading import open_bag
 from emotion_perception.bag.writing import NewBag, new_bag
 from emotion_perception.detection.keyframes import DETECT_EVERY
-from emotion_perception.errors import BagError
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.ros.conversions import bgr_to_image, seconds, time_message
 from emotion_perception.tracking import TrackingSettings
@@ -326,12 +325,3 @@ def test_a_missing_library_is_one_line(tmp_path, missing, message):
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith('INFO')]
     assert message in line
-
-
-def test_impossible_times_are_refused(tmp_path, image_bag, pipeline):
-    bag = image_bag(storage='sqlite3')
-    with sqlite3.connect(bag / 'bag.db3') as file:
-        file.execute('UPDATE messages SET timestamp = -5')
-    file.close()
-    with pytest.raises(BagError, match='a message has the time -5'):
-        process_bag(bag, tmp_path / 'out', pipeline)

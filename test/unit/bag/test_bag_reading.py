@@ -16,7 +16,7 @@ from emotion_perception.bag.reading import image_connections, open_bag
 from emotion_perception.errors import BagError
 from emotion_perception.ros.conversions import bgr_to_image
 
-from .conftest import PERIOD_NS, START_NS, contents, file_bytes, jpeg, stamped
+from .conftest import PERIOD_NS, START_NS, change_metadata, contents, file_bytes, jpeg, stamped
 
 DAMAGED = 'no recording, or damaged: '
 _ZERO = '{sec: 0, nsec: 0}'
@@ -182,12 +182,6 @@ def test_compressed_messages_need_the_metadata(refused, image_bag):
 def test_a_data_file_that_is_gone(refused, portrait_bag):
     shutil.move(portrait_bag / 'bag.mcap', portrait_bag / 'elsewhere.mcap')
     assert 'bag.mcap of its metadata.yaml is gone; name the files' in refused(portrait_bag)
-
-
-def change_metadata(bag, old, new):
-    path = bag / 'metadata.yaml'
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new))
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])

@@ -26,7 +26,7 @@ from emotion_perception.errors import BagError, ImageError
 from emotion_perception.ros.conversions import bgr_to_image
 from support.peak_memory import peak_mb
 
-from .conftest import contents, stamped
+from .conftest import change_metadata, contents, stamped
 
 MESSAGES = 'SELECT id, topic_id, timestamp, data FROM messages'
 
@@ -68,13 +68,6 @@ def test_a_database_with_values_of_the_wrong_type(image_bag, column, value):
         )
     file.close()
     assert 'damaged' in refusal(bag)
-
-
-def change_metadata(bag, old, new):
-    """Replace a text in the metadata.yaml of a recording."""
-    path = bag / 'metadata.yaml'
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new))
 
 
 @pytest.mark.parametrize(

@@ -389,17 +389,3 @@ def test_when_turned_views_are_searched(monkeypatch, detector, roll_deg, x, turn
     monkeypatch.setattr(detector, 'detect_in_view', find)
     assert len(detector.detect(np.zeros((500, 500, 3), np.uint8))) == 1
     assert ('turned' in searched) == turned
-
-
-@pytest.mark.parametrize(
-    ('clip', 'step', 'expected'),
-    [('single_face.mp4', 4, [1] * 18), ('no_face.mp4', 4, [0] * 24)],
-)
-def test_clips(shared, detector, clip, step, expected):
-    capture = cv2.VideoCapture(str(shared / 'media' / clip))
-    counts, frame = [], 0
-    while (read := capture.read())[0]:
-        if frame % step == 0:
-            counts.append(len(detector.detect(read[1])))
-        frame += 1
-    assert counts == expected

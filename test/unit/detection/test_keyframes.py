@@ -560,16 +560,3 @@ def test_clips(shared, detector, classifier, clip, same_label):
     assert agreement.box_p50 < 0.04
     # the box of the region network jumps by as much
     assert agreement.box_p99 < 0.15
-
-
-def test_faces_that_come_and_go(shared, detector, classifier):
-    """Few faces of walking people are missed, which are found in some frames only."""
-    clip = shared / 'media' / 'face-demographics-walking.gif'
-    agreement, _ = compare_clip(clip, (detector, classifier), 12.5)
-    assert agreement.missed < 0.3
-
-
-def test_a_clip_without_faces(shared, detector, classifier):
-    images = read_clip(shared / 'media' / 'no_face.mp4')
-    pipeline = Pipeline(detector, classifier, Tracker(), detect_every=3)
-    assert run(pipeline, images).answers == [[]] * len(images)

@@ -74,6 +74,7 @@ def test_other_subcommands_without_a_library_name_the_doctor():
     code, out, error = run_without('cv2', 'image', 'face.png')
     assert (code, out) == (2, '')
     assert len(error.splitlines()) == 1
+    assert 'cv2' in error
     assert '`emotion-perception doctor`' in error
 
 

@@ -31,20 +31,6 @@ def run_ros_checks():
     return {name: check() for name, check in ros_checks()}
 
 
-def test_environment_of_the_tests():
-    results = run_ros_checks()
-    assert list(results) == ['rclpy', 'emotion_msgs', 'log files', 'shared memory']
-    assert results['rclpy'].status == results['emotion_msgs'].status == OK
-
-
-def test_without_ros(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'rclpy', None)
-    results = run_ros_checks()
-    assert results['rclpy'].status == PROBLEM
-    assert 'setup.bash' in results['rclpy'].advice
-    assert results['emotion_msgs'].text == 'not checked: it needs rclpy'
-
-
 def test_without_the_middleware(monkeypatch):
     monkeypatch.setenv('RMW_IMPLEMENTATION', 'rmw_pigeon')
     result = run_ros_checks()['rclpy']

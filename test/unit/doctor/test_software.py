@@ -52,13 +52,6 @@ def test_library_that_is_missing():
     assert result.advice == NUMPY.advice
 
 
-def test_litert_that_is_missing():
-    result = check_library(LITERT._replace(module='not_a_library'))
-    assert result.status == WARNING
-    assert result.text == 'is not installed: OpenCV runs the networks, which is slower'
-    assert result.advice == LITERT.advice
-
-
 def test_library_that_cannot_be_loaded(monkeypatch, tmp_path):
     (tmp_path / 'broken_library.py').write_text('raise ImportError("undefined symbol: PyArray_X")')
     monkeypatch.syspath_prepend(tmp_path)

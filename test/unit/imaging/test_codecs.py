@@ -123,7 +123,8 @@ def test_only_files_are_rotated_by_their_orientation(photo, tmp_path):
     rotated = with_exif(plain, tiff)
     assert np.array_equal(decode_compressed(rotated), decode_compressed(plain))
     (tmp_path / 'image.jpg').write_bytes(rotated)
-    assert read_image(tmp_path / 'image.jpg').shape == (80, 60, 3)
+    turned = np.rot90(decode_compressed(plain), -1)
+    assert np.array_equal(read_image(tmp_path / 'image.jpg'), turned)
 
 
 @pytest.mark.parametrize('kind', [*JPEGS, 'png'])
@@ -261,11 +262,6 @@ def test_not_an_image(blob, kind, message):
     assert caught.value.kind == kind
 
 
-def png_chunk(kind, body=b''):
-    """Return one chunk of a png."""
-    return struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body))
-
-
 def refused(blob, message):
     """Assert that an image is refused without taking memory."""
 
@@ -337,17 +333,21 @@ def test_a_png_whose_chunks_claim_gigabytes(photo, kind):
 
 def test_png_chunks_that_cannot_be_ignored(photo):
     blob = pack('.png', photo)
-    second = png_chunk(b'IHDR', struct.pack('>IIBBBBB', 30_000, 30_000, 8, 2, 0, 0, 0))
+    second = bombs.png_chunk(b'IHDR', struct.pack('>IIBBBBB', 30_000, 30_000, 8, 2, 0, 0, 0))
     refused(
         blob[:33] + second + blob[33:], 'png image is damaged: it does not start with its size'
     )
-    refused(blob[:33] + png_chunk(b'ABCD') + blob[33:], "it holds an unknown part b'ABCD'")
+    refused(
+        blob[:33] + bombs.png_chunk(b'ABCD', b'') + blob[33:], "it holds an unknown part b'ABCD'"
+    )
 
 
 def test_texts_and_profiles_of_a_png_are_not_unpacked(photo):
     plain = pack('.png', photo)
     packed = zlib.compress(bytes(2**26), 9)
-    bomb = png_chunk(b'zTXt', b'a\0\0' + packed) + png_chunk(b'iCCP', b'a\0\0' + packed)
+    bomb = bombs.png_chunk(b'zTXt', b'a\0\0' + packed) + bombs.png_chunk(
+        b'iCCP', b'a\0\0' + packed
+    )
     found = []
     blob = plain[:33] + bomb * 4 + plain[33:]
     assert peak_mb(lambda: found.append(decode_compressed(blob))) < 60
@@ -357,9 +357,9 @@ def test_texts_and_profiles_of_a_png_are_not_unpacked(photo):
 @pytest.mark.parametrize('size', [(80, 60), (40, 30), (2**31 - 1, 2**31 - 1)])
 def test_an_animated_png_is_its_image(photo, size):
     plain = pack('.png', photo)
-    frame = png_chunk(b'fcTL', struct.pack('>IIIIIHHBB', 0, *size, 0, 0, 1, 10, 0, 0))
-    before = png_chunk(b'acTL', struct.pack('>II', 2, 0)) + frame
-    after = frame + png_chunk(b'fdAT', bytes(4) + bytes(50))
+    frame = bombs.png_chunk(b'fcTL', struct.pack('>IIIIIHHBB', 0, *size, 0, 0, 1, 10, 0, 0))
+    before = bombs.png_chunk(b'acTL', struct.pack('>II', 2, 0)) + frame
+    after = frame + bombs.png_chunk(b'fdAT', bytes(4) + bytes(50))
     animated = plain[:33] + before + plain[33:-12] + after + plain[-12:]
     assert np.array_equal(decode_compressed(animated), photo)
 
@@ -376,18 +376,22 @@ def test_a_png_with_a_palette(photo):
         (b'IDAT', zlib.compress(rows)),
         (b'IEND', b''),
     )
-    blob = b'\x89PNG\r\n\x1a\n' + b''.join(png_chunk(*chunk) for chunk in chunks)
+    blob = b'\x89PNG\r\n\x1a\n' + b''.join(bombs.png_chunk(*chunk) for chunk in chunks)
     expected = np.frombuffer(palette, np.uint8).reshape(3, 3)[photo[..., 0] % 3, ::-1]
     assert np.array_equal(decode_compressed(blob), expected)
 
 
 def test_find_images(tmp_path):
-    for name in ('b.jpg', 'a.PNG', 'inside/c.webp', 'inside/notes.txt', 'empty/notes.txt'):
+    files = ('b.jpg', 'a.PNG', 'd[1].png', 'inside/c.webp', 'inside/notes.txt', 'empty/notes.txt')
+    for name in files:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     found = find_images([str(tmp_path), str(tmp_path / '*.jpg'), str(tmp_path / 'x*.jpg')])
-    assert found == [tmp_path / n for n in ('a.PNG', 'b.jpg', 'inside/c.webp', 'x*.jpg')]
-    named = [str(tmp_path / name) for name in ('empty', 'inside/notes.txt', 'missing')]
+    assert found == [
+        tmp_path / n for n in ('a.PNG', 'b.jpg', 'd[1].png', 'inside/c.webp', 'x*.jpg')
+    ]
+    assert find_images([f'{tmp_path}/**/[cx]*']) == [tmp_path / 'inside/c.webp']
+    named = [str(tmp_path / n) for n in ('d[1].png', 'empty', 'inside/notes.txt', 'missing')]
     assert list(map(str, find_images(named))) == named
 
 

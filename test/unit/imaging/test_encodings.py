@@ -12,7 +12,6 @@ from emotion_perception.errors import ImageError
 from emotion_perception.imaging.encodings import ENCODINGS, to_bgr
 
 HEIGHT, WIDTH = 24, 32
-BAYER = ('rggb', 'bggr', 'gbrg', 'grbg')
 YUV_PAIRS = ('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv')
 PLANAR = ('nv12', 'nv21', 'nv24')
 COLOR_16 = ('bgr16', 'rgb16', 'bgra16', 'rgba16', '16UC3', '16UC4')
@@ -134,15 +133,6 @@ def test_bayer_ramps_are_exact(encoding):
     bgr = np.dstack((40 + 6 * x, 220 - 8 * y, 30 + 2 * x + 4 * y)).astype(np.uint8)
     result = convert(encode(bgr, encoding), encoding)
     assert difference(result[2:-2, 2:-2], bgr[2:-2, 2:-2]) <= 1
-
-
-@pytest.mark.parametrize('pattern', BAYER)
-@pytest.mark.parametrize('channel', [0, 1, 2])
-def test_bayer_of_one_color(pattern, channel):
-    lit = np.zeros((6, 8, 3), np.uint8)
-    lit[..., channel] = 200
-    encoding = f'bayer_{pattern}8'
-    assert np.array_equal(convert(encode(lit, encoding), encoding, 6, 8), lit)
 
 
 RED = {  # bytes of two rows of two red pixels (gray 76 where there is no color), by hand

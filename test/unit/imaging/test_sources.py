@@ -17,9 +17,8 @@ from emotion_perception.imaging.sources import (
     MovingImageSource,
     VideoSource,
     open_source,
-    portrait_path,
 )
-from support.films import write_film
+from support.films import write_avi, write_film
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -30,12 +29,6 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 
 COLORS = ((0, 0, 220), (0, 220, 0), (220, 0, 0), (200, 200, 200), (20, 20, 20))
-
-
-def test_portrait(portrait):
-    assert portrait_path().name == 'astronaut.png'
-    assert portrait.shape == (512, 512, 3)
-    assert portrait.mean(axis=(0, 1)) == pytest.approx((96.5, 105.2, 141.6), abs=1)
 
 
 @pytest.mark.parametrize('state', ['not installed', 'without data'])
@@ -77,12 +70,7 @@ def test_sources_that_cannot_be_opened(tmp_path, monkeypatch, name, message):
 @pytest.mark.parametrize('scheme', ['file', 'http'])
 def test_the_times_of_a_film_with_an_address_are_its_own(tmp_path, scheme):
     """They were those of the clock, as if it were a camera."""
-    writer = cv2.VideoWriter(
-        str(tmp_path / 'a.mp4'), cv2.VideoWriter.fourcc(*'mp4v'), 2.0, (64, 48)
-    )
-    for _ in range(4):
-        writer.write(np.zeros((48, 64, 3), np.uint8))
-    writer.release()
+    write_avi(tmp_path / 'a.mp4', [np.zeros((48, 64, 3), np.uint8)] * 4, 2.0, 'mp4v')
     handler = functools.partial(QuietHandler, directory=tmp_path)
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -166,20 +154,11 @@ def test_image_file(tmp_path, portrait, suffix):
     assert np.abs(source.read().astype(int) - expected).mean() < (3 if suffix == '.jpg' else 0.01)
 
 
-def write_video(path, rate_hz, colors):
-    """Write a video with one frame of each color; return its path."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), rate_hz, (64, 48))
-    assert writer.isOpened()
-    for color in colors:
-        writer.write(np.full((48, 64, 3), color, np.uint8))
-    writer.release()
-    return str(path)
-
-
 @pytest.fixture
 def clip(tmp_path):
     """Return the path of a video of five frames, each of one color, at 12 Hz."""
-    return write_video(tmp_path / 'clip.avi', 12, COLORS)
+    frames = [np.full((48, 64, 3), color, np.uint8) for color in COLORS]
+    return str(write_avi(tmp_path / 'clip.avi', frames, 12))
 
 
 def color_index(frame):
@@ -213,7 +192,8 @@ def test_a_video_keeps_its_size(clip):
 
 
 def test_an_impossible_rate_becomes_30_hz(tmp_path):
-    assert open_source(write_video(tmp_path / 'fast.avi', 1000, COLORS[:1])).rate_hz == 30.0
+    clip = write_avi(tmp_path / 'fast.avi', [np.zeros((48, 64, 3), np.uint8)], 1000)
+    assert open_source(str(clip)).rate_hz == 30.0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 """The camera that a CameraInfo message describes."""
 
 import math
+from dataclasses import astuple
 
 import pytest
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
@@ -21,22 +22,21 @@ def info(**fields):
     )
 
 
-def test_as_the_camera_takes_images():
-    camera = to_camera(info())
-    assert (camera.size, camera.focal_px) == ((640, 480), (500, 510))
-    assert camera.center_px == (320.5, 240.5)
-    assert (camera.distortion, camera.fisheye) == (tuple(D), False)
+SIZE, RAW, RECTIFIED = (640, 480), ((500, 510), (320.5, 240.5)), ((480, 480), (315.5, 235.5))
 
 
-def test_rectified_images_have_no_distortion():
-    camera = to_camera(info(distortion_model='unknown'), rectified=True)
-    assert (camera.focal_px, camera.center_px) == ((480, 480), (315.5, 235.5))
-    assert camera.distortion == ()
-
-
-def test_fisheye():
-    camera = to_camera(info(d=[0.1, 0.0, 0.0, 0.0], distortion_model='equidistant'))
-    assert (camera.fisheye, camera.distortion) == (True, (0.1, 0, 0, 0))
+@pytest.mark.parametrize(
+    ('fields', 'rectified', 'expected'),
+    [
+        ({}, False, (SIZE, *RAW, tuple(D), False)),
+        ({'distortion_model': 'unknown'}, True, (SIZE, *RECTIFIED, (), False)),
+        ({'d': [0.1, 0.0, 0.0, 0.0], 'distortion_model': 'equidistant'}, False,
+         (SIZE, *RAW, (0.1, 0, 0, 0), True)),
+        ({'d': [0.0] * 5, 'distortion_model': ''}, False, (SIZE, *RAW, (), False)),
+    ],
+)  # fmt: skip
+def test_the_camera_of_a_calibration(fields, rectified, expected):
+    assert astuple(to_camera(info(**fields), rectified=rectified))[:5] == expected
 
 
 def test_a_region_of_the_sensor():
@@ -61,10 +61,6 @@ def test_a_region_of_the_sensor():
 def test_what_is_no_calibration(fields, reason):
     with pytest.raises(ValueError, match=reason):
         to_camera(info(**fields))
-
-
-def test_zero_distortion_needs_no_model():
-    assert to_camera(info(d=[0.0] * 5, distortion_model='')).distortion == ()
 
 
 @pytest.mark.parametrize(
