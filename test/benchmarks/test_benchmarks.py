@@ -19,6 +19,7 @@ from benchmarks.timing import measure_in_rounds, merge_rows
 from emotion_perception import Pipeline
 from emotion_perception.runtime.network import choose_runtime
 from support.drawn_faces import draw_face
+from support.tables import cells_of
 
 RECORD = Path(__file__).parents[2] / 'docs' / 'lab' / 'records' / 'performance.json'
 
@@ -93,8 +94,7 @@ def test_tables_of_some_parts():
     lost = {'way': 'none', 'width': 9, 'height': 5, 'arrived': 0, 'sent': 3, 'latency': {}}
     tables = result_tables.tables_of({'start': start, 'transport': [lost]})
     assert list(tables) == ['budgets', 'transport']
-    lines = '\n'.join(tables.values()).splitlines()
-    cells = [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines]
+    cells = cells_of('\n'.join(tables.values()))
     assert ['ready after start', '0.7 s', '0.40 to 0.60 s'] in cells
     assert ['none', '9x5', '0 of 3', '', ''] in cells
 

@@ -2,15 +2,14 @@
 """Each transition of the node, also those that fail."""
 
 import gc
-import shutil
 import weakref
 
 from rclpy.lifecycle import TransitionCallbackReturn
 
-from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.ros import emotion_node
 from support.in_process import in_process_node
+from support.packaged_model import copy_packaged_model
 from support.ros_peer import ERROR, OK
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -51,9 +50,7 @@ def test_reads_no_image_unless_it_is_active(node, peer, portrait_message):
 
 def corrupt_model(folder):
     """Return a model with one byte changed."""
-    for suffix in ('.tflite', '.json'):
-        shutil.copy(DEFAULT_MODEL.with_suffix(suffix), folder)
-    model = folder / DEFAULT_MODEL.name
+    model = copy_packaged_model(folder / 'model.tflite')
     data = bytearray(model.read_bytes())
     data[len(data) // 2] ^= 0xFF
     model.write_bytes(data)

@@ -16,6 +16,7 @@ import pytest
 from emotion_perception import cli
 from emotion_perception.ros.conversions import image_to_bgr, time_message
 from emotion_perception.ros.processes import NodeProcess
+from support.sharpness import detail
 
 aiohttp = pytest.importorskip('aiohttp')
 COMMAND = 'emotion_perception.cli'
@@ -92,12 +93,8 @@ def test_a_page_beside_the_node(node, peer, portrait, portrait_message):
             full = image_to_bgr(peer.until(lambda: peer.annotated, what='the image')[-1])
         shown = cv2.imdecode(np.frombuffer(page.picture, np.uint8), cv2.IMREAD_COLOR)
         box = array.faces[0].box
-        rows = slice(box.y_offset + 30, box.y_offset + box.height - 8)
-        columns = slice(box.x_offset + 8, box.x_offset + box.width - 8)
-        sharp, blurred = (
-            cv2.Laplacian(cv2.cvtColor(image[rows, columns], cv2.COLOR_BGR2GRAY), cv2.CV_64F).var()
-            for image in (full, shown)
-        )
+        place = box.x_offset, box.y_offset, box.width, box.height
+        sharp, blurred = (detail(image, place, top=30, border=8) for image in (full, shown))
         assert blurred < 0.05 * sharp
         # a change of a live parameter, and what is refused
         for name, value, refused in (

@@ -6,7 +6,6 @@ import xml.etree.ElementTree as ElementTree
 from contextlib import suppress
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from rclpy.impl.implementation_singleton import rclpy_implementation
@@ -15,17 +14,14 @@ from std_msgs.msg import Header
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.ros.conversions import bgr_to_image, image_to_bgr
 from support.ros_peer import WARN, ros_peer
+from support.sharpness import detail
 
 POLICY = Path(__file__).parents[2] / 'config' / 'sros2_policy.xml'
 
 
-def detail(image, box):
-    """Return the variance of the Laplacian inside a face's box."""
-    margin = 8
-    rows = slice(box.y_offset + margin, box.y_offset + box.height - margin)
-    columns = slice(box.x_offset + margin, box.x_offset + box.width - margin)
-    gray = cv2.cvtColor(image[rows, columns], cv2.COLOR_BGR2GRAY)
-    return float(cv2.Laplacian(gray, cv2.CV_64F).var())
+def inner_detail(image, box):
+    """Return the detail inside a face's box."""
+    return detail(image, (box.x_offset, box.y_offset, box.width, box.height), border=8)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +38,7 @@ def test_detail_of_the_face_in_the_annotated_image(
     image = image_to_bgr(message)
     (face,) = array.faces
     assert face.label == 'happiness'
-    assert lowest <= detail(image, face.box) / detail(portrait, face.box) <= highest
+    assert lowest <= inner_detail(image, face.box) / inner_detail(portrait, face.box) <= highest
     # box and label are drawn, and nothing else changes
     changed = (image != portrait).any(axis=-1)
     assert changed[face.box.y_offset, face.box.x_offset :][: face.box.width].mean() > 0.9

@@ -5,6 +5,7 @@ import pytest
 
 from stress.faults.__main__ import TRIALS, run_trial
 from stress.faults.trial import Result, seeds_sentence, trials_table
+from support.tables import cells_of
 
 SHORT_MINUTES = {
     'kills': 0.36, 'stalls': 0.6, 'lifecycle': 0.6, 'parameters': 0.7, 'stamps': 0.45,
@@ -28,8 +29,7 @@ def test_table():
     assert (kept.passed, lost.passed) == (True, False)
     records = {'kills': kept.to_record(), 'crowd': lost.to_record()}
     assert records['kills']['median_s'] == 1.0
-    rows = trials_table(records).splitlines()[2:]
-    assert [[cell.strip() for cell in row.split('|')[1:-1]] for row in rows] == [
+    assert cells_of(trials_table(records))[2:] == [
         ['kill -9', '3', 'nothing', '2.25 s', 'growth 0.1 MB'],
         ['crowd', '10', '2 messages', '', ''],
     ]

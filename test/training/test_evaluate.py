@@ -20,6 +20,7 @@ from emotion_training.data.dataset import load
 from emotion_training.data.fer2013 import read_fer2013
 from emotion_training.evaluate.evaluation import evaluate, report_data
 from emotion_training.evaluate.model_outputs import head_probabilities, probabilities
+from support.packaged_model import copy_packaged_model
 
 
 @pytest.fixture(scope='module')
@@ -45,18 +46,11 @@ def keras_models(tmp_path_factory):
     return folder / 'two.keras', folder / 'one.h5'
 
 
-def copy_model(path):
-    """Copy the packaged model and its json."""
-    shutil.copy(DEFAULT_MODEL, path)
-    shutil.copy(DEFAULT_MODEL.with_suffix('.json'), path.with_suffix('.json'))
-    return path
-
-
 @pytest.fixture(scope='module')
 def report(data, keras_models, tmp_path_factory):
     """Compare two models; return the page and the scores of the report."""
     out = tmp_path_factory.mktemp('report')
-    packaged = copy_model(out / '<script>&.tflite')
+    packaged = copy_packaged_model(out / '<script>&.tflite')
     models = str(packaged), str(keras_models[0])
     assert cli.main(['evaluate', '--out', str(out), *models, str(data)]) == 0
     return (out / 'report.html').read_text(), json.loads((out / 'scores.json').read_text())
@@ -87,7 +81,7 @@ def test_each_head_has_its_own_probabilities(keras_models, data):
 
 
 def test_a_litert_model_with_one_head_is_used_for_both(tmp_path):
-    path = copy_model(tmp_path / 'one.tflite')
+    path = copy_packaged_model(tmp_path / 'one.tflite')
     face = keras.Input((48, 48, 1))
     pooled = keras.layers.GlobalAveragePooling2D()(face)
     stacked = keras.ops.stack([keras.layers.Dense(7)(pooled)], axis=1)
@@ -250,7 +244,7 @@ def test_a_bad_model_is_named(data, tmp_path, capsys, name, contents, message):
 
 
 def test_other_bad_input_is_named(data, tmp_path, capsys):
-    model = copy_model(tmp_path / 'model.tflite')
+    model = copy_packaged_model(tmp_path / 'model.tflite')
     model.with_suffix('.json').unlink()
     for arguments, message in (
         ([str(model), str(data)], f'{tmp_path / "model.json"} cannot be read'),

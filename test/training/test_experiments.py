@@ -23,6 +23,7 @@ from emotion_training.experiments import (
 from emotion_training.experiments.scoring import score_variants
 from emotion_training.filtering import deepface_agreement
 from emotion_training.train.config import load_config
+from support.tables import cells_of
 
 
 def certain(right, labels):
@@ -248,10 +249,6 @@ def test_study_trains_and_scores_on_the_kept_images(data, tmp_path, monkeypatch)
         row = found['models'][name]
         assert row['epochs'] == 1
         assert 0 <= row['validation'] * 42 - row['kept_validation'] * 35 <= 7 + 1e-6
-
-
-def cells_of(table):
-    return [[cell.strip() for cell in line.split('|')[1:-1]] for line in table.splitlines()]
 
 
 def test_tables_of_studies_and_models():

@@ -19,7 +19,6 @@ from emotion_training.data import dataset, label_names
 from emotion_training.data.fer2013 import Sample
 from emotion_training.data.folders import find_images, read_images
 from emotion_training.data.label_names import LabelNames
-from support.avif_boxes import avif_file, box
 from support.drawn_faces import draw_face, draw_laboratory_face, read_rows
 
 NAMES = ('Angry', 'disgusted', 'fear', 'happy', 'neutral', 'Sad', 'surprise')
@@ -94,21 +93,6 @@ def test_color_and_size_are_noted(source, tmp_path):
     expected = cv2.cvtColor(large, cv2.COLOR_BGR2GRAY)
     expected = cv2.resize(expected, (48, 48), interpolation=cv2.INTER_AREA)
     assert np.abs(written.astype(int) - expected).mean() < 4  # what jpeg lost
-
-
-def test_an_avif_image_is_oriented(source, tmp_path):
-    face = draw_face('happiness', np.random.default_rng(5))
-    large = cv2.cvtColor(cv2.resize(face, (120, 100)), cv2.COLOR_GRAY2BGR)
-    file = avif_file(large, [box(b'irot', b'\3')])
-    (source / 'train' / 'happy' / 'large.avif').write_bytes(file)
-    assert build(source, tmp_path / 'data') == 0
-    rows = read_rows(tmp_path / 'data' / 'manifest.csv')
-    row = next(row for row in rows if row['source'].endswith('large.avif'))
-    assert 'resized from 100x120' in row['checks']
-    written = cv2.imread(str(tmp_path / 'data' / row['path']), cv2.IMREAD_UNCHANGED)
-    turned = cv2.rotate(large[..., 0], cv2.ROTATE_90_CLOCKWISE)
-    expected = cv2.resize(turned, (48, 48), interpolation=cv2.INTER_AREA)
-    assert np.abs(written.astype(int) - expected).mean() < 4
 
 
 def test_damaged_images_and_odd_names_are_one_line_each(source, tmp_path, capfd):

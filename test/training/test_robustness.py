@@ -24,6 +24,7 @@ from emotion_training.evaluate.corruption_scores import CORRUPTIONS, corrupt, se
 from emotion_training.evaluate.model_outputs import probabilities
 from emotion_training.evaluate.scene_scores import Place, best_detection, paste, scene
 from support.drawn_faces import draw_face
+from support.tables import cells_of
 
 FACE = draw_face('happiness', np.random.default_rng(3))
 GRAY = np.full((48, 48), 120, np.uint8)
@@ -31,10 +32,6 @@ GRAY = np.full((48, 48), 120, np.uint8)
 
 def rng():
     return np.random.default_rng(0)
-
-
-def cells_of(table):
-    return [[cell.strip() for cell in line.split('|')[1:-1]] for line in table.splitlines()]
 
 
 def test_each_corruption_by_its_own_measure():

@@ -32,6 +32,7 @@ from emotion_training.train.teachers import load_feature_teacher, load_network, 
 from emotion_training.train.training import DivergenceError, head_loss, train
 from emotion_training.train.validation import ValidationCallback
 from support.drawn_faces import draw_face
+from support.packaged_model import copy_packaged_model
 from support.small_training import SMALL, epoch_rows, power_cut
 
 HEADS = ('crowd', 'fer2013')
@@ -292,10 +293,9 @@ def test_an_exported_model_as_teacher():
 
 
 def test_a_teacher_with_other_heads_is_refused(tmp_path):
-    for suffix in ('.tflite', '.json'):
-        shutil.copy(DEFAULT_MODEL.with_suffix(suffix), tmp_path / f'expression_net{suffix}')
+    teacher = copy_packaged_model(tmp_path / 'teacher.tflite')
     with pytest.raises(ModelError, match='its heads are crowd, fer2013, those of the student age'):
-        load_teachers([tmp_path / 'expression_net.tflite'], ('age',))
+        load_teachers([teacher], ('age',))
 
 
 def test_a_teacher_without_a_head_of_the_student_is_named(tmp_path):

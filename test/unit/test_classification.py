@@ -5,7 +5,6 @@ import hashlib
 import importlib.util
 import json
 import os
-import shutil
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from emotion_perception.detection.blazeface import find_networks
 from emotion_perception.emotions import EMOTIONS, FER2013_CODES, canonical_emotion
 from emotion_perception.errors import ModelError
 from emotion_perception.runtime.metadata import HEADS, read_metadata
+from support.packaged_model import copy_packaged_model
 
 
 @pytest.fixture(scope='module')
@@ -32,10 +32,7 @@ def faces(portrait, detector):
 @pytest.fixture
 def model(tmp_path):
     """Return the path of a copy of the packaged model, with its json beside it."""
-    path = tmp_path / 'copy.tflite'
-    shutil.copyfile(DEFAULT_MODEL, path)
-    shutil.copyfile(DEFAULT_MODEL.with_suffix('.json'), path.with_suffix('.json'))
-    return path
+    return copy_packaged_model(tmp_path / 'copy.tflite')
 
 
 def change_metadata(model, **changes):

@@ -18,7 +18,10 @@ MAX_CLIENTS, MAX_CONNECTIONS = 8, 64
 """Open pages, and connections of any kind."""
 
 PERIOD_S = 0.1
-_SEND_LIMIT_S, _CHANGE_LIMIT_S, _HEARTBEAT_S = 10.0, 5.0, 20.0
+SEND_LIMIT_S, CHANGE_LIMIT_S = 10.0, 5.0
+"""For a page to take what it is sent, and for the node to change a parameter."""
+
+_HEARTBEAT_S = 20.0
 _MAX_REQUEST_BYTES = 4096
 _BUSY = f'{MAX_CLIENTS} pages are open, and no more are served: close one'
 _PAGE = Path(__file__).with_name('page.html')
@@ -221,7 +224,7 @@ class LiveServer:
             ConnectionError: if it has closed.
 
         """
-        async with asyncio.timeout(_SEND_LIMIT_S):
+        async with asyncio.timeout(SEND_LIMIT_S):
             await (page.send_str(data) if isinstance(data, str) else page.send_bytes(data))
 
     async def _change(self, name: Any, value: Any) -> str:
@@ -229,7 +232,7 @@ class LiveServer:
         if not self._settings.allow_changes:
             return 'this page may not change anything: start it with --allow-changes'
         try:
-            async with asyncio.timeout(_CHANGE_LIMIT_S):
+            async with asyncio.timeout(CHANGE_LIMIT_S):
                 return await asyncio.wrap_future(self._source.set_parameter(name, value))
         except TimeoutError:
             return 'the node does not answer'

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of model, detectors and speed, intact and damaged."""
 
-import shutil
 import time
 from types import SimpleNamespace
 
@@ -20,14 +19,13 @@ from emotion_perception.doctor.inference import (
     inference_checks,
 )
 from emotion_perception.runtime.metadata import read_metadata
+from support.packaged_model import copy_packaged_model
 
 
 @pytest.fixture
 def model_copy(tmp_path):
     """Return the path of a copy of the packaged model, with its json."""
-    for suffix in ('.tflite', '.json'):
-        shutil.copy(DEFAULT_MODEL.with_suffix(suffix), tmp_path)
-    return tmp_path / DEFAULT_MODEL.name
+    return copy_packaged_model(tmp_path / DEFAULT_MODEL.name)
 
 
 def test_packaged_model():

@@ -242,7 +242,7 @@ def test_too_many_connections_are_refused():
 
 
 def test_a_page_that_does_not_read_is_dropped(monkeypatch):
-    monkeypatch.setattr('emotion_perception.ros.live.server._SEND_LIMIT_S', 0.5)
+    monkeypatch.setattr('emotion_perception.ros.live.server.SEND_LIMIT_S', 0.5)
     source = _FakeSource(size=2_000_000)
 
     async def test(session, address, server):
@@ -294,7 +294,7 @@ def test_changes_only_if_they_are_allowed():
 
 
 def test_a_node_that_does_not_answer_a_change(monkeypatch):
-    monkeypatch.setattr('emotion_perception.ros.live.server._CHANGE_LIMIT_S', 0.2)
+    monkeypatch.setattr('emotion_perception.ros.live.server.CHANGE_LIMIT_S', 0.2)
     source = _FakeSource()
     source.answer = None
 

@@ -18,6 +18,7 @@ from emotion_perception.ros.live.picture import PictureMaker
 from emotion_perception.ros.live.state import HISTORY_S, LABELS, MAX_PEOPLE, LiveState
 from emotion_perception.types import FROM_DEPTH, Box, FaceEmotion, HeadPose, Position
 from emotion_perception.visualization import annotate
+from support.sharpness import detail
 
 
 class _Clock:
@@ -139,10 +140,8 @@ def decoded(maker):
     return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
 
 
-def detail(image, box):
-    x, y, w, h = box
-    inner = image[y + 30 : y + h - 8, x + 8 : x + w - 8]
-    return float(cv2.Laplacian(cv2.cvtColor(inner, cv2.COLOR_BGR2GRAY), cv2.CV_64F).var())
+def inner_detail(image, box):
+    return detail(image, box, top=30, border=8)
 
 
 @pytest.fixture(scope='module')
@@ -159,7 +158,7 @@ def test_faces_are_blurred_in_either_order(portrait, portrait_faces, faces_first
         assert maker.picture == (0, b'')
         step()
     (shown,) = portrait_faces
-    assert detail(decoded(maker), shown.box) < 0.05 * detail(portrait, shown.box)
+    assert inner_detail(decoded(maker), shown.box) < 0.05 * inner_detail(portrait, shown.box)
 
 
 def test_a_face_that_the_node_does_not_report_is_blurred_too(portrait, portrait_faces):
@@ -168,7 +167,7 @@ def test_a_face_that_the_node_does_not_report_is_blurred_too(portrait, portrait_
     maker.add_faces(array)
     maker.add_image(image)
     (missed,) = portrait_faces
-    assert detail(decoded(maker), missed.box) < 0.05 * detail(portrait, missed.box)
+    assert inner_detail(decoded(maker), missed.box) < 0.05 * inner_detail(portrait, missed.box)
 
 
 def test_an_image_without_faces_of_its_stamp_is_not_shown(portrait, clock):
