@@ -3,7 +3,7 @@
 #                WORKERS=2 processes share the tests, with 0 they run in one; default: one process a core
 # make test-all  everything else: workspace builds, trainings, faults, soak and fuzzing in short
 # make test-aarch64   command line and unit tests of the runtime for aarch64, emulated on Debian (20 minutes)
-# make bench     speed on this machine, beside other packages, and which faces are found (half an hour)
+# make bench     speed on this machine, beside other packages, and which faces are found (40 minutes)
 #                YUNET=face_detection_yunet_2023mar.onnx adds YuNet and DeepFace, BENCH='--part stages' runs a part
 #                BOXES='faces.xml wider.txt' (dlib, WIDER FACE) and EMPTY=folder: your own pictures with and without faces
 #                EXPRESSIONS=folder: face crops in a folder for each label, to show how they are read when turned
