@@ -119,6 +119,7 @@ def test_the_table_of_runtimes():
     assert cells[1:-1] == ['net', '2.0', '5.0', '2.5']
 
 
+@pytest.mark.slow
 def test_the_live_page_is_measured():
     """A page opens beside the node, and both are measured while images come."""
     row = live_page.measure_page('a page', 'none', 1, 1.0, 1)

@@ -72,6 +72,7 @@ def test_an_exported_model_is_replaced_on_request_only(small_run, data, tmp_path
     assert 'lies in the input folder' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_eight_bits_are_small_and_nearly_as_accurate(small_run, splits, tmp_path):
     kinds = ('dynamic', 'int8', 'float32')
     made = [export(small_run, *splits, tmp_path / kind, quantization=kind) for kind in kinds]
@@ -123,7 +124,8 @@ def test_an_expression_without_training_images_is_not_favored(small_run, splits,
     assert offset['crowd'] == pytest.approx([0] * 7, abs=1e-3)  # the others are equally frequent
 
 
-@pytest.mark.parametrize('optimizer', [pytest.param('sgd', marks=pytest.mark.slow), 'adam'])
+@pytest.mark.slow
+@pytest.mark.parametrize('optimizer', ['sgd', 'adam'])
 def test_a_study_model_stops_early_and_is_exported(data, splits, tmp_path, optimizer):
     config = dataclasses.replace(
         load_config('study_model_3'),

@@ -141,6 +141,7 @@ def test_only_a_detection_in_the_square_is_the_pasted_face():
     assert best_detection([elsewhere], Place(100, 100, 60)) is None
 
 
+@pytest.mark.slow
 def test_the_command_writes_tables_json_and_figure(data, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(scene_scores, 'SIDES_PX', (40, 120))
     assert cli.main(['robustness', str(DEFAULT_MODEL), str(data), '--out', str(tmp_path)]) == 0

@@ -115,6 +115,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(data, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_a_finished_run_continues_to_more_epochs(data, tmp_path):
     config, run = dataclasses.replace(SMALL, epochs=2), tmp_path / 'run'
     train(config, data, run)
@@ -145,6 +146,7 @@ def test_a_finished_run_continues_to_more_epochs(data, tmp_path):
         train(dataclasses.replace(config, epochs=5), data, run, longer=True)
 
 
+@pytest.mark.slow
 def test_a_teacher_changes_the_targets_and_is_recorded(data, tmp_path, network, small_run):
     path = tmp_path / 'teacher.keras'
     network.save(path)
@@ -462,6 +464,7 @@ def test_patience_counts_steps_enough_on_few_images(data, tmp_path, capsys, min_
         assert note not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('best_by', ['macro_recall', 'accuracy'])
 def test_the_best_epoch_is_that_of_the_chosen_score(data, tmp_path, monkeypatch, best_by):
     """Accuracy prefers a network that knows the frequent class alone."""
