@@ -12,6 +12,7 @@ from functools import wraps
 from typing import Any
 
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import (
     InvalidNamespaceException,
     InvalidNodeNameException,
@@ -25,6 +26,12 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.validate_namespace import validate_namespace
 from rclpy.validate_node_name import validate_node_name
+
+_WAKE_EVERY_S = 0.5
+"""
+A node wakes so often to see whether ROS shuts down. On a signal rclpy wakes it first and shuts ROS
+down then: a node that looks in between would wait for its next message, perhaps for ever.
+"""
 
 Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 
@@ -176,6 +183,8 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None, name:
         with ros_context(args):
             node = make_node()
             try:
+                steady = Clock(clock_type=ClockType.STEADY_TIME)
+                node.create_timer(_WAKE_EVERY_S, lambda: None, clock=steady)
                 rclpy.spin(node)
             finally:
                 node.destroy_node()
