@@ -75,7 +75,7 @@ def test_stays_up_where_it_cannot_be_configured_and_recovers(
         ).message
         assert message.startswith('cannot be configured: ')
         assert all(text in message for text in texts)
-        assert node.count(texts[0]) == 1
+        assert peer.until(lambda: node.count(texts[0]), what='the line of the log') == 1
     assert node.count('Traceback') == 0
     node.setup()
     assert peer.process(portrait_message).faces[0].label == 'happiness'
@@ -141,4 +141,5 @@ def test_without_litert_opencv_runs_the_networks(start, peer, portrait_message):
     peer.wait_for_node()
     assert peer.process(portrait_message).faces[0].label == 'happiness'
     peer.wait_for_status(runtime='OpenCV')
-    assert node.count('OpenCV runs the networks, which is slower') == 1
+    slower = 'OpenCV runs the networks, which is slower'
+    assert peer.until(lambda: node.count(slower), what='the line of the log') == 1
