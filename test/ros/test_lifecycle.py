@@ -75,7 +75,7 @@ def test_stays_up_where_it_cannot_be_configured_and_recovers(
         ).message
         assert message.startswith('cannot be configured: ')
         assert all(text in message for text in texts)
-        assert peer.until(lambda: node.count(texts[0]), what='the line of the log') == 1
+        assert peer.until(lambda text=texts[0]: node.count(text), what='the log') == 1
     assert node.count('Traceback') == 0
     node.setup()
     assert peer.process(portrait_message).faces[0].label == 'happiness'
