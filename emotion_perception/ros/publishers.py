@@ -123,12 +123,12 @@ _EXTRA = {
 """Package, which is also the parameter's name -> module in this folder, class in it."""
 
 _NEEDS = (
-    ('hri_msgs', 'tracking', 'REP-155 wants an id for each face'),
-    ('hri_landmarks', 'head_pose', 'one network finds both'),
-    ('tf2_msgs', 'tracking', 'each frame is named by the id of its face'),
-    ('tf2_msgs', 'head_pose', 'the frames show where heads are directed'),
+    (('hri_msgs',), 'tracking', 'REP-155 wants an id for each face'),
+    (('hri_msgs', 'hri_landmarks'), 'head_pose', 'one network finds both'),
+    (('tf2_msgs',), 'tracking', 'each frame is named by the id of its face'),
+    (('tf2_msgs',), 'head_pose', 'the frames show where heads are directed'),
 )
-"""A parameter, another that it needs, and why."""
+"""Parameters that together need another one, and why the last of them does."""
 
 
 def extra_publishers(values: dict[str, Any]) -> list[type[ExtraPublisher]]:
@@ -141,10 +141,10 @@ def extra_publishers(values: dict[str, Any]) -> list[type[ExtraPublisher]]:
 
     """
     for wanted, needed, reason in _NEEDS:
-        if values[wanted] and not values[needed]:
+        if all(values[name] for name in wanted) and not values[needed]:
             raise ValueError(
-                f'{wanted} is true, and {needed} is not: {reason}; '
-                f'set {needed} to true, or {wanted} to false'
+                f'{wanted[-1]} is true, and {needed} is not: {reason}; '
+                f'set {needed} to true, or {wanted[-1]} to false'
             )
     return [load_optional(package, *_EXTRA[package]) for package in _EXTRA if values[package]]
 

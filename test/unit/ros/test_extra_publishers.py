@@ -12,7 +12,10 @@ OFF = {
 
 
 def test_none_unless_asked():
-    assert extra_publishers(OFF | {'tracking': False, 'head_pose': False}) == []
+    values = OFF | {'tracking': False, 'head_pose': False}
+    assert extra_publishers(values) == []
+    # without hri_msgs it does nothing
+    assert extra_publishers(values | {'hri_landmarks': True}) == []
 
 
 @pytest.mark.parametrize(
@@ -22,7 +25,7 @@ def test_none_unless_asked():
         ({'tf2_msgs': True, 'tracking': False}, 'set tracking to true, or tf2_msgs to false'),
         ({'tf2_msgs': True, 'head_pose': False}, 'set head_pose to true, or tf2_msgs to false'),
         (
-            {'hri_landmarks': True, 'head_pose': False},
+            {'hri_msgs': True, 'hri_landmarks': True, 'head_pose': False},
             'set head_pose to true, or hri_landmarks to false',
         ),
     ],
