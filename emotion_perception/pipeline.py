@@ -32,6 +32,7 @@ from emotion_perception.head_pose import (
 )
 from emotion_perception.imaging.depth import face_depth_m
 from emotion_perception.tracking import (
+    HEAD_POSE_VALID_S,
     SmoothedExpression,
     Track,
     Tracker,
@@ -404,8 +405,9 @@ class Pipeline:
         for index in chosen:
             face, track = read[index]
             started_s = time.perf_counter()
-            # the label of a new face needs to know whether the face is turned
-            needed = index == chosen[0] and math.isinf(track.head_pose_s)
+            # the label of a new face needs to know whether the face is turned, and where time is
+            # always short nobody should seem to look away
+            needed = index == chosen[0] and stamp - track.head_pose_s > HEAD_POSE_VALID_S / 2
             if not needed and started_s + self._head_pose_cost_s > ends_s:
                 return
             kept = track.current_head_pose(stamp) if track.head_pose_count % 2 else None
