@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from emotion_perception.geometry import ROTATIONS
+from emotion_perception.geometry import ROTATIONS, unrotate_points
 
 EYE_CORNERS_M = 0.089
 """
@@ -101,15 +101,7 @@ class Camera:
             float64 [N, 2]; not finite where the lens model has no solution.
 
         """
-        width, height = self.size
-        x, y = np.asarray(points, np.float64).T
-        # to the image as the camera took it
-        x, y = {
-            0: (x, y),
-            90: (y, height - x),
-            180: (width - x, height - y),
-            270: (width - y, x),
-        }[self.rotate_deg]
+        x, y = unrotate_points(np.asarray(points, np.float64), self.rotate_deg, *self.size).T
         x = (x - self.center_px[0]) / self.focal_px[0]
         y = (y - self.center_px[1]) / self.focal_px[1]
         if self.distortion and len(x):
