@@ -20,6 +20,7 @@ from std_msgs.msg import Header
 from emotion_perception.emotions import HRI_WORDS, UNCERTAIN
 from emotion_perception.ros.conversions import Emotion, to_face_image
 from emotion_perception.ros.processed_image import ProcessedImage
+from emotion_perception.ros.publishers import ExtraPublisher
 from emotion_perception.types import HeadPose
 
 FACES = '/humans/faces'
@@ -157,7 +158,7 @@ class FaceTopics:
             self._node.destroy_publisher(publisher)
 
 
-class HriPublisher:
+class HriPublisher(ExtraPublisher):
     """
     Publishes `tracked`, and `expression` and `roi` of each face.
 
@@ -168,12 +169,11 @@ class HriPublisher:
 
     def __init__(self, node: Node, id_prefix: str):
         """Create the publisher of the ids; those of a face are created with the face."""
-        self._node = node
+        super().__init__(node, id_prefix)
         self._images = node.get_parameter('hri_images').value
         self._landmarks = node.get_parameter('hri_landmarks').value
         self._rotate_deg = node.get_parameter('rotate').value
-        self._id_prefix = id_prefix
-        self._tracked = node.create_publisher(IdsList, f'{FACES}/tracked', 10)
+        self._publisher = node.create_publisher(IdsList, f'{FACES}/tracked', 10)
         self._faces: dict[int, FaceTopics] = {}
 
     def _name(self, face_id: int) -> str:
@@ -197,7 +197,7 @@ class HriPublisher:
 
     def _publish_ids(self, header: Header) -> None:
         ids = [self._name(face_id) for face_id in sorted(self._faces)]
-        self._tracked.publish(IdsList(header=header, ids=ids))
+        self._publisher.publish(IdsList(header=header, ids=ids))
 
     def _destroy_faces(self) -> None:
         for topics in self._faces.values():
@@ -213,4 +213,4 @@ class HriPublisher:
     def destroy(self) -> None:
         """Destroy all publishers."""
         self._destroy_faces()
-        self._node.destroy_publisher(self._tracked)
+        super().destroy()

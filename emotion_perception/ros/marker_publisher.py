@@ -13,6 +13,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from emotion_perception.head_pose import head_axes
 from emotion_perception.ros.conversions import Emotion
 from emotion_perception.ros.processed_image import ProcessedImage
+from emotion_perception.ros.publishers import ExtraPublisher
 from emotion_perception.visualization import COLORS
 
 TOPIC = 'emotion/markers'
@@ -84,14 +85,14 @@ def _point(place: np.ndarray) -> Point:
     return Point(x=x, y=y, z=z)
 
 
-class MarkerPublisher:
+class MarkerPublisher(ExtraPublisher):
     """Publishes one MarkerArray for each image that shows a face whose position is known."""
 
     message_types = (MarkerArray,)
 
     def __init__(self, node: Node, id_prefix: str):
         """Create the publisher."""
-        self._node = node
+        super().__init__(node, id_prefix)
         self._rotate_deg = node.get_parameter('rotate').value
         self._publisher = node.create_publisher(MarkerArray, TOPIC, 10)
 
@@ -105,10 +106,3 @@ class MarkerPublisher:
         ]
         if markers:
             self._publisher.publish(MarkerArray(markers=markers))
-
-    def end_tracks(self) -> None:
-        """Do nothing: the markers have a lifetime."""
-
-    def destroy(self) -> None:
-        """Destroy the publisher."""
-        self._node.destroy_publisher(self._publisher)

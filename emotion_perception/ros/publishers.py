@@ -4,10 +4,11 @@
 import uuid
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
 from rclpy.exceptions import NoTypeSupportImportedException
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.type_support import check_is_valid_msg_type
 from sensor_msgs.msg import Image
 
@@ -18,15 +19,21 @@ from emotion_perception.ros.processed_image import ProcessedImage
 from emotion_perception.visualization import annotate
 
 
-class ExtraPublisher(Protocol):
-    """Publishes the content of `emotion/faces` as another package's messages."""
+class ExtraPublisher:
+    """
+    Publishes the content of `emotion/faces` as another package's messages.
 
-    message_types: tuple[Any, ...]
-    """The types that it publishes."""
+    Attributes:
+        message_types: the types that it publishes.
+
+    """
+
+    message_types: tuple[Any, ...] = ()
+    _publisher: Publisher
 
     def __init__(self, node: Node, id_prefix: str):
         """
-        Create the publishers that do not depend on single faces.
+        Start without a publisher: each subclass creates its own.
 
         Args:
             node: publishes.
@@ -34,15 +41,18 @@ class ExtraPublisher(Protocol):
                 and runs.
 
         """
+        self._node, self._id_prefix = node, id_prefix
 
     def publish(self, processed: ProcessedImage) -> None:
         """Publish the faces of one image."""
+        raise NotImplementedError
 
     def end_tracks(self) -> None:
-        """Publish that no face is tracked any more, since no further images are read."""
+        """Publish that no face is tracked any more; by default nothing: messages expire."""
 
     def destroy(self) -> None:
         """Destroy the publishers."""
+        self._node.destroy_publisher(self._publisher)
 
 
 class EmotionPublishers:
@@ -77,7 +87,7 @@ class EmotionPublishers:
         )
         # a name in a topic may not start with a digit
         id_prefix = f'f{uuid.uuid4().hex[:4]}_'
-        self._extra: list[ExtraPublisher] = [
+        self._extra: list[ExtraPublisher | PersonPublisher] = [
             PersonPublisher(node),
             *(make(node, id_prefix) for make in extra),
         ]

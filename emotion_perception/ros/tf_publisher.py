@@ -11,6 +11,7 @@ from tf2_msgs.msg import TFMessage
 from emotion_perception.head_pose import head_axes
 from emotion_perception.ros.conversions import Emotion
 from emotion_perception.ros.processed_image import ProcessedImage
+from emotion_perception.ros.publishers import ExtraPublisher
 
 
 def to_quaternion(rotation: np.ndarray) -> Quaternion:
@@ -70,14 +71,14 @@ def to_transforms(
     ]
 
 
-class TfPublisher:
+class TfPublisher(ExtraPublisher):
     """Publishes one TFMessage for each image that shows a face whose position is known."""
 
     message_types = (TFMessage,)
 
     def __init__(self, node: Node, id_prefix: str):
         """Create the publisher."""
-        self._node = node
+        super().__init__(node, id_prefix)
         # as REP-155 asks, where the faces have the ids that it asks for
         self._id_prefix = id_prefix if node.get_parameter('hri_msgs').value else ''
         self._rotate_deg = node.get_parameter('rotate').value
@@ -92,10 +93,3 @@ class TfPublisher:
         ]
         if frames:
             self._publisher.publish(TFMessage(transforms=frames))
-
-    def end_tracks(self) -> None:
-        """Do nothing: tf forgets frames by itself."""
-
-    def destroy(self) -> None:
-        """Destroy the publisher."""
-        self._node.destroy_publisher(self._publisher)

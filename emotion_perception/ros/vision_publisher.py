@@ -13,6 +13,7 @@ from vision_msgs.msg import (
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.ros.conversions import Emotion
 from emotion_perception.ros.processed_image import ProcessedImage
+from emotion_perception.ros.publishers import ExtraPublisher
 
 TOPIC = 'emotion/detections'
 
@@ -43,14 +44,14 @@ def to_detection(emotion: Emotion) -> Detection2D:
     )
 
 
-class VisionPublisher:
+class VisionPublisher(ExtraPublisher):
     """Publishes one Detection2DArray for each processed image."""
 
     message_types = (Detection2DArray,)
 
     def __init__(self, node: Node, id_prefix: str):
         """Create the publisher."""
-        self._node = node
+        super().__init__(node, id_prefix)
         self._publisher = node.create_publisher(Detection2DArray, TOPIC, 10)
 
     def publish(self, processed: ProcessedImage) -> None:
@@ -58,10 +59,3 @@ class VisionPublisher:
         array = processed.array
         detections = [to_detection(emotion) for emotion in array.faces]
         self._publisher.publish(Detection2DArray(header=array.header, detections=detections))
-
-    def end_tracks(self) -> None:
-        """Do nothing: each message stands for one image."""
-
-    def destroy(self) -> None:
-        """Destroy the publisher."""
-        self._node.destroy_publisher(self._publisher)
