@@ -2,7 +2,7 @@
 """The lifecycle node: connects parameters, images, the pipeline and the messages."""
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 from rclpy.clock import Clock, ClockType
@@ -22,6 +22,9 @@ from emotion_perception.ros.image_subscription import ImageSubscription
 from emotion_perception.ros.node_main import SafeLifecycleNode, log_exceptions, run_node
 from emotion_perception.ros.publishers import EmotionPublishers, extra_publishers, load_optional
 from emotion_perception.runtime.network import choose_runtime, runtime_remark
+
+if TYPE_CHECKING:
+    from std_srvs.srv import SetBool
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -199,11 +202,18 @@ class EmotionNode(SafeLifecycleNode):
     def _make_enable_service(self) -> Any:
         """Return the service ~/enable, or None where std_srvs is not installed."""
         try:
-            from emotion_perception.ros.enable_service import EnableService
+            from std_srvs.srv import SetBool
         except ImportError:
             self.get_logger().debug('no service ~/enable: the package std_srvs is not installed')
             return None
-        return EnableService(self, self._switch)
+        return self.create_service(SetBool, '~/enable', self._enable)
+
+    def _enable(
+        self, request: 'SetBool.Request', response: 'SetBool.Response'
+    ) -> 'SetBool.Response':
+        response.message = self._switch(request.data)
+        response.success = not response.message
+        return response
 
     def _switch(self, on: bool) -> str:
         """Read images from now on, or not; return why that is not possible, else an empty text."""
@@ -225,9 +235,11 @@ class EmotionNode(SafeLifecycleNode):
         """Stop reading images and free model, publishers and service."""
         self._end_bond()
         self._stop_reading()
-        for part in (self._emotion_publishers, self._service, self._enable_service):
+        for part in (self._emotion_publishers, self._service):
             if part is not None:
                 part.destroy()
+        if self._enable_service is not None:
+            self.destroy_service(self._enable_service)
         # each of them holds the model
         self._pipeline = self._emotion_publishers = self._service = self._enable_service = None
 
