@@ -10,6 +10,7 @@ import importlib
 import os
 import signal
 import sys
+from functools import partial
 from types import FrameType
 
 
@@ -25,39 +26,13 @@ def _run(module: str) -> int | None:
     return importlib.import_module(f'emotion_perception.ros.{module}').main()
 
 
-def emotion_node() -> None:
-    """Run the emotion node."""
-    _run('emotion_node')
-
-
-def camera_node() -> None:
-    """Run the example camera."""
-    _run('camera_node')
-
-
-def behavior_node() -> None:
-    """Run the example behavior."""
-    _run('behavior_node')
-
-
-def greeter() -> None:
-    """Run the example behavior that greets."""
-    _run('greeter')
-
-
-def comforter() -> None:
-    """Run the example behavior that comforts."""
-    _run('comforter')
-
-
-def mirror() -> None:
-    """Run the example behavior that answers expressions."""
-    _run('mirror')
-
-
-def emotion_demo() -> int | None:
-    """Run the demonstration."""
-    return _run('demo')
+emotion_node = partial(_run, 'emotion_node')
+camera_node = partial(_run, 'camera_node')
+behavior_node = partial(_run, 'behavior_node')
+greeter = partial(_run, 'greeter')
+comforter = partial(_run, 'comforter')
+mirror = partial(_run, 'mirror')
+emotion_demo = partial(_run, 'demo')
 
 
 if __name__ == '__main__':
