@@ -3,7 +3,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -347,10 +347,5 @@ def check(parameters: Iterable[Parameter], configured: bool) -> SetParametersRes
 def tracking_settings(values: dict[str, Any]) -> TrackingSettings:
     """Return smoothing and thresholds from the parameter values."""
     return TrackingSettings(
-        max_gap_s=values['max_gap_s'],
-        smoothing_s=values['smoothing_s'],
-        uncertain_below=values['uncertain_below'],
-        hysteresis=values['hysteresis'],
-        sensitivity=values['sensitivity'],
-        adapt_to_person=values['adapt_to_person'],
+        **{field.name: values[field.name] for field in fields(TrackingSettings)}
     )
