@@ -4,6 +4,7 @@
 import array
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -92,16 +93,16 @@ class MessageTypes:
         """
         return bytes(self._store.serialize_cdr(_with_numpy_arrays(message), msgtype))
 
-    def decode(self, data: bytes, msgtype: str) -> Any:
+    def decode(self, data: bytes, msgtype: str, store: Typestore | None = None) -> Any:
         """
-        Return the message in CDR bytes, with the fields of its definition.
+        Return the message in CDR bytes, with the fields of its definition, in `store` if given.
 
         Raises:
             BagError: if they do not hold a message of this type.
 
         """
         try:
-            return self._store.deserialize_cdr(data, msgtype)
+            return (store or self._store).deserialize_cdr(data, msgtype)
         except SerdeError as error:
             raise BagError(f'a damaged {msgtype}: {error}') from None
 
@@ -118,13 +119,7 @@ class MessageTypes:
         text, msgtype = connection.msgdef.data, connection.msgtype
         if text not in self._earlier:
             self._earlier[text] = self._earlier_store(connection)
-        store = self._earlier[text]
-        if store is None:
-            return self.decode(data, msgtype)
-        try:
-            return store.deserialize_cdr(data, msgtype)
-        except SerdeError as error:
-            raise BagError(f'a damaged {msgtype}: {error}') from None
+        return self.decode(data, msgtype, self._earlier[text])
 
     def _earlier_store(self, connection: Connection) -> Typestore | None:
         """Return the types of a recording if they differ from today's and can be parsed."""
@@ -183,10 +178,6 @@ class MessageTypes:
         return (text, digest) if digest else None
 
 
-class _Fields:
-    """The fields of a ROS message, for rosbags to serialize."""
-
-
 def _with_numpy_arrays(value: Any) -> Any:
     """Return a ROS message with NumPy arrays in place of `array.array`, as rosbags needs it."""
     if isinstance(value, array.array):
@@ -195,10 +186,8 @@ def _with_numpy_arrays(value: Any) -> Any:
         return [_with_numpy_arrays(item) for item in value]
     if not hasattr(value, 'get_fields_and_field_types'):
         return value
-    fields = _Fields()
-    for name in value.get_fields_and_field_types():
-        setattr(fields, name, _with_numpy_arrays(getattr(value, name)))
-    return fields
+    names = value.get_fields_and_field_types()
+    return SimpleNamespace(**{name: _with_numpy_arrays(getattr(value, name)) for name in names})
 
 
 def hash_definition(msgtype: str, text: str, form: MessageDefinitionFormat) -> str:
