@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
 
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
@@ -125,23 +124,6 @@ def _write_ahead_log(path: Path) -> Path | None:
 
 def _key(connection: Connection) -> tuple[str, str]:
     return connection.topic, connection.msgtype
-
-
-class _Reader(Protocol):
-    """What `Bag` needs of a reader of rosbags."""
-
-    @property
-    def connections(self) -> list[Connection]: ...
-    @property
-    def message_count(self) -> int: ...
-    @property
-    def start_time(self) -> int: ...
-    @property
-    def end_time(self) -> int: ...
-    def messages(
-        self, connections: list[Connection]
-    ) -> Iterator[tuple[Connection, int, bytes]]: ...
-    def close(self) -> None: ...
 
 
 class _DataFiles:
@@ -257,7 +239,7 @@ def _check_nothing_is_lost(folder: Path) -> None:
         )
 
 
-def _open_reader(path: Path) -> tuple[_Reader, str]:
+def _open_reader(path: Path) -> tuple[Reader | _DataFiles, str]:
     """Return a reader, and why it does not use the metadata.yaml; empty if it does."""
     files = _data_files(path) if path.is_dir() else [path]
     logs = [log.name for log in map(_write_ahead_log, files) if log]
@@ -296,7 +278,7 @@ class Bag:
 
     """
 
-    def __init__(self, reader: _Reader, path: Path, remark: str = ''):
+    def __init__(self, reader: Reader | _DataFiles, path: Path, remark: str = ''):
         """Use `open_bag` instead."""
         self.path, self.remark = path, remark
         self._reader = reader

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 import cv2
@@ -25,30 +24,6 @@ _MAX_RATE_HZ = 999.0
 
 _DEFAULT_RATE_HZ = 30.0
 _NUMBER_IN_PATTERN = re.compile(r'%0?\d*d')
-
-
-class FrameSource(Protocol):
-    """
-    A source of frames.
-
-    Attributes:
-        rate_hz: frames a second, in the mean.
-        time_s: of the frame that was read last, since the first one.
-        live: whether frames come as they are taken, without an end.
-
-    """
-
-    live: bool
-    rate_hz: float
-    time_s: float
-
-    def read(self) -> np.ndarray | None:
-        """Return the next frame, BGR uint8 [H, W, 3]; None at the end."""
-        ...
-
-    def close(self) -> None:
-        """Release the device or file."""
-        ...
 
 
 @contextmanager
@@ -271,6 +246,13 @@ def _numbered_images(source: str) -> list[Path]:
         name = re.compile(rf'{before}\d+{after}')
         found = [p for p in path.parent.glob('*') if name.fullmatch(p.name)]
     return sorted(found, key=_by_number)
+
+
+FrameSource = VideoSource | ImageFilesSource | MovingImageSource
+"""
+A source of frames, `rate_hz` of them a second in the mean. `time_s` is the time of the frame that
+was read last, since the first one. A `live` source gives frames as they are taken, without an end.
+"""
 
 
 def open_source(

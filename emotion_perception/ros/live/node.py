@@ -78,7 +78,7 @@ class LiveNode(Node):
         return self.state.snapshot()
 
     def picture(self) -> tuple[int, bytes]:
-        """Return number and jpeg of the newest picture, which is now wanted."""
+        """Return number and jpeg of the newest picture, which is now wanted; 0 for none."""
         self.state.watch()
         return self._picture.picture
 

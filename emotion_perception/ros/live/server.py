@@ -5,14 +5,16 @@ import asyncio
 import json
 import secrets
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from emotion_perception.ros.live import access
 from emotion_perception.ros.live.access import Settings
+
+if TYPE_CHECKING:
+    from emotion_perception.ros.live.node import LiveNode
 
 MAX_CLIENTS, MAX_CONNECTIONS = 8, 64
 """Open pages, and connections of any kind."""
@@ -27,22 +29,6 @@ _BUSY = f'{MAX_CLIENTS} pages are open, and no more are served: close one'
 _PAGE = Path(__file__).with_name('page.html')
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Source(Protocol):
-    """What the page shows."""
-
-    def hello(self) -> dict[str, Any]:
-        """Return what a page gets first, for json: settings and the last minute."""
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return the newest state for json."""
-
-    def picture(self) -> tuple[int, bytes]:
-        """Return number and jpeg of the newest picture, which is now wanted; 0 for none."""
-
-    def set_parameter(self, name: Any, value: Any) -> 'Future[str]':
-        """Change a parameter; the result is why it was refused, empty if it was not."""
 
 
 class _Refusal(asyncio.Protocol):
@@ -64,15 +50,8 @@ class LiveServer:
     what it missed: nothing is queued for anybody.
     """
 
-    def __init__(self, source: Source, settings: Settings):
-        """
-        Prepare, without listening.
-
-        Args:
-            source: what to show; called from the event loop.
-            settings: where to listen, and to whom.
-
-        """
+    def __init__(self, source: 'LiveNode', settings: Settings):
+        """Prepare, without listening; `source` is called from the event loop."""
         self._source, self._settings = source, settings
         self._cookie = ''
         self._clients: set[web.WebSocketResponse] = set()
