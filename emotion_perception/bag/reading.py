@@ -149,9 +149,6 @@ class _DataFiles:
             self._stack.close()
             raise
         self._readers = readers
-        self.message_count = sum(reader.message_count for reader in readers)
-        self.start_time = min(reader.start_time for reader in readers)
-        self.end_time = max(reader.end_time for reader in readers)
         merged: dict[tuple[str, str], Connection] = {}
         for one in (one for reader in self._readers for one in reader.connections):
             first = merged.setdefault(_key(one), one._replace(id=len(merged) + 1, msgcount=0))
@@ -271,9 +268,6 @@ class Bag:
     Attributes:
         path: of the recording.
         connections: its topics.
-        count: number of messages.
-        start_ns: time of the first message, in nanoseconds.
-        end_ns: time of the last one.
         remark: why its metadata.yaml is not used, and its data files are; empty if it is used.
 
     """
@@ -284,9 +278,6 @@ class Bag:
         self._reader = reader
         self._read: Counter[str] = Counter()
         self.connections = tuple(reader.connections)
-        self.count = reader.message_count
-        self.start_ns = reader.start_time if self.count else 0
-        self.end_ns = reader.end_time - 1 if self.count else 0
 
     def on(self, topic: str) -> tuple[Connection, ...]:
         """Return the connections of a topic; several where several nodes published it."""

@@ -19,7 +19,6 @@ class Network:
 
     Attributes:
         input_shape: of the input, batch first.
-        input_dtype: NumPy type of the input.
 
     """
 
@@ -51,7 +50,6 @@ class Network:
         self._input = inputs[0]['index']
         self._outputs = [detail['index'] for detail in self._interpreter.get_output_details()]
         self.input_shape = tuple(int(size) for size in inputs[0]['shape'])
-        self.input_dtype = inputs[0]['dtype']
 
     @property
     def output_shapes(self) -> list[tuple[int, ...]]:

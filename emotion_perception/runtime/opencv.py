@@ -22,11 +22,8 @@ class OpenCVNetwork:
     Attributes:
         input_shape: of the input, batch first.
         output_shapes: of each output for the current input shape.
-        input_dtype: NumPy type of the input.
 
     """
-
-    input_dtype = np.float32
 
     def __init__(self, model: bytes, name: str):
         """

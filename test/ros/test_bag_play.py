@@ -102,7 +102,6 @@ def test_played_with_its_own_timing_and_a_clock(start, tmp_path, moving):
     assert len(ages) > 5
     assert max(ages) < 1
     with open_bag(tmp_path / 'live') as opened, open_bag(moving / 'raw') as source:
-        assert source.start_ns <= opened.start_ns <= opened.end_ns < source.end_ns + 10**9
         images = list(opened.messages(opened.on('/camera/image_raw')))
         assert [m[1:] for m in images] == [m[1:] for m in source.messages(source.connections)]
         times = [m[1] for m in opened.messages(opened.on('/emotion/faces'))]
