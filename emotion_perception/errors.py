@@ -13,14 +13,7 @@ class ImageError(ValueError):
     """
 
     def __init__(self, kind: str, message: str):
-        """
-        Create the error.
-
-        Args:
-            kind: key under which such faults are counted.
-            message: what is wrong with this image, with the values.
-
-        """
+        """Create the error; `message` says what is wrong with this image, with the values."""
         super().__init__(message)
         self.kind = kind
 

@@ -31,12 +31,7 @@ def add_parser(
     """
     Add the subcommand to the parser of `emotion-perception`.
 
-    Args:
-        commands: the parser's subcommands.
-        pipeline_options: options that choose detector and model.
-        make_pipeline: makes the pipeline from these options, with or without tracking.
-        pipeline_arguments: returns the arguments with which it is made.
-
+    The functions make the pipeline, or its arguments, with or without tracking.
     """
     bag = commands.add_parser(
         'bag',

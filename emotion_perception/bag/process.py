@@ -68,15 +68,7 @@ class ImageProcessor:
     """Runs the pipeline on recorded image messages as the node does, and counts."""
 
     def __init__(self, pipeline: Pipeline, types: MessageTypes, result: ProcessingResult):
-        """
-        Start before the first image.
-
-        Args:
-            pipeline: new, or reset.
-            types: decode the messages.
-            result: its counts are updated.
-
-        """
+        """Start before the first image; the pipeline is new, or reset."""
         self._pipeline, self._types, self._result = pipeline, types, result
         self._stamps, self._levels = MonotonicStamps(), Levels()
 

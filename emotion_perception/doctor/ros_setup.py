@@ -140,14 +140,7 @@ def export_command(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def check_transport(middleware: str, environment: Mapping[str, str] = os.environ) -> CheckResult:
-    """
-    Check that Fast DDS is set up to carry images between processes.
-
-    Args:
-        middleware: the one that rclpy uses, such as `rmw_fastrtps_cpp`.
-        environment: with the variables of Fast DDS.
-
-    """
+    """Check that Fast DDS is set up to carry images between processes."""
     variable, own = profile_variable(environment), own_profile()
     profile = environment.get(variable, '')
     transports = environment.get('FASTDDS_BUILTIN_TRANSPORTS', '')

@@ -28,15 +28,7 @@ _OK_FRACTION, _PROBLEM_FRACTION = 0.9, 0.5
 
 
 def rate_received(latencies_ms: list[float], child_error: str, advice: str) -> CheckResult:
-    """
-    Return the result of the check.
-
-    Args:
-        latencies_ms: publication to receipt of each image that was received.
-        child_error: error of the child process; empty if it succeeded.
-        advice: how to set the profile of Fast DDS.
-
-    """
+    """Return the result for the images received; `child_error` is empty if the child succeeded."""
     received = len(latencies_ms)
     values: dict[str, float] = {'sent': IMAGES, 'received': received}
     if child_error:

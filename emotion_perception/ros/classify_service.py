@@ -22,14 +22,7 @@ class ClassifyService:
     """Processes requests with the pipeline of the camera's images, between two of them."""
 
     def __init__(self, node: Node, pipeline: Pipeline):
-        """
-        Create the service.
-
-        Args:
-            node: offers it.
-            pipeline: its detector, classifier and thresholds are used.
-
-        """
+        """Create the service, which uses detector, classifier and thresholds of `pipeline`."""
         self._node, self._pipeline = node, pipeline
         self._service = node.create_service(ClassifyFaces, '~/classify', self.handle)
 

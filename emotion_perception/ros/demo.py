@@ -56,10 +56,7 @@ class DemoSubscriber(Node):
         """
         Subscribe.
 
-        Args:
-            on_emotion: called with each Emotion and its latency in seconds.
-            on_event: called with a text for each thing that a person does.
-
+        `on_emotion` gets each Emotion and its latency in seconds, `on_event` each event as a text.
         """
         super().__init__('demo')
         self.people = People(

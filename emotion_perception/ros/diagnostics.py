@@ -57,14 +57,7 @@ class DiagnosticsPublisher:
     """Publishes the node's status and logs when the camera stalls or gets a second publisher."""
 
     def __init__(self, node: Node, get_status: Callable[[], tuple[NodeStatus, FrameStatistics]]):
-        """
-        Start, on a clock that also runs while simulated time stands still.
-
-        Args:
-            node: publishes, and is named in the status.
-            get_status: returns its status and counts.
-
-        """
+        """Start, on a clock that also runs while simulated time stands still."""
         self._node, self._get_status = node, get_status
         self._several_publishers = False
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)

@@ -158,16 +158,7 @@ class FakeNode(Node):
     """
 
     def __init__(self, steps: Sequence[Step], rate_hz: float, loop: bool, **options: Any):
-        """
-        Start the script.
-
-        Args:
-            steps: of the script.
-            rate_hz: images a second.
-            loop: begin again `TAIL_S` after the end.
-            options: of rclpy.node.Node.
-
-        """
+        """Start the script; `loop` begins again `TAIL_S` after its end."""
         super().__init__('fake_people', **options)
         self.ended = False
         self._people, self._loop = FakePeople(steps), loop

@@ -48,17 +48,7 @@ class FrameProcessor:
         statistics: FrameStatistics,
         geometry: CameraGeometry | None = None,
     ):
-        """
-        Start the thread, with no tracked faces.
-
-        Args:
-            node: gives clock and logger.
-            pipeline: detects, classifies and tracks the faces.
-            publishers: of the results.
-            statistics: counts received, dropped, processed and failed images.
-            geometry: of the camera, from which positions are computed; None leaves them unknown.
-
-        """
+        """Start the thread, with no tracked faces; without `geometry` positions are unknown."""
         self.time_budget = 1.0
         self._node, self._pipeline = node, pipeline
         self._publishers, self._statistics = publishers, statistics

@@ -25,16 +25,7 @@ class LiveNode(Node):
     """Subscribes as a behavior does, and to `emotion/image` only while a page shows it."""
 
     def __init__(self, node_name: str, namespace: str, picture: str, **options: Any):
-        """
-        Subscribe.
-
-        Args:
-            node_name: of the emotion node.
-            namespace: of that node and its topics.
-            picture: one of `PICTURES`.
-            options: of rclpy.node.Node.
-
-        """
+        """Subscribe to the node `node_name` in `namespace`; `picture` is one of `PICTURES`."""
         super().__init__(
             f'live_{os.getpid()}',
             namespace=namespace,

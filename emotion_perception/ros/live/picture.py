@@ -40,14 +40,7 @@ class PictureMaker:
     """
 
     def __init__(self, mode: str = PICTURES[0], clock: Callable[[], float] = time.monotonic):
-        """
-        Start without a picture.
-
-        Args:
-            mode: one of `PICTURES`.
-            clock: monotonic, in seconds.
-
-        """
+        """Start without a picture; `mode` is one of `PICTURES`, `clock` monotonic in seconds."""
         self.mode, self.rotate = mode, 0
         self._clock = clock
         self._lock = threading.Lock()

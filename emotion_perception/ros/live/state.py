@@ -58,14 +58,7 @@ class LiveState:
     """
 
     def __init__(self, node_name: str, clock: Callable[[], float] = time.monotonic):
-        """
-        Start without people.
-
-        Args:
-            node_name: full name of the emotion node, for the page.
-            clock: monotonic, in seconds.
-
-        """
+        """Start without people; `node_name` is the full name, `clock` monotonic in seconds."""
         self._node_name, self._clock = node_name, clock
         self._lock = threading.Lock()
         self._people: dict[int, tuple[float, dict[str, Any]]] = {}
