@@ -62,8 +62,8 @@ class TrackingSettings:
     """
 
     max_gap_s: float = 0.7
-    smoothing_s: float = 0.35
-    uncertain_below: float = 0.6
+    smoothing_s: float = 0.25
+    uncertain_below: float = 0.75
     hysteresis: float = 0.08
     sensitivity: float = 0.0
     adapt_to_person: bool = False

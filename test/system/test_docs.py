@@ -20,6 +20,7 @@ import yaml
 from emotion_perception.ros.diagnostics import NodeStatus, to_diagnostic_status
 from emotion_perception.ros.frame_statistics import FrameStatistics
 from emotion_perception.ros.parameters import PARAMETERS
+from emotion_perception.tracking import TrackingSettings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
@@ -354,3 +355,12 @@ def test_the_model_card_is_about_the_packaged_model():
     assert hashes == {packaged['sha256']}
     for name, scores in packaged['scores'].items():
         assert {key: scored['questions'][name][key] for key in scores} == scores
+
+
+def test_what_the_model_card_says_of_the_default_threshold():
+    """Of the faces that are named under any corruption at most 15 % are named wrong."""
+    measured = json.loads((RECORDS / 'model_robustness.json').read_text())['corruptions']
+    assert measured['uncertain_below'] == TrackingSettings().uncertain_below
+    rows = [row for each in measured['corruptions'].values() for row in each['at']]
+    assert len(rows) == 50
+    assert min(row['accuracy_of_answered'] for row in rows) >= 0.85

@@ -87,7 +87,7 @@ def test_risk_and_coverage_by_hand():
     assert [curve['threshold'][k] for k in at] == [0.9, 0.8, 0.7, 0.3]
     assert curve['area'] == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4, abs=1e-4)
     threshold = TrackingSettings().uncertain_below
-    assert curve['robot'] == {'threshold': threshold, 'coverage': 0.75, 'accuracy': 0.6667}
+    assert curve['robot'] == {'threshold': threshold, 'coverage': 0.5, 'accuracy': 0.5}
 
 
 def test_the_most_confident_mistakes_come_first():

@@ -110,7 +110,7 @@ def test_corruptions_are_deterministic_and_increase_with_severity():
 
 def test_uncertain_faces_are_not_covered():
     probabilities = np.zeros((4, 7), np.float32)
-    probabilities[:, 0], probabilities[:, 1] = (0.9, 0.8, 0.5, 0.7), (0.1, 0.2, 0.5, 0.3)
+    probabilities[:, 0], probabilities[:, 1] = (0.9, 0.8, 0.5, 0.8), (0.1, 0.2, 0.5, 0.2)
     found = selective_score(probabilities, np.array([0, 1, 1, 0]))
     assert (found['accuracy'], found['answered']) == (0.5, 0.75)
     assert found['accuracy_of_answered'] == pytest.approx(2 / 3, abs=1e-4)

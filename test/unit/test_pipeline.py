@@ -147,7 +147,7 @@ def test_label(scripted, shown, probability, label):
 def test_each_face_keeps_its_own_probabilities(scripted):
     """In whatever order the detector returns the faces."""
     pipeline = Pipeline(scripted, scripted, Tracker())
-    people = [(100, 'anger', 0.9), (300, 'sadness', 0.8), (500, 'surprise', 0.7)]
+    people = [(100, 'anger', 0.9), (300, 'sadness', 0.85), (500, 'surprise', 0.8)]
     rng = np.random.default_rng(0)
     for frame in range(10):
         scripted.show(*people if frame == 0 else rng.permutation(np.array(people, object)))
@@ -155,7 +155,7 @@ def test_each_face_keeps_its_own_probabilities(scripted):
         assert [face.face_id for face in faces] == [1, 2, 3]
         assert [face.box.x for face in faces] == [100, 300, 500]
         assert [face.label for face in faces] == ['anger', 'sadness', 'surprise']
-        assert [face.probabilities.max() for face in faces] == pytest.approx([0.9, 0.8, 0.7])
+        assert [face.probabilities.max() for face in faces] == pytest.approx([0.9, 0.85, 0.8])
     # without ids from left to right
     assert [face.box.x for face in pipeline.process_untracked(IMAGE)] == [100, 300, 500]
 
@@ -540,7 +540,7 @@ def test_unusual_sizes(pipeline, portrait, size):
 @pytest.mark.parametrize('tracking', [True, False])
 def test_settings_may_change(scripted, tracking):
     pipeline = Pipeline(scripted, scripted, Tracker() if tracking else None)
-    scripted.show((100, 'happiness', 0.7))
+    scripted.show((100, 'happiness', 0.8))
     assert pipeline.process(IMAGE, 0.0)[0].label == 'happiness'
     pipeline.settings = TrackingSettings(uncertain_below=0.9)
     assert pipeline.settings.uncertain_below == 0.9

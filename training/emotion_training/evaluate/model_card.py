@@ -17,7 +17,7 @@ from emotion_training.evaluate.metrics import markdown, percent
 from emotion_training.files import write_bytes, write_json
 from emotion_training.train.epoch_log import draw_curves, training_record
 
-_THRESHOLDS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_THRESHOLDS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
 
 
 def measure(model: Path, dataset: Path, records: Path, images: Path) -> list[Path]:
