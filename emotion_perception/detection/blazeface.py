@@ -80,8 +80,11 @@ box may be outside, and the other network must give it the second score. Chosen 
 were.
 """
 _SLOPE = 0.5
-_MAX_UPRIGHT_DEG = 60.0
-"""A face that is turned by more than a head tilts shows that the camera is turned."""
+_MAX_UPRIGHT_DEG, _MIN_UPRIGHT_SCORE = 60.0, 0.6
+"""
+A face that is turned by more than a head tilts shows that the camera is turned. One with a lower
+score may be a part of a turned one.
+"""
 
 
 def find_networks() -> Path:
@@ -382,7 +385,8 @@ def _cut(face: Detection, shape: Sequence[int]) -> float:
 
 def _is_certain(face: Detection, shape: Sequence[int]) -> bool:
     """Return whether a face of an upright view shows that the image stands upright."""
-    return abs(roll_deg(face.landmarks)) <= _MAX_UPRIGHT_DEG and _cut(face, shape) == 0
+    upright = abs(roll_deg(face.landmarks)) <= _MAX_UPRIGHT_DEG
+    return upright and face.score >= _MIN_UPRIGHT_SCORE and _cut(face, shape) == 0
 
 
 def _lowest_score(face: Detection, view: View, shape: Sequence[int]) -> float:
