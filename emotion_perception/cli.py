@@ -180,7 +180,7 @@ def _video(args: argparse.Namespace) -> int:
             frames = source.paths if isinstance(source, ImageFilesSource) else ()
             check_outputs([args.out], (Path(local_path(args.source)), *frames), args.force)
         if isinstance(source, MovingImageSource):
-            raise SourceError(f'{args.source} is an image; use `emotion-perception image`')
+            raise SourceError(f'{args.source} is an image; `emotion-perception image` reads files')
         pipeline = _pipeline(args, tracking=True)
         if not args.out:
             count = _process_frames(source, pipeline, args, None)
@@ -191,7 +191,9 @@ def _video(args: argparse.Namespace) -> int:
         source.close()
     if not count:
         raise SourceError(f'{args.source} holds no frame that can be read')
-    return 0
+    for problem in source.problems:
+        print(one_line(problem), file=sys.stderr)
+    return 1 if source.problems else 0
 
 
 def _process_frames(
@@ -375,6 +377,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ImportError as error:
+        if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            return 130  # in the middle of rclpy's import
         message = f'{error}; `emotion-perception doctor` lists what is missing'
     except (BagError, SourceError, DetectorError, ModelError, OSError) as error:
         message = str(error)

@@ -40,6 +40,8 @@ ARGUMENTS = {
         'use the Fast DDS profile with enough shared memory for images; the camera needs it too',
     ),
 }
+YES, NO = ('true', 'True', '1', 'yes'), ('false', 'False', '0', 'no')
+CHOICES = {'autostart': (*YES, *NO)}
 
 
 def make_node(context: LaunchContext) -> list[LifecycleNode]:
@@ -56,7 +58,7 @@ def make_node(context: LaunchContext) -> list[LifecycleNode]:
             namespace=given['namespace'],
             parameters=[
                 given['params_file'],
-                {**overrides, 'autostart': given['autostart'].lower() in ('true', '1', 'yes')},
+                {**overrides, 'autostart': given['autostart'] in YES},
             ],
             remappings=[('image', given['image_topic'])],
             arguments=['--ros-args', '--log-level', given['log_level']],
@@ -70,7 +72,9 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             *(
-                DeclareLaunchArgument(name, default_value=default, description=text)
+                DeclareLaunchArgument(
+                    name, default_value=default, description=text, choices=CHOICES.get(name)
+                )
                 for name, (default, text) in ARGUMENTS.items()
             ),
             *(

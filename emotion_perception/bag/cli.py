@@ -254,8 +254,10 @@ def _record(args: argparse.Namespace) -> int:
         args.compress,
         _event_of_ctrl_c(),
     )
+    for problem in result.problems:
+        say(problem)
     say(f'{args.out}: {result.images} images on {result.topic}, {result.duration_s:.2f} s')
-    return 0
+    return 1 if result.problems else 0
 
 
 def _compare(args: argparse.Namespace) -> int:

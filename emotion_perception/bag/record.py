@@ -3,7 +3,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,11 +38,21 @@ _JPEG_QUALITY = 95
 
 @dataclass(frozen=True)
 class RecordingResult:
-    """Topic and number of the recorded images, and the seconds from the first to the last."""
+    """
+    What was recorded.
+
+    Attributes:
+        topic: of the images.
+        images: how many there are.
+        duration_s: seconds from the first to the last.
+        problems: what of the source could not be read.
+
+    """
 
     topic: str
     images: int
     duration_s: float
+    problems: Sequence[str]
 
 
 def record_bag(
@@ -99,7 +109,7 @@ def record_bag(
                 raise BagError(f'{source} gave no frame; nothing was written')
     finally:
         frames.close()
-    return RecordingResult(topic, count, (last_ns - first_ns) / 1e9)
+    return RecordingResult(topic, count, (last_ns - first_ns) / 1e9, frames.problems)
 
 
 def _stamped_frames(

@@ -159,7 +159,8 @@ def is_image_file(path: Path) -> bool:
     """Return whether a file in a folder is an image by its name."""
     # ._photo.jpg holds a system's notes about photo.jpg
     known = path.suffix.lower() in IMAGE_SUFFIXES | _RARE_SUFFIXES
-    return known and not path.name.startswith('._') and path.is_file()
+    # a link to nothing counts, so that reading it says so
+    return known and not path.name.startswith('._') and (path.is_file() or not path.exists())
 
 
 def find_images(names: Iterable[str]) -> list[Path]:

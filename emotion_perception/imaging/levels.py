@@ -20,11 +20,16 @@ class Levels:
     Cameras of 10, 12 and 14 bits use a small part of the 16 bits of mono16, thermal cameras a
     narrow band of it. The range is that of the first image and then follows the images slowly.
     Images that use at least half of the 16 bits are scaled as if they used all.
+
+    Attributes:
+        used: set by each image of 16 bits.
+
     """
 
     def __init__(self) -> None:
         """Start before the first image."""
         self._range: np.ndarray | None = None
+        self.used = False
 
     def __str__(self) -> str:
         """Return the range, such as ``12..3890``; empty before the first 16-bit image."""
@@ -32,6 +37,7 @@ class Levels:
 
     def to_8_bit(self, pixels: np.ndarray) -> np.ndarray:
         """Return uint8 of the same shape as `pixels`, uint16 of any shape; updates the range."""
+        self.used = True
         found = np.array(_range(pixels))
         if self._range is None:
             self._range = found

@@ -23,6 +23,8 @@ _MAX_RATE_HZ = 999.0
 """A file that claims more does not know its rate: 1000 is a clock of milliseconds."""
 
 _DEFAULT_RATE_HZ = 30.0
+_WHOLE_SHARE = 0.8
+"""Of its length after which a film may end; what the file says of its length is rough."""
 _NUMBER_IN_PATTERN = re.compile(r'%0?\d*d')
 
 
@@ -82,6 +84,8 @@ class VideoSource:
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate_hz = rate if 0 < rate <= _MAX_RATE_HZ else _DEFAULT_RATE_HZ
         self.time_s = 0.0
+        self.problems: list[str] = []
+        self._name = str(source)
         self._frames, self._start_s = 0, 0.0
 
     def read(self) -> np.ndarray | None:
@@ -91,9 +95,20 @@ class VideoSource:
             self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
             ok, frame = self._capture.read()
         if not ok:
+            self._check_length()
             return None
         self._read_time()
         return frame
+
+    def _check_length(self) -> None:
+        """Note if a file ends long before it says, as one that was not copied as a whole."""
+        length_s = self._capture.get(cv2.CAP_PROP_FRAME_COUNT) / self.rate_hz
+        ends_s = self._frames and self.time_s + 1 / self.rate_hz
+        if self.live or self._loop or self.problems or ends_s >= _WHOLE_SHARE * length_s:
+            return
+        self.problems.append(
+            f'{self._name} ends after {ends_s:.1f} of {length_s:.1f} s: is the file whole?'
+        )
 
     def _read_time(self) -> None:
         """Take the clock, of a file its own time stamps; where it has none, go by the rate."""
@@ -135,23 +150,33 @@ class ImageFilesSource:
     def __init__(self, paths: Sequence[Path], rate_hz: float = 30.0, loop: bool = False):
         """Start at the first of one or more files, of which `rate_hz` make a second."""
         self.paths, self.rate_hz, self._loop = paths, rate_hz, loop
+        self.problems: list[str] = []
         self._frame, self.time_s = 0, 0.0
 
     def read(self) -> np.ndarray | None:
         """
         Return the next frame, BGR uint8 [H, W, 3]; None at the end.
 
+        A file that cannot be read is left out.
+
         Raises:
-            SourceError: if the file cannot be read.
+            SourceError: if none of the files can be read.
 
         """
-        if self._frame >= len(self.paths) and not self._loop:
-            return None
-        path = self.paths[self._frame % len(self.paths)]
-        image = _read_frame(path)
-        self.time_s = self._frame / self.rate_hz
-        self._frame += 1
-        return image
+        for _ in self.paths:
+            if self._frame >= len(self.paths) and not self._loop:
+                return None
+            path = self.paths[self._frame % len(self.paths)]
+            self.time_s = self._frame / self.rate_hz
+            self._frame += 1
+            try:
+                return _read_frame(path)
+            except SourceError as error:
+                if str(error) not in self.problems:
+                    self.problems.append(str(error))
+                if len(self.problems) == len(self.paths):
+                    raise
+        return None
 
     def close(self) -> None:
         """Do nothing: each file is closed when it has been read."""
@@ -175,6 +200,7 @@ class MovingImageSource:
 
         """
         self._image, self._size, self.rate_hz = image, size, rate_hz
+        self.problems: list[str] = []
         self._frame, self.time_s = 0, 0.0
 
     def read(self) -> np.ndarray:
@@ -252,6 +278,7 @@ FrameSource = VideoSource | ImageFilesSource | MovingImageSource
 """
 A source of frames, `rate_hz` of them a second in the mean. `time_s` is the time of the frame that
 was read last, since the first one. A `live` source gives frames as they are taken, without an end.
+`problems` says what could not be read until now.
 """
 
 
@@ -278,6 +305,8 @@ def open_source(
 
     """
     source = local_path(source)
+    if not source:
+        raise SourceError('the source is empty: name a camera, video or image')
     if source.isdigit():
         return VideoSource(int(source), size)
     if _is_address(source) or _is_gstreamer(source):

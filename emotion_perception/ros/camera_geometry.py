@@ -170,7 +170,7 @@ class CameraGeometry:
     def status(self) -> dict[str, str]:
         """Return what diagnostics say of it."""
         with self._lock:
-            known = 'calibration' if self._camera else ''
+            known = 'calibration' if self._camera and not self._problem else ''
             if not known and self._field_of_view_rad:
                 known = 'field of view'
             text = self._problem or ('' if known else f'no message on {self.topic}')

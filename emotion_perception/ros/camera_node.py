@@ -78,7 +78,10 @@ class CameraNode(Node):
                 return
             self._sent += 1
         stamp = self.get_clock().now().to_msg()
+        known = len(self._source.problems)
         frame = self._source.read()
+        for problem in self._source.problems[known:]:
+            self.get_logger().warning(problem)
         if frame is None:
             raise SourceError('the camera or video gives no more frames')
         header = Header(stamp=stamp, frame_id=self._frame_id)

@@ -4,7 +4,7 @@
 import array
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
@@ -37,6 +37,12 @@ FACE_IMAGE_PX = 128
 
 DISTORTION_MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
 """Values of `sensor_msgs/CameraInfo.distortion_model` (sensor_msgs/distortion_models.hpp)."""
+
+_SHORTEST_FOCAL, _LONGEST_FOCAL = 0.03, 60.0
+"""
+Focal lengths of real lenses in widths of the image: angles of view of 173 and 1 degrees, of a
+fisheye lens more.
+"""
 
 
 def image_to_bgr(
@@ -171,9 +177,11 @@ def to_camera(message: CameraInfo, rectified: bool = False) -> Camera:
     if rectified:
         k = (*message.p[0:3], *message.p[4:7], *message.p[8:11])
     distortion = [] if rectified else [float(value) for value in message.d]
-    numbers = [*map(float, k), *distortion]
-    if not all(map(math.isfinite, numbers)) or k[0] <= 0 or k[4] <= 0:
-        raise ValueError('camera_info has no calibration (k is zero)')
+    name = 'p' if rectified else 'k'
+    if not all(map(math.isfinite, [*map(float, k), *distortion])):
+        raise ValueError(f'camera_info has a number in {name} or d that is not finite')
+    if k[0] == 0 or k[4] == 0:
+        raise ValueError(f'camera_info has no calibration ({name} is zero)')
     if any(distortion) and model not in DISTORTION_MODELS:
         raise ValueError(
             f'camera_info has the distortion model {model[:40]!r}; known are '
@@ -187,6 +195,7 @@ def to_camera(message: CameraInfo, rectified: bool = False) -> Camera:
     size = (message.width, message.height) if whole else (roi.width, roi.height)
     if not all(size):
         raise ValueError('camera_info has no image size')
+    _check_calibration(k, (message.width or size[0], message.height or size[1]))
     left, top = (0, 0) if whole else (roi.x_offset, roi.y_offset)
     # the calibration counts from the center of the first pixel
     return Camera(
@@ -196,6 +205,21 @@ def to_camera(message: CameraInfo, rectified: bool = False) -> Camera:
         distortion=tuple(distortion) if any(distortion) else (),
         fisheye=fisheye,
     )
+
+
+def _check_calibration(k: Sequence[float], size: tuple[int, int]) -> None:
+    """Raise ValueError if no lens has this focal length or principal point, as in a template."""
+    for focal, center, side, axis in zip(k[0:5:4], k[2:6:3], size, 'xy', strict=True):
+        if not _SHORTEST_FOCAL * side <= focal <= _LONGEST_FOCAL * side:
+            raise ValueError(
+                f'camera_info has a focal length f{axis} of {focal:g} px for {side} px: '
+                'calibrate the camera'
+            )
+        if not -side <= center <= 2 * side:
+            raise ValueError(
+                f'camera_info has its center c{axis} at {center:g} px of {side} px: '
+                'calibrate the camera'
+            )
 
 
 def camera_info_topic(image_topic: str) -> str:

@@ -18,6 +18,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from emotion_perception.arguments import positive_number
 from emotion_perception.behavior import People
 from emotion_perception.imaging.sources import PORTRAIT
 from emotion_perception.ros.conversions import (
@@ -35,6 +36,7 @@ _START_LIMIT_S = 20.0
 _EMPTY_ROOM = np.full((480, 640, 3), 128, np.uint8)
 _EMPTY_ROOM_S = 1 / 15
 _LEAVE_LIMIT_S = 5.0
+_SIGNAL_S = 0.5
 _LIVE = 'emotion_perception.cli', ['live', '--port', '0']
 _ADDRESS = 'live page: '
 
@@ -99,13 +101,13 @@ class DemoSubscriber(Node):
         if not self._finished:
             self.annotated_image = image_to_bgr(message)
 
-    def finish(self, camera: NodeProcess) -> None:
-        """Stop camera and counts, and show the node an empty room until everybody has left."""
+    def finish(self, camera: NodeProcess, stopped: threading.Event) -> None:
+        """Stop camera and counts; show an empty room until everybody has left, or `stopped`."""
         camera.stop()
         self._finished = True
         publisher = self.create_publisher(Image, 'image', qos_profile_sensor_data)
         deadline = time.monotonic() + _LEAVE_LIMIT_S
-        while self.people.people() and time.monotonic() < deadline:
+        while self.people.people() and time.monotonic() < deadline and not stopped.is_set():
             stamp = self.get_clock().now().to_msg()
             publisher.publish(bgr_to_image(_EMPTY_ROOM, Header(stamp=stamp, frame_id='camera')))
             next_s = time.monotonic() + _EMPTY_ROOM_S
@@ -195,6 +197,9 @@ def _receive(
     while time.monotonic() < deadline and not stopped.is_set():
         rclpy.spin_once(subscriber, timeout_sec=0.1)
         if not all(process.running for process in processes):
+            # Ctrl-C also ends the processes
+            if stopped.wait(_SIGNAL_S):
+                break
             return 'a process ended early; its output is printed above'
         if subscriber.stamps_s and not started:
             started, deadline = True, time.monotonic() + run_s
@@ -232,7 +237,7 @@ def _run(camera: str, run_s: float) -> tuple[DemoSubscriber, str]:
                 processes.append(NodeProcess(module, quiet, parameters))
             error = _receive(subscriber, processes, live, printer.print_event, run_s, stopped)
             if not error and not stopped.is_set():
-                subscriber.finish(processes[-1])
+                subscriber.finish(processes[-1], stopped)
     finally:
         live.stop()
         for process in processes:
@@ -250,7 +255,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         default=PORTRAIT,
         help='number or path of a camera, path of a video or image; default: the NASA portrait',
     )
-    parser.add_argument('--seconds', type=float, default=6.0, help='how long to run (default: 6)')
+    parser.add_argument(
+        '--seconds', type=positive_number, default=6.0, help='how long to run (default: 6)'
+    )
     parser.add_argument(
         '--out',
         type=Path,
@@ -264,7 +271,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the demonstration; return 0 if faces were received."""
     args = _parse(sys.argv[1:] if arguments is None else arguments)
     camera = args.camera
-    if camera != PORTRAIT and not camera.isdigit():
+    is_path = not ('://' in camera or ' ! ' in camera or camera.isdigit())
+    if camera != PORTRAIT and is_path:
         camera = str(Path(camera).resolve())
     subscriber, error = _run(camera, args.seconds)
     if error:

@@ -14,7 +14,7 @@ from rclpy.node import Node
 from emotion_perception.ros.frame_statistics import FrameStatistics
 
 _OLD_MS = 1000.0
-"""Age of an image above which the clocks of camera and robot probably differ."""
+"""Age of an image, before or after now, above which the clocks of camera and robot differ."""
 _TURNED_FACES = 5
 """Number of turned faces from which the parameter `rotate` is suggested."""
 
@@ -85,7 +85,7 @@ class DiagnosticsPublisher:
 def _several_publishers_text(status: NodeStatus) -> str:
     return (
         f'{status.publishers} publishers on {status.topic}: the faces of several cameras '
-        'get mixed up; run one node per camera'
+        'get mixed up; run one node per camera (one that was killed counts for some 20 s more)'
     )
 
 
@@ -108,11 +108,18 @@ def level_and_message(status: NodeStatus, statistics: FrameStatistics) -> tuple[
             f'{status.namesakes + 1} nodes have this name: give each a namespace or name of its '
             'own, or stop the others',
         )
-    if (age_ms := statistics.percentiles_ms('age')[0]) > _OLD_MS:
+    if statistics.keeps_jumping:
         return (
             DiagnosticStatus.WARN,
-            f'the images are {age_ms / 1000:.0f} s old: synchronize the clocks of camera and '
-            'robot (chrony), or play the recording with its clock',
+            'the stamps of the images keep jumping back, and each time all faces get new ids: is '
+            'there one camera, and one clock?',
+        )
+    if abs(age_ms := statistics.percentiles_ms('age')[0]) > _OLD_MS:
+        when = 'old' if age_ms > 0 else 'ahead'
+        return (
+            DiagnosticStatus.WARN,
+            f'the images are {abs(age_ms) / 1000:.0f} s {when}: synchronize the clocks of camera '
+            'and robot (chrony), or play the recording with its clock',
         )
     if advice := _rotation_advice(status.details):
         return DiagnosticStatus.WARN, advice

@@ -116,8 +116,9 @@ class FrameProcessor:
                 self._count_failure(type(error).__name__, text, traceback.format_exc())
 
     def _process(self, message: Image | CompressedImage, arrived_s: float) -> None:
+        self._levels.used = False
         image = image_to_bgr(message, self._levels, self._statistics.repaired)
-        self._statistics.levels = str(self._levels)
+        self._statistics.levels = str(self._levels) if self._levels.used else ''
         raw = isinstance(message, Image)
         encoding = message.encoding if raw else message.format[:_FORMAT_LENGTH]
         self._statistics.add_format(f'{image.shape[1]}x{image.shape[0]} {encoding}')
@@ -147,7 +148,7 @@ class FrameProcessor:
 
     def _restart_tracking(self) -> None:
         self._pipeline.reset()
-        self._statistics.jumps_back = self._stamps.jumps_back
+        self._statistics.add_jump_back()
         if self._statistics.jumps_back == 1:
             self._node.get_logger().warning(
                 'the image stamps jumped back: all faces get new ids '

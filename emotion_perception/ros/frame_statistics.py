@@ -8,8 +8,12 @@ from collections import Counter, deque
 
 import numpy as np
 
-WINDOW_S = 10.0
-"""Rate and percentiles are those of the last this many seconds."""
+WINDOW_S, _RATE_WINDOW_S = 10.0, 2.0
+"""
+Percentiles are those of the last this many seconds. The rate is that of a shorter time, so that it
+soon shows a change; where that holds fewer than two images, of the same time.
+"""
+_MANY_JUMPS = 3
 
 
 class FrameStatistics:
@@ -25,7 +29,7 @@ class FrameStatistics:
         repaired: images that could be decoded although a part was missing, by kind.
         last_failure: why the last image failed; empty after one that did not.
         last_frame_at_s: monotonic time of the last arrival, -inf before the first.
-        jumps_back: how often the stamps jumped back.
+        jumps_back: how often the stamps jumped back; see `add_jump_back`.
         stalls: how often the camera stalled.
         format: size and encoding of the last image, empty before the first.
         levels: range of the values of 16-bit images that becomes 0..255; empty for others.
@@ -44,6 +48,7 @@ class FrameStatistics:
         self._received = self._dropped = 0
         self._stalled = False
         self._recent: deque[tuple[float, float, float]] = deque()
+        self._jumps_s: deque[float] = deque(maxlen=_MANY_JUMPS)
 
     def add_arrival(self, arrived_s: float, dropped: bool) -> None:
         """Count an image that arrived at a monotonic time; `dropped`: it replaced another one."""
@@ -66,6 +71,17 @@ class FrameStatistics:
         """Note size and encoding of an image, and count the changes."""
         self.format_changes += self.format not in ('', text)
         self.format = text
+
+    def add_jump_back(self) -> None:
+        """Count that the stamps jumped back."""
+        self.jumps_back += 1
+        self._jumps_s.append(time.monotonic())
+
+    @property
+    def keeps_jumping(self) -> bool:
+        """Whether the stamps jumped back several times in the last `WINDOW_S`."""
+        many = len(self._jumps_s) == _MANY_JUMPS
+        return many and time.monotonic() - self._jumps_s[0] <= WINDOW_S
 
     def add_frame(self, faces: int, processing_s: float, age_s: float) -> None:
         """Count one processed image; `age_s` is NaN where its stamp is not usable."""
@@ -96,11 +112,15 @@ class FrameStatistics:
         return [entry for entry in list(self._recent) if now_s - entry[0] <= WINDOW_S]
 
     def rate_hz(self) -> float:
-        """Return the processed images per second in the last `WINDOW_S`."""
-        recent = self._window()
-        if len(recent) < 2:
+        """Return the processed images per second in the last two seconds, or `WINDOW_S`."""
+        now_s = time.monotonic()
+        times_s = [entry[0] for entry in self._window()]
+        recent_s = [time_s for time_s in times_s if now_s - time_s <= _RATE_WINDOW_S]
+        if len(recent_s) < 2:
+            recent_s = times_s
+        if len(recent_s) < 2:
             return 0.0
-        return (len(recent) - 1) / max(time.monotonic() - recent[0][0], 1e-6)
+        return (len(recent_s) - 1) / max(now_s - recent_s[0], 1e-6)
 
     def percentiles_ms(self, which: str) -> tuple[float, float]:
         """

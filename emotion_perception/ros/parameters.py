@@ -337,7 +337,10 @@ def check(parameters: Iterable[Parameter], configured: bool) -> SetParametersRes
         reason = spec.refusal(parameter.value)
         if not reason and configured and not spec.live:
             reason = (
-                f'{spec.name} takes effect on configure: deactivate and clean up the node first'
+                'autostart takes effect on start only'
+                if spec.name == 'autostart'
+                else f'{spec.name} takes effect on configure: '
+                'deactivate and clean up the node first'
             )
         if reason:
             return SetParametersResult(successful=False, reason=reason)

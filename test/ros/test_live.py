@@ -153,6 +153,23 @@ def test_another_address_has_a_token(start, peer):
     assert live.output.count(token) == 1
 
 
+def test_the_printed_address_opens_the_page(start, peer):
+    """Whatever characters the token has."""
+    live = start(COMMAND, 'live', '--port', '0', '--token', 'a+b&c=d#e;f%g "h"')
+    address = address_of(live, peer)
+    assert _Page(peer, address).until(lambda s: True)['running'] is False
+
+    async def open_page():
+        # as a browser does: the address once, then the cookie
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+            async with session.get(address) as page:
+                first = page.status
+            async with session.get(address.partition('?')[0]) as page:
+                return first, page.status
+
+    assert asyncio.run(open_page()) == (200, 200)
+
+
 @pytest.mark.parametrize(
     ('arguments', 'reason'),
     [

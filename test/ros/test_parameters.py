@@ -39,6 +39,7 @@ def test_refuses_with_a_reason(node, peer):
         ('annotated_image', 'some', 'one of full, blurred, none'),
         ('annotated_image', 'none', 'takes effect on configure'),
         ('model', 'other.tflite', 'takes effect on configure'),
+        ('autostart', True, 'takes effect on start only'),
         ('threads', 2, 'takes effect on configure'),
         ('opencv_threads', 2, 'takes effect on configure'),
         ('opencv_threads', 0, 'range'),

@@ -46,10 +46,10 @@ def test_a_face_in_front_of_a_calibrated_camera(node, peer, publish_info, portra
     assert face.position.x / face.position.z == pytest.approx(
         (center_x - 320) / FOCAL_PX, abs=0.003
     )
-    publish_info(calibration(640, 360), camera_geometry='calibration')
-    (face,) = peer.process(portrait_message).faces
-    assert math.isnan(face.distance)
+    publish_info(calibration(640, 360))
+    peer.until(lambda: math.isnan(peer.process(portrait_message).faces[0].distance), what='NaN')
     status = peer.wait_for_status(where=lambda s: s.values['camera_geometry_problem'])
+    assert status.values['camera_geometry'] == 'unknown'
     assert 'calibrated for 640x360' in status.values['camera_geometry_problem']
     publish_info(calibration(focal_px=0.0), camera_geometry='unknown')
     assert node.count('camera_info has no calibration') == 1

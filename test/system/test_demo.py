@@ -61,12 +61,24 @@ def test_video_file(tmp_path, portrait):
     assert {label for _, label, _, _ in LINE.findall(done.stdout)} == {'happiness'}
 
 
-def test_missing_camera(tmp_path):
-    done = run_demo(tmp_path, '--camera', 'nowhere.mp4')
+@pytest.mark.parametrize(
+    ('camera', 'error'),
+    [
+        ('nowhere.mp4', r"there is no camera, video or \w+ '.*/nowhere\.mp4'"),
+        ('rtsp://127.0.0.1:9/x', r'rtsp://127\.0\.0\.1:9/x cannot be opened'),
+    ],
+)
+def test_missing_camera(tmp_path, camera, error):
+    done = run_demo(tmp_path, '--camera', camera)
     assert done.returncode == 1
-    assert re.search(r"there is no camera, video or \w+ '.*/nowhere\.mp4'", done.stderr)
+    assert re.search(error, done.stderr)
     assert 'Traceback' not in done.stderr
     assert not (tmp_path / 'emotion.png').exists()
+
+
+def test_no_time_at_all(tmp_path):
+    done = run_demo(tmp_path, '--seconds', '0')
+    assert (done.returncode, 'argument --seconds' in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize('delay_s', [0.3, 0.6, 1.5, 3.0])

@@ -376,6 +376,16 @@ def test_half_a_film_is_not_written_but_a_recording_that_ctrl_c_ends(run, tmp_pa
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_ctrl_c_during_an_import(run, monkeypatch):
+    """As rclpy reports it."""
+
+    def interrupted(args):
+        raise ImportError('the extension is not there') from KeyboardInterrupt()
+
+    monkeypatch.setattr(cli, '_models', interrupted)
+    assert run('models') == (130, '', '')
+
+
 def test_models(run):
     code, out, _ = run('models')
     model = read_metadata(DEFAULT_MODEL.with_suffix('.json'))
@@ -389,7 +399,8 @@ def test_models(run):
     ('arguments', 'message'),
     [
         (('video', 'nothing.mp4'), "'nothing.mp4'"),
-        (('video', portrait_path()), 'is an image; use `emotion-perception image`'),
+        (('video', ''), 'the source is empty: name a camera, video or image'),
+        (('video', portrait_path()), 'is an image; `emotion-perception image` reads files'),
         (('image', 'a.jpg', '--detector', 'yunet'), 'face_detection_yunet_2023mar.onnx'),
         (('image', 'a.jpg', '--model', 'other.tflite'), 'there is no model file other.tflite'),
     ],

@@ -28,6 +28,9 @@ COMMANDS = (
 )  # fmt: skip
 
 
+_RESUMING = frozenset({'train', 'filter', 'experiment', 'reproduce'})
+
+
 def main(argv: list[str] | None = None) -> int:
     """
     Run a subcommand.
@@ -56,7 +59,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f'emotion-training {args.command}: {one_line(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print('stopped; run the same command again to resume', file=sys.stderr)
+        verb = 'resume' if args.command in _RESUMING else 'start again'
+        print(f'stopped; run the same command again to {verb}', file=sys.stderr)
         return 130
 
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Export a trained .keras model to what the node loads: a calibrated LiteRT file and its json."""
 
+import contextlib
 import hashlib
+import io
 import shutil
 from pathlib import Path
 
@@ -71,7 +73,9 @@ def convert(model: keras.Model, quantization: str, images: np.ndarray) -> bytes:
     if quantization == 'int8':
         faces = images[..., None].astype(np.float32)
         converter.representative_dataset = lambda: ([face[None]] for face in faces)
-    return converter.convert()
+    # Keras lists the inputs and outputs
+    with contextlib.redirect_stdout(io.StringIO()):
+        return converter.convert()
 
 
 def _softmax(logits: np.ndarray, offset: np.ndarray | list[float], temperature: float):

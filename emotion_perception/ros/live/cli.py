@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from emotion_perception.errors import SourceError
 from emotion_perception.ros.live import PICTURES
@@ -82,7 +83,7 @@ def address(settings: 'Settings', port: int) -> str:
     if host in ('0.0.0.0', '::', ''):
         host = socket.gethostname()
     host = f'[{host}]' if ':' in host else host
-    token = f'?token={settings.token}' if settings.token else ''
+    token = f'?token={quote(settings.token, safe="")}' if settings.token else ''
     return f'http://{host}:{port}/{token}'
 
 

@@ -386,9 +386,11 @@ def test_find_images(tmp_path):
     for name in files:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found = find_images([str(tmp_path), str(tmp_path / '*.jpg'), str(tmp_path / 'x*.jpg')])
+    (tmp_path / 'e.jpg').symlink_to('missing.jpg')
+    (tmp_path / 'f.jpg').mkdir()
+    found = find_images([str(tmp_path), str(tmp_path / '[be].jpg'), str(tmp_path / 'x*.jpg')])
     assert found == [
-        tmp_path / n for n in ('a.PNG', 'b.jpg', 'd[1].png', 'inside/c.webp', 'x*.jpg')
+        tmp_path / n for n in ('a.PNG', 'b.jpg', 'd[1].png', 'e.jpg', 'inside/c.webp', 'x*.jpg')
     ]
     assert find_images([f'{tmp_path}/**/[cx]*']) == [tmp_path / 'inside/c.webp']
     named = [str(tmp_path / n) for n in ('d[1].png', 'empty', 'inside/notes.txt', 'missing')]

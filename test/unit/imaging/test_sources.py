@@ -5,6 +5,7 @@ import functools
 import http.server
 import importlib.util
 import itertools
+import re
 import threading
 
 import cv2
@@ -238,8 +239,31 @@ def test_numbered_images_are_a_film(tmp_path, name):
     assert [looped.read()[0, 0, 0] for _ in range(4)] == [1, 2, 10, 1]
     cv2.imwrite(str(tmp_path / 'frame_2.png'), np.zeros((8, 8, 3), np.uint8))
     (tmp_path / 'frame_1.png').write_text('no image')
-    with pytest.raises(SourceError, match=r'frame_1\.png cannot be read: not an image'):
+    source = open_source(str(tmp_path / name), rate_hz=4, loop=False)
+    assert (source.read()[0, 0, 0], source.time_s) == (0, 0.25)
+    assert (source.read()[0, 0, 0], source.time_s) == (10, 0.5)
+    assert source.read() is None
+    (problem,) = source.problems
+    assert re.search(r'frame_1\.png cannot be read: not an image', problem)
+    for number in (2, 10):
+        (tmp_path / f'frame_{number}.png').write_text('no image')
+    with pytest.raises(SourceError, match=r'frame_10\.png cannot be read: not an image'):
         open_source(str(tmp_path / name)).read()
+
+
+def test_a_film_that_was_cut_short(tmp_path):
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 256, (48, 64, 3), np.uint8) for _ in range(40)]
+    whole, cut = write_avi(tmp_path / 'whole.avi', frames, 25), tmp_path / 'cut.avi'
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 3])
+    for path, problems in ((whole, 0), (cut, 1)):
+        source = open_source(str(path), loop=False)
+        while source.read() is not None:
+            pass
+        assert source.read() is None
+        assert len(source.problems) == problems
+    pattern = r'cut\.avi ends after 0\.\d of 1\.6 s: is the file whole\?'
+    assert re.search(pattern, source.problems[0])
 
 
 def test_a_camera_goes_by_the_clock(tmp_path, monkeypatch):

@@ -51,7 +51,14 @@ def test_a_region_of_the_sensor():
     ('fields', 'reason'),
     [
         ({'k': [0.0] * 9}, 'no calibration'),
-        ({'k': [math.nan] * 9}, 'no calibration'),
+        ({'k': [math.nan] * 9}, 'a number in k or d that is not finite'),
+        ({'d': [math.inf] * 5}, 'a number in k or d that is not finite'),
+        ({'k': [-500.0, *K[1:]]}, 'a focal length fx of -500 px for 640 px: calibrate the camera'),
+        # templates: the identity, and in widths and heights of the image
+        ({'k': [1.0, 0.0, 320.0, 0.0, 1.0, 240.0, 0.0, 0.0, 1.0]}, 'a focal length fx of 1 px'),
+        ({'k': [0.94, 0.0, 0.5, 0.0, 1.25, 0.5, 0.0, 0.0, 1.0]}, 'fx of 0.94 px for 640 px'),
+        ({'k': [*K[:4], 6e4, *K[5:]]}, 'a focal length fy of 60000 px for 480 px'),
+        ({'k': [*K[:5], 2000.0, *K[6:]]}, 'its center cy at 2000 px of 480 px'),
         ({'width': 0, 'height': 0}, 'no image size'),
         ({'distortion_model': 'thin_prism'}, "distortion model 'thin_prism'; known are plumb_bob"),
         ({'d': [0.1] * 3}, '3 distortion coefficients'),

@@ -188,6 +188,17 @@ def test_a_jump_back_resets_the_pipeline_once():
     assert len(stage.log) == 1
 
 
+def test_levels_are_those_of_16_bit_images():
+    stage = Stage()
+    deep = make_image(1)
+    deep.encoding, deep.step = 'mono16', 2 * deep.width
+    deep.data = np.linspace(0, 4095, deep.width * deep.height).astype(np.uint16).tobytes()
+    for message, levels in ((make_image(2), ''), (deep, '4..4091'), (make_image(3), '')):
+        stage.processor.process(message, 0.0)
+        assert stage.statistics.levels == levels
+    stage.processor.stop()
+
+
 @pytest.mark.parametrize('time_budget', [0.0, 0.6])
 @pytest.mark.parametrize('period_s', [0.02, 0.05])
 def test_the_budget_is_a_part_of_the_time_between_two_images(monkeypatch, time_budget, period_s):

@@ -79,6 +79,37 @@ def test_a_steady_rate(clock, rate_hz):
     assert statistics.rate_hz() == pytest.approx(rate_hz, rel=0.01)
 
 
+def test_the_rate_after_a_pause_and_a_change(clock):
+    statistics = FrameStatistics()
+    add_frames(statistics, clock, 10, 30)
+    clock.now_s += 3
+    add_frames(statistics, clock, 1, 30)
+    assert statistics.rate_hz() == pytest.approx(30)
+    add_frames(statistics, clock, 3, 2)
+    assert statistics.rate_hz() == pytest.approx(2)
+
+
+def test_stamps_that_keep_jumping(clock):
+    statistics = FrameStatistics()
+    for jumps in (False, False, True):
+        statistics.add_jump_back()
+        clock.now_s += 2
+        assert statistics.keeps_jumping == jumps
+    level, text = level_and_message(NodeStatus('active'), statistics)
+    assert level == b'\1'
+    assert text.startswith('the stamps of the images keep jumping back')
+    clock.now_s += WINDOW_S
+    assert not statistics.keeps_jumping
+
+
+@pytest.mark.parametrize(('age_s', 'text'), [(90.0, '90 s old'), (-3600.0, '3600 s ahead')])
+def test_clocks_that_differ(clock, age_s, text):
+    statistics = FrameStatistics()
+    statistics.add_frame(1, 0.01, age_s)
+    level, message = level_and_message(NodeStatus('active'), statistics)
+    assert (level, f'the images are {text}: synchronize the clocks' in message) == (b'\1', True)
+
+
 def test_only_the_window_counts(clock):
     """After a change of rate, and when no frame comes any more."""
     statistics = FrameStatistics()
