@@ -102,7 +102,9 @@ class VideoSource:
 
     def _check_length(self) -> None:
         """Note if a file ends long before it says, as one that was not copied as a whole."""
-        length_s = self._capture.get(cv2.CAP_PROP_FRAME_COUNT) / self.rate_hz
+        # OpenCV computes the number of frames with its own rate, however strange that is
+        rate_hz = self._capture.get(cv2.CAP_PROP_FPS) or self.rate_hz
+        length_s = self._capture.get(cv2.CAP_PROP_FRAME_COUNT) / rate_hz
         ends_s = self._frames and self.time_s + 1 / self.rate_hz
         if self.live or self._loop or self.problems or ends_s >= _WHOLE_SHARE * length_s:
             return
