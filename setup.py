@@ -9,7 +9,7 @@ package_name = 'emotion_perception'
 
 setup(
     name=package_name,
-    version='0.1.0',
+    version='0.2.0',
     packages=find_packages(include=[package_name, f'{package_name}.*']),
     package_data={
         package_name: [

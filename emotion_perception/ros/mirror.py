@@ -14,7 +14,6 @@ class Mirror(Node):
 
     def __init__(self) -> None:
         """Subscribe to the people."""
-        # only this example needs hri_msgs
         from emotion_perception.ros.hri_publisher import Expression, to_expression
 
         super().__init__('mirror')
@@ -33,7 +32,7 @@ def main(args: list[str] | None = None) -> None:
     try:
         run_node(Mirror, args, 'mirror')
     except ImportError as error:
-        sys.exit(f'mirror: {error}; apt install ros-$ROS_DISTRO-hri-msgs')
+        sys.exit(f'mirror: {error}; install hri_msgs (docs/install.md)')
 
 
 if __name__ == '__main__':

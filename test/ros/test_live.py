@@ -16,6 +16,7 @@ import pytest
 from emotion_perception import cli
 from emotion_perception.ros.conversions import image_to_bgr, time_message
 from emotion_perception.ros.processes import NodeProcess
+from support.processes import files_open_for_writing
 from support.sharpness import detail
 
 aiohttp = pytest.importorskip('aiohttp')
@@ -96,6 +97,8 @@ def test_a_page_beside_the_node(node, peer, portrait, portrait_message):
         place = box.x_offset, box.y_offset, box.width, box.height
         sharp, blurred = (detail(image, place, top=30, border=8) for image in (full, shown))
         assert blurred < 0.05 * sharp
+        # nothing of it is stored
+        assert {path.suffix for path in files_open_for_writing(live.pid)} <= {'.log'}
         # a change of a live parameter, and what is refused
         for name, value, refused in (
             ('hysteresis', 0.2, ''),

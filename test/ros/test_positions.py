@@ -8,6 +8,8 @@ import pytest
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
+from emotion_perception.ros.emotion_node import SUCCESS
+from support.in_process import in_process_node
 from support.ros_peer import ERROR, OK
 
 FOCAL_PX = 554.0
@@ -78,6 +80,9 @@ def test_a_depth_image(node, peer, publish_info, portrait_message):
 
     face = process()
     assert (face.distance_source, face.position.z) == ('depth', pytest.approx(1.5))
+    meters = np.full((480, 640), 2.5, np.float32)
+    face = process(encoding='32FC1', step=2560, data=meters.tobytes())
+    assert (face.distance_source, face.position.z) == ('depth', pytest.approx(2.5))
     # a depth image of another moment, encoding or shape is not used
     peer.spin(0.3)
     assert process(stamp_shift_ns=-(10**9)).distance_source == 'face_size'
@@ -85,6 +90,24 @@ def test_a_depth_image(node, peer, publish_info, portrait_message):
     assert process(height=240).distance_source == 'face_size'
     assert node.count('the depth image is not used') == 2
     peer.node.destroy_publisher(publisher)
+
+
+@pytest.mark.parametrize(
+    ('remappings', 'topic'),
+    [
+        ({}, '/camera_info'),
+        ({'image': '/front/image_raw'}, '/front/camera_info'),
+        ({'image': '/front/image_raw', 'camera_info': '/calibrated'}, '/calibrated'),
+    ],
+)
+def test_the_calibration_is_beside_the_images(remappings, topic):
+    """Remapped together with them, or by itself; whatever the rotation."""
+    options = [f'{name}:={target}' for name, target in remappings.items()]
+    arguments = [word for option in options for word in ('-r', option)]
+    with in_process_node(cli_args=['--ros-args', *arguments, '-p', 'rotate:=180']) as node:
+        assert node.trigger_configure() == node.trigger_activate() == SUCCESS
+        assert topic in {subscription.topic_name for subscription in node.subscriptions}
+        node.trigger_deactivate()
 
 
 def test_a_depth_topic_without_a_valid_name(node, peer):

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the node shows of people, and that it stores nothing of them."""
 
-import os
 import xml.etree.ElementTree as ElementTree
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ from std_msgs.msg import Header
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.ros.conversions import bgr_to_image, image_to_bgr
+from support.processes import files_open_for_writing
 from support.ros_peer import WARN, ros_peer
 from support.sharpness import detail
 
@@ -57,21 +56,6 @@ def written_bytes(pid):
     """Return how many bytes a process wrote, to any file, pipe or terminal."""
     lines = Path(f'/proc/{pid}/io').read_text().splitlines()
     return int(next(line for line in lines if line.startswith('wchar')).split()[1])
-
-
-def files_open_for_writing(pid):
-    """Return the files on disk that a process may write; shared memory is not on disk."""
-    found = set()
-    for entry in Path(f'/proc/{pid}/fd').iterdir():
-        with suppress(FileNotFoundError):
-            target = os.readlink(entry)
-            info = Path(f'/proc/{pid}/fdinfo/{entry.name}').read_text()
-            mode = int(info.splitlines()[1].split()[1], 8)
-            memory = ('/dev/', '/proc/', '/memfd:')
-            on_disk = target.startswith('/') and not target.startswith(memory)
-            if on_disk and mode & os.O_ACCMODE != os.O_RDONLY:
-                found.add(Path(target))
-    return found
 
 
 @pytest.mark.parametrize('image_transport', ['raw', 'compressed'])

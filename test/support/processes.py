@@ -4,6 +4,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -102,3 +103,9 @@ def set_domain(domain: int) -> None:
     """Let this process and those that it starts use a ROS domain, on this machine alone."""
     os.environ['ROS_DOMAIN_ID'] = str(domain)
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+
+
+def files_open_for_writing(pid):
+    """Return the files on disk that a process may write; shared memory is not on disk."""
+    files = [file for file in psutil.Process(pid).open_files() if file.mode != 'r']
+    return {Path(file.path) for file in files if not file.path.startswith('/dev/')}

@@ -287,6 +287,16 @@ def test_every_page_is_in_the_index():
         assert page == 'README.md' or f']({page})' in index
 
 
+def test_what_the_containers_copy_and_run_exists():
+    lines = (ROOT / 'bootstrap' / 'Dockerfile').read_text().splitlines()
+    copied = [name for line in lines if line.startswith('COPY ') for name in line.split()[1:-1]]
+    assert len(copied) == 5
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    container = json.loads((ROOT / '.devcontainer' / 'devcontainer.json').read_text())
+    assert (ROOT / '.devcontainer' / container['build']['dockerfile']).is_file()
+    assert (ROOT / container['postCreateCommand'].split()[0]).is_file()
+
+
 def test_the_readme_stays_short():
     assert len(TEXTS['README.md'].splitlines()) < 150
 

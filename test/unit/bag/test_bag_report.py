@@ -205,3 +205,4 @@ def test_results_of_an_earlier_emotion_msgs(tmp_path, types, run):
     code, _, errors = run('report', tmp_path / 'bag', '-o', tmp_path / 'page.html')
     assert (code, errors) == (0, [])
     assert 'fear' in (tmp_path / 'page.html').read_text()
+    assert run('compare', tmp_path / 'bag', tmp_path / 'bag') == (0, 'no difference\n', [])

@@ -48,10 +48,13 @@ def test_a_face_across_the_border():
 
 
 @pytest.mark.parametrize('big', [False, True])
-def test_decoding_with_padded_rows(big):
-    values = np.arange(12, dtype='>u2' if big else '<u2').reshape(3, 4)
+@pytest.mark.parametrize(('encoding', 'kind'), [('16UC1', 'u2'), ('32FC1', 'f4')])
+def test_decoding_with_padded_rows(encoding, kind, big):
+    values = np.arange(12, dtype=f'{"<>"[big]}{kind}').reshape(3, 4)
     data = np.pad(values, ((0, 0), (0, 2))).astype(values.dtype).tobytes()
-    assert to_depth(data, '16UC1', 3, 4, 12, big).tolist() == np.arange(12).reshape(3, 4).tolist()
+    step = 6 * values.itemsize
+    found = to_depth(data, encoding, 3, 4, step, big)
+    assert found.tolist() == np.arange(12).reshape(3, 4).tolist()
 
 
 @pytest.mark.parametrize(

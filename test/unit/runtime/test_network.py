@@ -97,7 +97,7 @@ def test_probabilities_of_the_classifier(head, monkeypatch):
     found = EmotionClassifier.load(head=head).classify(faces)
     differences = np.abs(found - expected).max(axis=1)
     assert differences.mean() < TOLERANCE
-    assert differences.max() < 0.1
+    assert differences.max() < 0.05
     top = np.sort(expected)
     clear = top[:, -1] - top[:, -2] > 0.1
     assert clear.sum() > 20
