@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The live page beside the node: what it costs, and what remains for the node."""
 
+import importlib.util
 import re
 import statistics
 from functools import partial
@@ -22,35 +23,50 @@ PAGES = (
     ('eight pages with a blurred picture', 'blurred', 8),
 )
 """Name, option `--picture` of `emotion-perception live`, and how many pages read it."""
+MESSAGE_PACKAGES = ('hri_msgs', 'tf2_msgs', 'vision_msgs', 'visualization_msgs')
+"""Packages with whose messages the node also publishes, by parameters of their names."""
+EVERYTHING_FACES = (1, 10)
+"""Numbers of faces with which everything is measured at once."""
 
 
 def measure_live_page(run_s: float, faces: int = 1, rounds: int = ROUNDS) -> list[dict[str, Any]]:
     """
-    Measure each of `PAGES` in turn, with everything on that costs the node time by itself.
+    Measure each of `PAGES` in turn, then a page beside a node that does all that it can.
 
-    These are head poses, positions and the annotated image that the page asks for.
+    Always on are head poses, positions and the annotated image that the page asks for. The last
+    rows also have the topics of those `MESSAGE_PACKAGES` that are installed, and are named so.
 
     Args:
         run_s: duration of each in seconds.
-        faces: in each image.
+        faces: in each image, but in the last rows, which have `EVERYTHING_FACES`.
         rounds: how often.
 
     Returns:
         Rows with ``page``; ``sent`` and ``processed`` images, ``latency`` in ms; ``node_share``
-        and ``page_share`` of a core, and ``page_mb``; ``fixed_job``: see `measure_fixed_job`.
+        and ``page_share`` of a core, ``node_mb`` and ``page_mb``; ``fixed_job``: see
+        `measure_fixed_job`.
 
     """
     pages = [partial(measure_page, *page, run_s, faces) for page in PAGES]
+    packages = [name for name in MESSAGE_PACKAGES if importlib.util.find_spec(name)]
+    topics = dict.fromkeys(packages, True)
+    if 'hri_msgs' in topics:
+        topics |= {'hri_images': True, 'hri_landmarks': True}
+    for count in EVERYTHING_FACES:
+        name = ', '.join(
+            ['a blurred picture', f'{count} faces' if count > 1 else '1 face', *topics]
+        )
+        pages.append(partial(measure_page, name, 'blurred', 1, run_s, count, **topics))
     return measure_in_rounds(pages, rounds)
 
 
 def measure_page(
-    page: str, picture: str, readers: int, run_s: float, faces: int
+    page: str, picture: str, readers: int, run_s: float, faces: int, **parameters: Any
 ) -> dict[str, Any]:
-    """Measure one of `PAGES`: see `measure_live_page`."""
+    """Measure one of `PAGES` beside a node with further parameters: see `measure_live_page`."""
     frames = round(RATE_HZ * run_s)
     with ros_session() as session, image_file(VGA, faces) as source:
-        node = session.start(EMOTION_NODE, autostart=True, field_of_view_deg=60)
+        node = session.start(EMOTION_NODE, autostart=True, field_of_view_deg=60, **parameters)
         session.wait_for_nodes()
         live = _open_pages(session, picture, readers) if picture else None
         session.start(CAMERA_NODE, source=source, rate_hz=RATE_HZ, frames=frames)
@@ -72,6 +88,7 @@ def measure_page(
             'node_share': shares[0],
             'page_share': shares[1] if live else 0.0,
             'page_mb': round(memory_mb(live), 1) if live else 0.0,
+            'node_mb': round(memory_mb(node), 1),
         }
     return row | {'fixed_job': measure_fixed_job(run_s / 2)}
 

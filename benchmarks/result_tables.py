@@ -311,6 +311,7 @@ def live_page(results: Results) -> str:
         **{name: _latency(name) for name in ('p50', 'p95', 'p99')},
         'a fixed job: p50 / p99': _fixed_job,
         'node, of a core': _format('node_share', '.0%'),
+        'node, MB': _format('node_mb', '.0f'),
         'page, of a core': _format('page_share', '.0%'),
         'page, MB': _format('page_mb', '.0f'),
     }

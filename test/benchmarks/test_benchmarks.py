@@ -147,7 +147,9 @@ def test_rounds_are_merged_to_medians_and_sums():
     (row,) = measure_in_rounds([lambda: next(rows)], 3)
     latency = {'p50': 5.0, 'p99': 10.0, 'p99_rounds': [9.0, 40.0]}
     assert row == {'page': 'p', 'sent': 90, 'share': 0.4, 'latency': latency}
-    row |= {'processed': 88, 'node_share': 0.1, 'page_share': 0.0, 'page_mb': 0.0}
+    row |= {'processed': 88, 'node_share': 0.1, 'page_share': 0.0} | dict.fromkeys(
+        ('page_mb', 'node_mb'), 0.0
+    )
     cells = result_tables.live_page({'live_page': [row]}).splitlines()[-1].split('|')
     assert [cell.strip() for cell in cells[1:6]] == ['p', '88 of 90', '5.0', '', '10.0 (9 to 40)']
 
