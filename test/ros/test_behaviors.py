@@ -53,4 +53,4 @@ def test_mirror_without_hri_msgs(tmp_path):
     path = f'{tmp_path}{os.pathsep}{os.environ["PYTHONPATH"]}'
     mirror = NodeProcess('emotion_perception.ros.mirror', environment={'PYTHONPATH': path})
     assert mirror.wait(20) == 1
-    assert mirror.output == 'mirror: not here; apt install ros-$ROS_DISTRO-hri-msgs\n'
+    assert mirror.output == 'mirror: not here; install hri_msgs (docs/install.md)\n'
