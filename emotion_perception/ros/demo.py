@@ -77,13 +77,17 @@ class DemoSubscriber(Node):
         self._latencies_s: list[float] = []
         self._finished = False
         self._faces = self._dropped = 0
-        self.create_subscription(
-            Emotion, 'emotion', lambda message: on_emotion(message, self._latency_s(message)), 50
-        )
+        self._on_emotion = on_emotion
+        self.create_subscription(Emotion, 'emotion', self._on_face, 50)
         self.create_subscription(EmotionArray, 'emotion/faces', self._on_faces, 50)
 
     def _latency_s(self, message: Emotion | EmotionArray) -> float:
         return now_s(self) - seconds(message.header.stamp)
+
+    def _on_face(self, message: Emotion) -> None:
+        # what came while the camera was stopped has waited
+        if not self._finished:
+            self._on_emotion(message, self._latency_s(message))
 
     def _on_faces(self, message: EmotionArray) -> None:
         if self._finished:
