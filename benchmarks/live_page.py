@@ -13,6 +13,7 @@ from benchmarks.node_load import ROUNDS, VGA
 from benchmarks.ros_session import START_TIMEOUT_S, RosSession, cpu_s, memory_mb, ros_session
 from benchmarks.timing import measure_in_rounds, percentiles_ms
 from emotion_perception.ros.processes import CAMERA_NODE, EMOTION_NODE, NodeProcess
+from emotion_perception.ros.publishers import EXTRA_PUBLISHERS
 
 RATE_HZ = 30.0
 PAGES = (
@@ -23,8 +24,6 @@ PAGES = (
     ('eight pages with a blurred picture', 'blurred', 8),
 )
 """Name, option `--picture` of `emotion-perception live`, and how many pages read it."""
-MESSAGE_PACKAGES = ('hri_msgs', 'tf2_msgs', 'vision_msgs', 'visualization_msgs')
-"""Packages with whose messages the node also publishes, by parameters of their names."""
 EVERYTHING_FACES = (1, 10)
 """Numbers of faces with which everything is measured at once."""
 
@@ -34,7 +33,8 @@ def measure_live_page(run_s: float, faces: int = 1, rounds: int = ROUNDS) -> lis
     Measure each of `PAGES` in turn, then a page beside a node that does all that it can.
 
     Always on are head poses, positions and the annotated image that the page asks for. The last
-    rows also have the topics of those `MESSAGE_PACKAGES` that are installed, and are named so.
+    rows also have the topics of the `EXTRA_PUBLISHERS` whose packages are installed, which they
+    name.
 
     Args:
         run_s: duration of each in seconds.
@@ -48,7 +48,7 @@ def measure_live_page(run_s: float, faces: int = 1, rounds: int = ROUNDS) -> lis
 
     """
     pages = [partial(measure_page, *page, run_s, faces) for page in PAGES]
-    packages = [name for name in MESSAGE_PACKAGES if importlib.util.find_spec(name)]
+    packages = filter(importlib.util.find_spec, sorted(EXTRA_PUBLISHERS))
     topics = dict.fromkeys(packages, True)
     if 'hri_msgs' in topics:
         topics |= {'hri_images': True, 'hri_landmarks': True}

@@ -124,7 +124,7 @@ class EmotionPublishers:
             extra.destroy()
 
 
-_EXTRA = {
+EXTRA_PUBLISHERS = {
     'vision_msgs': ('vision_publisher', 'VisionPublisher'),
     'hri_msgs': ('hri_publisher', 'HriPublisher'),
     'tf2_msgs': ('tf_publisher', 'TfPublisher'),
@@ -156,7 +156,11 @@ def extra_publishers(values: dict[str, Any]) -> list[type[ExtraPublisher]]:
                 f'{wanted[-1]} is true, and {needed} is not: {reason}; '
                 f'set {needed} to true, or {wanted[-1]} to false'
             )
-    return [load_optional(package, *_EXTRA[package]) for package in _EXTRA if values[package]]
+    return [
+        load_optional(package, *where)
+        for package, where in EXTRA_PUBLISHERS.items()
+        if values[package]
+    ]
 
 
 def load_optional(package: str, module: str, name: str) -> Any:
