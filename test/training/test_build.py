@@ -226,7 +226,7 @@ def test_a_full_disk(drawn_csv, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_ends_a_background_job(drawn_csv, tmp_path, monkeypatch):
+def test_ctrl_c_ends_a_background_job(drawn_csv, tmp_path, monkeypatch, capsys):
     """A shell starts it with SIGINT ignored."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     monkeypatch.setattr(
@@ -236,6 +236,7 @@ def test_ctrl_c_ends_a_background_job(drawn_csv, tmp_path, monkeypatch):
         assert cli.main(['build', str(drawn_csv[0]), '--out', str(tmp_path / 'data')]) == 130
     finally:
         signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err.endswith('stopped; the same command starts anew\n')
     assert list(tmp_path.iterdir()) == []
 
 

@@ -346,7 +346,7 @@ def test_completed_folds_are_not_trained_again(train, tmp_path, monkeypatch):
 
 
 def test_predictions_of_folds_are_kept_until_the_dataset_is_complete(
-    planted, train, tmp_path, monkeypatch
+    planted, train, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(
         out_of_fold, 'fit_and_predict', lambda _, held_out, *__: good_predictions(held_out)
@@ -362,6 +362,7 @@ def test_predictions_of_folds_are_kept_until_the_dataset_is_complete(
     with monkeypatch.context() as patch:
         patch.setattr(os, 'replace', interrupted)
         assert cli.main(command) == 130
+    assert capsys.readouterr().err.endswith('stopped; the same command resumes\n')
     assert len(list((tmp_path / 'new.work').glob('*-fold-?.npz'))) == 4
     assert cli.main(command) == 0
     assert [path.name for path in tmp_path.iterdir()] == ['new']

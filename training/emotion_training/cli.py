@@ -59,8 +59,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f'emotion-training {args.command}: {one_line(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        verb = 'resume' if args.command in _RESUMING else 'start again'
-        print(f'stopped; run the same command again to {verb}', file=sys.stderr)
+        again = 'resumes' if args.command in _RESUMING else 'starts anew'
+        print(f'stopped; the same command {again}', file=sys.stderr)
         return 130
 
 
