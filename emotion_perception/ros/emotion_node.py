@@ -103,6 +103,7 @@ class EmotionNode(SafeLifecycleNode):
             extra,
             values['rotate'],
         )
+        self._emotion_publishers.annotated_limit.rate_hz = values['annotated_image_rate']
         self._service = ClassifyService(self, pipeline)
         self._enable_service = self._make_enable_service()
         self._state = 'inactive'
@@ -266,6 +267,8 @@ class EmotionNode(SafeLifecycleNode):
         self._pipeline.detector.min_face_px = values['min_face_px']
         self._pipeline.detect_every = values['detect_every']
         self._pipeline.settings = parameters.tracking_settings(values)
+        if self._emotion_publishers is not None:
+            self._emotion_publishers.annotated_limit.rate_hz = values['annotated_image_rate']
         if self._processor is not None:
             self._processor.time_budget = values['time_budget']
 

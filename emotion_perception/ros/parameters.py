@@ -20,6 +20,7 @@ from emotion_perception.detection import DETECTORS, SEARCH_WIDTH_PX
 from emotion_perception.detection.keyframes import DETECT_EVERY
 from emotion_perception.geometry import ROTATIONS
 from emotion_perception.ros.image_subscription import TRANSPORTS
+from emotion_perception.ros.publishers import ANNOTATED_IMAGE_RATE_HZ
 from emotion_perception.runtime.metadata import HEADS
 from emotion_perception.tracking import TrackingSettings
 
@@ -98,6 +99,13 @@ PARAMETERS = (
         'Content of emotion/image: the whole image, the image with blurred faces, or none '
         '(the topic does not exist).',
         choices=ANNOTATED_IMAGES,
+    ),
+    ParameterSpec(
+        'annotated_image_rate',
+        ANNOTATED_IMAGE_RATE_HZ,
+        'At most so many images a second on emotion/image; each takes time to draw and to send.',
+        bounds=(2.0, 120.0),
+        live=True,
     ),
     ParameterSpec(
         'vision_msgs',

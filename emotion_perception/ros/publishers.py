@@ -16,6 +16,7 @@ from emotion_perception.anonymization import FaceBlurrer
 from emotion_perception.ros.conversions import Emotion, EmotionArray, bgr_to_image
 from emotion_perception.ros.person_publisher import PersonPublisher
 from emotion_perception.ros.processed_image import ProcessedImage
+from emotion_perception.ros.rate_limit import RateLimit
 from emotion_perception.visualization import annotate
 
 
@@ -55,8 +56,18 @@ class ExtraPublisher:
         self._node.destroy_publisher(self._publisher)
 
 
+ANNOTATED_IMAGE_RATE_HZ = 10.0
+"""People look at `emotion/image`; drawing and sending each image would take time from faces."""
+
+
 class EmotionPublishers:
-    """Publishes `emotion`, `emotion/faces`, `emotion/image`, people, and what others add."""
+    """
+    Publishes `emotion`, `emotion/faces`, `emotion/image`, people, and what others add.
+
+    Attributes:
+        annotated_limit: how often `emotion/image` is published.
+
+    """
 
     def __init__(
         self,
@@ -79,6 +90,7 @@ class EmotionPublishers:
         """
         assert blurrer is not None or annotated_image != 'blurred'
         self._node, self._rotate = node, rotate
+        self.annotated_limit = RateLimit(ANNOTATED_IMAGE_RATE_HZ)
         self._blurrer = blurrer if annotated_image == 'blurred' else None
         self._emotion = node.create_publisher(Emotion, 'emotion', 10)
         self._faces = node.create_publisher(EmotionArray, 'emotion/faces', 10)
@@ -106,9 +118,12 @@ class EmotionPublishers:
             publisher.end_tracks()
 
     def publish_annotated(self, processed: ProcessedImage) -> None:
-        """Draw and publish the image if there is a subscriber."""
-        if self._annotated is None or not self._annotated.get_subscription_count():
+        """Draw and publish the image if there is a subscriber and it is time for one."""
+        if self._annotated is None or not self.annotated_limit.due:
             return
+        if not self._annotated.get_subscription_count():
+            return
+        self.annotated_limit.count()
         image, faces = processed.image, list(processed.faces)
         if self._blurrer is not None:
             image = self._blurrer.blur(image, faces)

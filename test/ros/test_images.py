@@ -147,6 +147,7 @@ def test_nothing_is_drawn_without_a_subscriber(node, peer, portrait, monkeypatch
         publishers, 'annotate', lambda image, *_: drawn.append(image) or image.copy()
     )
     emotion_publishers = EmotionPublishers(peer.node)
+    emotion_publishers.annotated_limit.rate_hz = 1e9
     nobody = ProcessedImage(EmotionArray(), [], set(), portrait)
 
     def draws():
@@ -162,3 +163,24 @@ def test_nothing_is_drawn_without_a_subscriber(node, peer, portrait, monkeypatch
         peer.until(lambda: not draws(), what='the end of drawing')
     finally:
         emotion_publishers.destroy()
+
+
+def test_rate_of_the_annotated_image(node, peer, portrait):
+    """`emotion/image` comes at the rate of its parameter, which is live, whatever the camera's."""
+    node.setup(annotated_image_rate=2.0)
+    message = bgr_to_image(portrait, Header())
+    with peer.annotated_image():
+        for _ in range(5):
+            peer.process(message)
+        peer.until(lambda: peer.annotated, what='the first image')
+        assert len(peer.annotated) < len(peer.arrays) == 5
+        assert peer.set_parameter('annotated_image_rate', 1) == (
+            False,
+            'annotated_image_rate is out of range: it must be in 2..120, not 1',
+        )
+        assert peer.set_parameter('annotated_image_rate', 120) == (True, '')
+        shown = len(peer.annotated)
+        peer.until(
+            lambda: peer.process(message) and len(peer.annotated) > shown + 20,
+            what='20 images, which take 10 s at the rate before',
+        )

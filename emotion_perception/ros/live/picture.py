@@ -15,6 +15,7 @@ from emotion_perception.errors import ImageError, one_line
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.ros.conversions import EmotionArray, from_emotion, image_to_bgr
 from emotion_perception.ros.live import PICTURES
+from emotion_perception.ros.rate_limit import RateLimit
 from emotion_perception.runtime.quiet import without_library_notes
 from emotion_perception.visualization import annotate
 
@@ -45,7 +46,7 @@ class PictureMaker:
         self._clock = clock
         self._lock = threading.Lock()
         self._number, self._jpeg = 0, b''
-        self._next_s = -math.inf
+        self._limit = RateLimit(MAX_RATES_HZ.get(mode, math.inf), clock)
         self._matched_s = clock()
         self._arrays: dict[tuple[int, int], EmotionArray] = {}
         self._pending: Image | None = None
@@ -86,7 +87,7 @@ class PictureMaker:
 
     def add_image(self, message: Image) -> None:
         """Make the next picture of an annotated image, if it is time for one."""
-        if self._clock() < self._next_s:
+        if not self._limit.due:
             return
         stamp = message.header.stamp
         array = self._arrays.get((stamp.sec, stamp.nanosec))
@@ -94,9 +95,8 @@ class PictureMaker:
             self._pending = message
             return
         self._pending = None
-        self._matched_s = now = self._clock()
-        # on average at the rate, also where images do not come at a multiple of it
-        self._next_s = max(self._next_s + 1 / MAX_RATES_HZ[self.mode], now)
+        self._matched_s = self._clock()
+        self._limit.count()
         try:
             image = image_to_bgr(message)
             if array is not None:
