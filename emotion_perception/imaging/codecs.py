@@ -188,6 +188,10 @@ def find_images(names: Iterable[str]) -> list[Path]:
 
 def _not_read(path: Path, blob: bytes) -> ImageError:
     """Return why OpenCV does not read a file, by its content where its name says nothing."""
+    if cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_UNCHANGED) is not None:
+        return ImageError(
+            'real numbers', 'the image holds real numbers; convert it to integers of 8 or 16 bits'
+        )
     suffix = path.suffix
     if suffix.lower() not in _RARE_SUFFIXES:
         starts = (kind for start, kind in _STARTS.items() if blob.startswith(start))
