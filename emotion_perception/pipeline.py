@@ -239,12 +239,14 @@ class Pipeline:
             Faces by `face_id`; without a tracker from left to right.
 
         Raises:
-            ValueError: if the image has another shape or type.
+            ValueError: if the image has another shape or type, or the stamp is not finite.
 
         """
         _check_image(image_bgr)
         started_s = time.perf_counter()
         stamp = time.monotonic() if stamp is None else stamp
+        if not math.isfinite(stamp):
+            raise ValueError(f'the stamp must be finite, not {stamp}')
         with self._lock:
             if self.tracker is None:
                 return self._process_untracked(image_bgr, depth)

@@ -133,6 +133,18 @@ def test_wrong_image(pipeline, method, wrong):
     assert f'{wrong.dtype} {list(wrong.shape)}' in str(caught.value)
 
 
+@pytest.mark.parametrize('stamp', [math.nan, math.inf, -math.inf])
+def test_a_stamp_that_is_no_time_is_refused(scripted, stamp):
+    """The next image goes on as if it had not come."""
+    pipeline = Pipeline(scripted, scripted, Tracker())
+    scripted.show((100, 'happiness', 0.8))
+    pipeline.process(IMAGE, 1.0)
+    with pytest.raises(ValueError, match=f'the stamp must be finite, not {stamp}'):
+        pipeline.process(IMAGE, stamp)
+    (face,) = pipeline.process(IMAGE, 1.1)
+    assert (face.face_id, face.tracked_for_s) == (1, pytest.approx(0.1))
+
+
 @pytest.mark.parametrize(
     ('shown', 'probability', 'label'),
     [*((label, 0.9, label) for label in EMOTIONS), ('fear', 0.45, UNCERTAIN)],
