@@ -209,6 +209,12 @@ def is_duplicate(face: Detection, others: Sequence[Detection]) -> bool:
     return find_duplicate(face, others) is not None
 
 
+def is_repeated(face: Detection, others: Sequence[Detection]) -> bool:
+    """Return whether the box of `face` has the place of another's and about its width."""
+    width = face.box[2]
+    return is_duplicate(face, [o for o in others if width / 1.5 < o.box[2] < width * 1.5])
+
+
 def remove_duplicates(faces: list[Detection]) -> list[Detection]:
     """Return the faces, best score first, without duplicates of better ones."""
     kept: list[Detection] = []

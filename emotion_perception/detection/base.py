@@ -2,7 +2,7 @@
 """The interface of all face detectors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -57,11 +57,13 @@ class ViewResult:
     Attributes:
         faces: those that were not known, best candidate first.
         seen: index of each known face that the view shows, and its score now, 0..1.
+        rejected: candidates that were examined and are no new faces.
 
     """
 
     faces: list[Detection]
     seen: dict[int, float]
+    rejected: list[Detection] = field(default_factory=list)
 
 
 @runtime_checkable
@@ -84,6 +86,7 @@ class ViewDetector(Protocol):
         min_detection_score: float | None = None,
         min_face_px: int | None = None,
         max_candidates: int | None = None,
+        rejected: Sequence[Detection] = (),
     ) -> ViewResult:
         """
         Search one view.
@@ -97,6 +100,8 @@ class ViewDetector(Protocol):
             min_face_px: for this call; None is the detector's own.
             max_candidates: unknown faces that are examined at most, those that look most like one;
                 None examines all, which can take several times as long as the view.
+            rejected: candidates of earlier images that were no faces; what is there now is
+                examined last.
 
         """
         ...

@@ -12,7 +12,7 @@ google-ai-edge/mediapipe.
 
 import importlib.util
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from emotion_perception.geometry import (
     crop_square,
     find_duplicate,
     is_duplicate,
+    is_repeated,
     outside_share,
     remove_duplicates,
     roll_deg,
@@ -267,6 +268,7 @@ class BlazeFaceDetector:
         min_detection_score: float | None = None,
         min_face_px: int | None = None,
         max_candidates: int | None = None,
+        rejected: Sequence[Detection] = (),
     ) -> ViewResult:
         """Search one view: see `ViewDetector`."""
         min_score = (
@@ -278,8 +280,10 @@ class BlazeFaceDetector:
         result = ViewResult([], {})
         examined, mirrored = 0, False
         blend_score = min(min_score, _MIN_NETWORK_SCORE)
-        for score, points in network.find(crop, min(min_score, _MIN_CUT_SCORE), blend_score):
-            candidate = _to_detection(score, points)
+        found_in_view = network.find(crop, min(min_score, _MIN_CUT_SCORE), blend_score)
+        candidates = (_to_detection(score, points) for score, points in found_in_view)
+        for candidate in _rejected_last(candidates, rejected):
+            score = candidate.score
             # the width of a candidate is rough: only far too small ones are left out here
             if candidate.box[2] < min_width / 2 or is_duplicate(candidate, result.faces):
                 continue
@@ -298,13 +302,18 @@ class BlazeFaceDetector:
                 mirrored = True
                 found.append(self._in_mirrored_region(image, candidate, lowest))
             face = max(filter(None, found), key=lambda each: each.score, default=None)
-            if face is None or face.box[2] < min_width:
-                continue
-            if min(score, face.score) < min(min_score, _lowest_score(face, view, image.shape)):
-                continue
-            face = replace(face, score=_combined_score(score, face, view, image.shape))
-            if face.score >= min_score and not is_duplicate(face, [*known, *result.faces]):
-                result.faces.append(face)
+            if face is not None:
+                lowest = min(min_score, _lowest_score(face, view, image.shape))
+                certain = min(score, face.score) >= lowest and face.box[2] >= min_width
+                face = replace(face, score=_combined_score(score, face, view, image.shape))
+                if (
+                    certain
+                    and face.score >= min_score
+                    and not is_duplicate(face, [*known, *result.faces])
+                ):
+                    result.faces.append(face)
+                    continue
+            result.rejected.append(candidate)
         return result
 
     def detect_in_region(self, image: np.ndarray, face: Detection) -> Detection | None:
@@ -344,6 +353,19 @@ class BlazeFaceDetector:
             if np.abs(distance).max() <= network.side / 4:
                 return _to_detection(score, points)
         return None
+
+
+def _rejected_last(
+    candidates: Iterable[Detection], rejected: Sequence[Detection]
+) -> Iterator[Detection]:
+    """Yield the candidates in their order, those that repeat a rejected one after the others."""
+    again = []
+    for candidate in candidates:
+        if is_repeated(candidate, rejected):
+            again.append(candidate)
+        else:
+            yield candidate
+    yield from again
 
 
 def _to_detection(score: float, points: np.ndarray) -> Detection:

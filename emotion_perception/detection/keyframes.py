@@ -12,7 +12,7 @@ import numpy as np
 from emotion_perception.detection.base import Detector, RegionDetector, ViewDetector, ViewResult
 from emotion_perception.detection.landmark_flow import LandmarkFlow
 from emotion_perception.detection.views import View, ViewCycle
-from emotion_perception.geometry import find_duplicate, is_duplicate, roll_deg
+from emotion_perception.geometry import find_duplicate, is_duplicate, is_repeated, roll_deg
 from emotion_perception.types import Detection
 
 DETECT_EVERY = 6
@@ -39,7 +39,7 @@ hidden, and where one person comes there are others.
 MAX_CANDIDATES = 3
 """
 In each view of a stream. Each costs about half as much as the view, and patterns may look like a
-dozen faces. Where more people come at once the next frames find the others.
+dozen faces. The next search of the view examines others first.
 """
 
 CONFIRM_EVERY_S = 1.0
@@ -112,6 +112,7 @@ class _ImageAsView:
         min_detection_score: float | None = None,
         min_face_px: int | None = None,
         max_candidates: int | None = None,
+        rejected: Sequence[Detection] = (),
     ) -> ViewResult:
         result = ViewResult([], {})
         for face in self._detector.detect(image, min_detection_score, min_face_px):
@@ -170,6 +171,7 @@ class KeyframeDetector:
     def reset(self) -> None:
         """Drop all faces: nothing is known about the next frame."""
         self._faces: list[TrackedFace] = []
+        self._rejected: dict[View, list[Detection]] = {}
         self._size = (0, 0)
         self._stamp_s = self._keyframe_s = self._keyframes_until_s = -math.inf
         self._alone_from_s = math.inf
@@ -391,7 +393,13 @@ class KeyframeDetector:
         for view in dict.fromkeys(views):
             started_s = self._clock()
             known = [replace(f.detection, score=f.region_score) for f in self._faces]
-            result = self._views.detect_in_view(image, view, known, max_candidates=MAX_CANDIDATES)
+            rejected = self._rejected.get(view, [])
+            result = self._views.detect_in_view(
+                image, view, known, max_candidates=MAX_CANDIDATES, rejected=rejected
+            )
+            # where their turn has come again, all others have been examined
+            again = any(is_repeated(face, rejected) for face in result.rejected)
+            self._rejected[view] = result.rejected if again else rejected + result.rejected
             confirmed = {
                 index: score
                 for index, score in result.seen.items()

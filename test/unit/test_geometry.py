@@ -14,6 +14,7 @@ from emotion_perception.geometry import (
     halve,
     halving_count,
     is_duplicate,
+    is_repeated,
     outside_share,
     remove_duplicates,
     roll_deg,
@@ -95,6 +96,14 @@ def test_a_duplicate_has_its_center_in_the_middle_half(other, duplicate):
     others = [face(500, 500), face(100, 100)]
     assert is_duplicate(face(*other, side=10), others) is duplicate
     assert find_duplicate(face(*other, side=10), others) == (1 if duplicate else None)
+
+
+@pytest.mark.parametrize(('width', 'repeated'), [(20, True), (14, True), (13, False), (31, False)])
+def test_a_repeated_face_has_about_the_same_width(width, repeated):
+    others = [face(0, 0, side=20), face(50, 50, side=20)]
+    moved = face(50, 52, side=width)
+    assert is_repeated(moved, others) is repeated
+    assert not is_repeated(face(57, 50, side=20), others)
 
 
 def test_remove_duplicates_keeps_the_best_first():

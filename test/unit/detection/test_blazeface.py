@@ -18,7 +18,7 @@ from emotion_perception.detection.blazeface import (
     merge_overlapping,
 )
 from emotion_perception.errors import DetectorError, ModelError
-from emotion_perception.geometry import rotate_image
+from emotion_perception.geometry import find_duplicate, rotate_image
 from emotion_perception.types import Detection
 
 # of the NASA portrait, measured by hand in an enlarged print
@@ -351,6 +351,10 @@ def test_candidates_in_a_hurry(portrait, detector):
         faces = detector.detect_in_view(image, whole, known, max_candidates=5).faces
         known += faces
         assert len(known) == expected
+    # those that were examined in vain come last, but they come
+    others = detector.detect_in_view(image, whole, (), max_candidates=5, rejected=known[:5]).faces
+    assert [find_duplicate(face, known) for face in others] == [5, 6, 7, 8, 9]
+    assert len(detector.detect_in_view(image, whole, max_candidates=5, rejected=known).faces) == 5
 
 
 @pytest.mark.parametrize(('angle_deg', 'found'), [(90, 4), (-90, 5), (180, 5)])

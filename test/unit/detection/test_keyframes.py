@@ -266,6 +266,28 @@ def test_the_score_is_that_of_the_view():
     assert scores == [0.9] * 3 + [0.8] * 3
 
 
+def test_patterns_that_resemble_faces_more_do_not_hide_one():
+    """Ten patterns come before the face; in each frame few are examined."""
+
+    class Patterns(Scripted):
+        """A view whose last candidate is a face."""
+
+        def detect_in_view(self, image, view, known=(), *limits, max_candidates, rejected=()):
+            """Examine the candidates, those that are rejected last."""
+            self.calls['view'] += 1
+            candidates = [Detection((100.0 * k, 300.0, 80.0, 80.0), 0.9) for k in range(10)]
+            result = ViewResult([], {})
+            candidates.sort(key=lambda face: find_duplicate(face, rejected) is not None)
+            for face in candidates[:max_candidates]:
+                (result.faces if face.box[0] == 900 else result.rejected).append(face)
+            return result
+
+    keyframes = KeyframeDetector(Patterns())
+    found = next(frame for frame in range(60) if places(keyframes, frame))
+    # each of four views comes back after four frames, and examines ten in four searches
+    assert found <= 4 * 4
+
+
 @pytest.mark.parametrize(('region_score', 'kept'), [(0.6, False), (0.75, True)])
 def test_a_doubtful_face_must_be_confirmed_by_its_view(region_score, kept):
     """A face that fills its region well may stay: it is leaving the image, or turned away."""
