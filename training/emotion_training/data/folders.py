@@ -182,7 +182,7 @@ def _read_with_pillow(path: Path, error: ImageError) -> np.ndarray:
     """Return BGR uint8 [H, W, 3] of a file that OpenCV does not read, or raise `error`."""
     from PIL import Image, ImageOps
 
-    if error.kind not in ('image damaged', 'not an image', 'unknown format'):
+    if error.kind not in ('image damaged', 'not an image', 'real numbers', 'unknown format'):
         raise error
     try:
         with warnings.catch_warnings(action='ignore'), Image.open(path) as file:
