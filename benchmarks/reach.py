@@ -24,7 +24,6 @@ WIDTHS_PX = (16, 20, 28, 40, 60, 100, 160, 240, 320, 420, 600)
 HD_WIDTHS_PX = (20, 28, 40, 60, 100, 420)
 CUTS = (0.1, 0.2, 0.33, 0.5)
 ANGLES_DEG = (-90, -60, -45, -20, 0, 20, 45, 60, 90, 180)
-MIN_FACE_PX = 8
 STREAM_FRAMES = 10
 _MAX_FACES = 60
 """Of one list of boxes, so that a large data set takes minutes."""
@@ -109,7 +108,7 @@ def _stream(detector: Detector) -> Find:
 
 def _finders(yunet: Path | None) -> dict[str, Find]:
     """Return each detector and schedule by name."""
-    blazeface = make_detector(min_face_px=MIN_FACE_PX)
+    blazeface = make_detector()
     found: dict[str, Find] = {
         'blazeface': blazeface.detect,
         f'blazeface, {STREAM_FRAMES} frames': _stream(blazeface),
@@ -117,7 +116,7 @@ def _finders(yunet: Path | None) -> dict[str, Find]:
     for width in (320, 640):
         if yunet is None:
             break
-        detector = make_detector('yunet', yunet, 0.5, MIN_FACE_PX, search_width=width)
+        detector = make_detector('yunet', yunet, search_width=width)
         found[f'yunet, {width} wide'] = detector.detect
     if hasattr(cv2, 'CascadeClassifier'):
         found['haar'] = make_detector('haar').detect

@@ -13,7 +13,13 @@ import numpy as np
 from emotion_perception.alignment import FACE_SIDE_PX, crop_face
 from emotion_perception.camera import EYE_CORNERS_M, Camera
 from emotion_perception.classification import EmotionClassifier
-from emotion_perception.detection import DETECTORS, SEARCH_WIDTH_PX, Detector, make_detector
+from emotion_perception.detection import (
+    DETECTORS,
+    MIN_FACE_PX,
+    SEARCH_WIDTH_PX,
+    Detector,
+    make_detector,
+)
 from emotion_perception.detection.blazeface import find_networks
 from emotion_perception.detection.keyframes import KeyframeDetector
 from emotion_perception.errors import DetectorError
@@ -117,7 +123,7 @@ class Pipeline:
         model: str | Path | None = None,
         head: str = 'crowd',
         min_detection_score: float = 0.5,
-        min_face_px: int = 20,
+        min_face_px: int = MIN_FACE_PX,
         threads: int = 1,
         settings: TrackingSettings | None = None,
         detect_every: int = 1,

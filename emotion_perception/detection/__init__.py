@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from emotion_perception.detection.base import (
+    MIN_FACE_PX,
     SEARCH_WIDTH_PX,
     Detector,
     RegionDetector,
@@ -12,6 +13,7 @@ from emotion_perception.detection.base import (
 
 __all__ = [
     'DETECTORS',
+    'MIN_FACE_PX',
     'SEARCH_WIDTH_PX',
     'Detector',
     'RegionDetector',
@@ -27,7 +29,7 @@ def make_detector(
     name: str = DETECTORS[0],
     model_path: str | Path = '',
     min_detection_score: float = 0.5,
-    min_face_px: int = 20,
+    min_face_px: int = MIN_FACE_PX,
     threads: int = 1,
     search_width: int = SEARCH_WIDTH_PX,
 ) -> Detector:

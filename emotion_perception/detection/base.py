@@ -17,6 +17,12 @@ Longer side to which yunet shrinks an image.
 What it finds then, and in which part of the time for 640 pixels, is in `make bench` part reach.
 """
 
+MIN_FACE_PX = 16
+"""
+Default of `min_face_px`. The boxes of faces of 20 pixels are often a few pixels narrower; what is
+much smaller shows no expression.
+"""
+
 
 class Detector(Protocol):
     """

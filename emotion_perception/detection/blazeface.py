@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emotion_perception.detection.base import ViewResult
+from emotion_perception.detection.base import MIN_FACE_PX, ViewResult
 from emotion_perception.detection.views import View, turned_views, upright_views
 from emotion_perception.errors import DetectorError, ModelError
 from emotion_perception.geometry import (
@@ -66,7 +66,7 @@ and on 334 images without faces, of which none shows a face at these scores. `ma
 `reach` measures them. Turned views show more that resembles a face.
 """
 _CUT_SHARES = 0.05, 0.2
-_CUT_ALLOWANCES = {'whole': 2.7, 'near': 1.9, 'far': 2.7, 'turned': 0.0}
+_CUT_ALLOWANCES = {'whole': 2.2, 'near': 1.5, 'far': 2.2, 'turned': 0.0}
 """
 The threshold is lower by the allowance for a face of which the second share or more lies outside
 the image, by nothing below the first and by a part between them: what resembles a face is rarer at
@@ -206,7 +206,7 @@ class BlazeFaceDetector:
         self,
         folder: str | Path | None = None,
         min_detection_score: float = 0.5,
-        min_face_px: int = 20,
+        min_face_px: int = MIN_FACE_PX,
         threads: int = 1,
     ):
         """

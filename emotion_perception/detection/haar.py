@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from emotion_perception.detection.base import MIN_FACE_PX
 from emotion_perception.errors import DetectorError
 from emotion_perception.geometry import central_face, crop_region, to_image_coordinates
 from emotion_perception.types import Detection
@@ -44,7 +45,7 @@ def find_cascade() -> Path:
 class HaarDetector:
     """Detects upright frontal faces."""
 
-    def __init__(self, min_face_px: int = 20):
+    def __init__(self, min_face_px: int = MIN_FACE_PX):
         """
         Load the cascade.
 

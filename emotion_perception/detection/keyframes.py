@@ -36,11 +36,13 @@ Each frame is a keyframe for this long after a face was lost or found: the lost 
 hidden, and where one person comes there are others.
 """
 
-MAX_CANDIDATES = 3
+MAX_CANDIDATES = 5
 """
 In each view of a stream. Each costs about half as much as the view, and patterns may look like a
 dozen faces. The next search of the view examines others first.
 """
+_MAX_REJECTED = 40
+"""Of each view; where the camera moves they are soon at other places."""
 
 CONFIRM_EVERY_S = 1.0
 """The view in which a face was last seen is searched again after this time, to confirm it."""
@@ -399,7 +401,8 @@ class KeyframeDetector:
             )
             # where their turn has come again, all others have been examined
             again = any(is_repeated(face, rejected) for face in result.rejected)
-            self._rejected[view] = result.rejected if again else rejected + result.rejected
+            kept = [] if again else rejected[-_MAX_REJECTED:]
+            self._rejected[view] = kept + result.rejected
             confirmed = {
                 index: score
                 for index, score in result.seen.items()

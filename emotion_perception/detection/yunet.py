@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emotion_perception.detection.base import SEARCH_WIDTH_PX
+from emotion_perception.detection.base import MIN_FACE_PX, SEARCH_WIDTH_PX
 from emotion_perception.errors import DetectorError, is_unicode
 from emotion_perception.geometry import central_face, crop_region, to_image_coordinates
 from emotion_perception.types import Detection
@@ -25,7 +25,7 @@ class YuNetDetector:
         self,
         model_path: str | Path,
         min_detection_score: float = 0.5,
-        min_face_px: int = 20,
+        min_face_px: int = MIN_FACE_PX,
         search_width: int = SEARCH_WIDTH_PX,
     ):
         """

@@ -16,7 +16,7 @@ from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from emotion_perception.detection import DETECTORS, SEARCH_WIDTH_PX
+from emotion_perception.detection import DETECTORS, MIN_FACE_PX, SEARCH_WIDTH_PX
 from emotion_perception.detection.keyframes import DETECT_EVERY
 from emotion_perception.geometry import ROTATIONS
 from emotion_perception.ros.image_subscription import TRANSPORTS
@@ -242,7 +242,7 @@ PARAMETERS = (
     ),
     ParameterSpec(
         'min_face_px',
-        20,
+        MIN_FACE_PX,
         'Ignore faces narrower than this many pixels.',
         bounds=(1, 4000),
         live=True,
