@@ -5,6 +5,7 @@
 # make test-aarch64   command line and unit tests of the runtime for aarch64, emulated on Debian (20 minutes)
 # make bench     speed on this machine, beside other packages, and which faces are found (40 minutes)
 #                YUNET=face_detection_yunet_2023mar.onnx adds YuNet and DeepFace, BENCH='--part stages' runs a part
+#                BENCH=--avx2 measures as on a processor without AVX-512, VNNI and AMX
 #                BOXES='faces.xml wider.txt' (dlib, WIDER FACE) and EMPTY=folder: your own pictures with and without faces
 #                EXPRESSIONS=folder: face crops in a folder for each label, to show how they are read when turned
 # make faults    kills, stalls, clock jumps and the like, counted (docs/lab/reliability.md)

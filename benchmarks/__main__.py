@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import dds_transports, node_load, peers, stages
+from benchmarks import avx2_only, dds_transports, node_load, peers, stages
 from benchmarks.detect_every import measure_detect_every
 from benchmarks.head_pose import measure_head_pose
 from benchmarks.live_page import measure_live_page
-from benchmarks.networks import network_sizes
+from benchmarks.networks import measure_models, network_sizes
 from benchmarks.reach import load_faces, measure_reach
 from benchmarks.reach_plot import draw_reach
 from benchmarks.result_tables import tables_of
@@ -21,15 +21,15 @@ from benchmarks.runtimes import measure_runtimes
 from emotion_perception.doctor.machine import describe_machine
 
 PARTS = (
-    'networks', 'reach', 'head_pose', 'peers', 'stages', 'runtimes', 'detect_every', 'streams',
-    'slow_machine', 'start', 'states', 'live_page', 'overload', 'transport', 'cameras',
+    'networks', 'models', 'reach', 'head_pose', 'peers', 'stages', 'runtimes', 'detect_every',
+    'streams', 'slow_machine', 'start', 'states', 'live_page', 'overload', 'transport', 'cameras',
 )  # fmt: skip
 
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='python -m benchmarks', description=__doc__)
     add = parser.add_argument
-    add('--out', type=Path, default=Path('benchmarks/out'), help='output folder (%(default)s)')
+    add('--out', type=Path, help='output folder (benchmarks/out, with --avx2 benchmarks/out/avx2)')
     add('--yunet', type=Path, help='face_detection_yunet_2023mar.onnx, for YuNet and DeepFace')
     add('--media', type=Path, help='folder of clips for the part detect_every')
     add(
@@ -47,11 +47,20 @@ def _parse_arguments() -> argparse.Namespace:
         'parts head_pose and runtimes',
     )  # fmt: skip
     add(
+        '--model', type=Path, action='append', metavar='FILE',
+        help='.tflite classifier for the part models (default: the packaged one); may be repeated',
+    )  # fmt: skip
+    add(
+        '--avx2', action='store_true',
+        help=f'measure as on a processor without {avx2_only.HIDDEN} (Linux on x86-64)',
+    )  # fmt: skip
+    add(
         '--part', action='append', choices=PARTS,
         help='measure only this part and keep the others of an earlier run; may be repeated',
     )  # fmt: skip
     add('--quick', action='store_true', help='a tenth of the time, to try the command')
     args = parser.parse_args()
+    args.out = args.out or Path('benchmarks/out', 'avx2' if args.avx2 else '')
     if args.yunet and not args.yunet.is_file():
         parser.error(f'there is no file {args.yunet}')
     if args.media and not args.media.is_dir():
@@ -60,6 +69,15 @@ def _parse_arguments() -> argparse.Namespace:
         args.faces = load_faces(args.boxes)
     except (OSError, ValueError) as error:
         parser.error(str(error))
+    for model in args.model or ():
+        if not model.is_file():
+            parser.error(f'there is no file {model}')
+    if args.avx2 and not avx2_only.active():
+        try:
+            library = avx2_only.build(args.out)
+        except RuntimeError as error:
+            parser.error(str(error))
+        avx2_only.restart(library)
     if missing := [str(folder) for folder in args.empty if not folder.is_dir()]:
         parser.error(f'there is no folder {missing[0]}')
     return args
@@ -78,6 +96,7 @@ def main() -> int:
     models = {'yunet': args.yunet} if args.yunet else {}
     measure: dict[str, Callable[[], Any]] = {
         'networks': network_sizes,
+        'models': lambda: measure_models(args.model, max(round(60 * scale), 5), 5),
         'reach': lambda: measure_reach(
             args.faces[: 5 if args.quick else None], args.empty, args.yunet, report
         ),
@@ -109,6 +128,8 @@ def main() -> int:
     path = args.out / 'results.json'
     results: dict[str, Any] = json.loads(path.read_text()) if args.part and path.exists() else {}
     results['machine'] = describe_machine()
+    if avx2_only.active():
+        results['machine']['hidden'] = avx2_only.HIDDEN
     for part in args.part or PARTS:
         report(f'measuring {part}')
         results[part] = measure[part]()

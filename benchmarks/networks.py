@@ -2,13 +2,14 @@
 """The yardstick for times, and how many multiplications each network takes."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from benchmarks.timing import percentiles_ms
+from benchmarks.timing import percentiles_ms, slowdown, summarize_rounds, time_in_turn
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.detection.blazeface import find_networks
 from emotion_perception.runtime.litert import Network, read_model
@@ -23,7 +24,11 @@ def make_yardstick(threads: int = 1) -> Callable[[int], float]:
 
     It takes 31 million multiplications. Times in yardsticks can be compared between processors.
     """
-    path = find_networks() / YARDSTICK_NETWORK
+    return _network_runner(find_networks() / YARDSTICK_NETWORK, threads)
+
+
+def _network_runner(path: Path, threads: int = 1) -> Callable[[int], float]:
+    """Return a function that runs a network once and returns the seconds it took."""
     network = Network(read_model(path), str(path), threads)
     values = np.random.default_rng(0).uniform(-1, 1, network.input_shape).astype(np.float32)
 
@@ -51,6 +56,35 @@ def measure_fixed_job(run_s: float) -> dict[str, float]:
         times_s.append(time.perf_counter() - started_s)
         time.sleep(max(1 / 30 - times_s[-1], 0))
     return percentiles_ms(times_s)
+
+
+def measure_models(paths: Sequence[Path] | None, calls: int, rounds: int) -> list[dict[str, Any]]:
+    """
+    Measure one face in classifiers on one thread, in turn with the yardstick.
+
+    Args:
+        paths: .tflite files; None for the packaged one.
+        calls: in a round.
+        rounds: of each.
+
+    Returns:
+        A row for each: ``file``, ``multiplications``, percentiles in ms, and ``yardsticks`` with
+        ``median``, ``low`` and ``high`` of the rounds.
+
+    """
+    runners = {'yardstick': make_yardstick()}
+    files = {str(path): path for path in paths or [DEFAULT_MODEL]}
+    runners |= {name: _network_runner(path) for name, path in files.items()}
+    times = time_in_turn(runners, calls, rounds)
+    return [
+        {
+            'file': '/'.join(path.parts[-2:]),
+            'multiplications': count_multiplications(path),
+            **summarize_rounds(times[name]),
+            'yardsticks': slowdown(times[name], times['yardstick']),
+        }
+        for name, path in files.items()
+    ]
 
 
 def count_multiplications(path: Path) -> int:

@@ -59,8 +59,9 @@ _COSTS: dict[str, Cell] = {
 }
 
 
-def _range(row: dict[str, float]) -> str:
-    return f'{row["median"]:.1f} ({row["low"]:.1f} to {row["high"]:.1f})'
+def _range(row: dict[str, float], spec: str = '.1f') -> str:
+    median, low, high = (format(row[name], spec) for name in ('median', 'low', 'high'))
+    return f'{median} ({low} to {high})'
 
 
 def default_stages(results: Results, **settings: Any) -> list[dict[str, Any]]:
@@ -153,6 +154,19 @@ def networks(results: Results) -> str:
     """Return the multiplications of each network."""
     rows = [(name, f'{number / 1e6:.1f}') for name, number in results['networks'].items()]
     return markdown(('network', 'million multiplications'), rows)
+
+
+def models(results: Results, avx2: Results | None = None) -> str:
+    """Return the cost of a face in each measured classifier, also with `--avx2` if given."""
+    columns: dict[str, Cell] = {
+        'classifier': 'file',
+        'million multiplications': lambda row: f'{row["multiplications"] / 1e6:.1f}',
+        'yardsticks': lambda row: _range(row['yardsticks'], '.2f'),
+    }
+    if avx2:
+        ratios = {row['file']: row['yardsticks'] for row in avx2['models']}
+        columns['with AVX2 only'] = lambda row: _range(ratios[row['file']], '.2f')
+    return _table(results['models'], columns)
 
 
 def reach(results: Results) -> str:
@@ -374,6 +388,7 @@ TABLES: dict[str, Callable[[Results], str]] = {
     'budgets': budgets,
     'stages': stages,
     'networks': networks,
+    'models': models,
     'reach': reach,
     'head_pose': head_pose,
     'peers': peers,
