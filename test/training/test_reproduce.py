@@ -49,6 +49,13 @@ def test_each_recipe_names_the_command_of_its_step(step):
     assert ''.join(map(name, given['--initial-weights'])) == step.initial_weights
 
 
+@pytest.mark.parametrize('epochs', ['0', '-1', '1.5'])
+def test_epochs_are_a_whole_number_above_0(epochs, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(['reproduce', 'data', '--out', str(tmp_path / 'runs'), '--epochs', epochs])
+    assert f'{epochs} is not a whole number above 0' in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_from_the_teacher_to_the_exported_model(data, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(

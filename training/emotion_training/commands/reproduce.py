@@ -5,6 +5,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from emotion_perception.arguments import whole_number
 from emotion_perception.runtime.quiet import without_library_notes
 
 _FULL = 'expression_full'
@@ -68,7 +69,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help=f'begin with this export of {_FULL}, such as training/teacher/{_FULL}.tflite, in '
         'place of training it',
     )
-    parser.add_argument('--epochs', type=int, help="of each training, instead of the recipes'")
+    parser.add_argument(
+        '--epochs', type=whole_number, help="of each training, instead of the recipes'"
+    )
     parser.set_defaults(run=run)
 
 
