@@ -250,7 +250,7 @@ def test_other_bad_input_is_named(data, tmp_path, capsys):
         ([str(model), str(data)], f'{tmp_path / "model.json"} cannot be read'),
         (
             [str(DEFAULT_MODEL), str(data), '--split', 'test'],
-            "lists no image of the split 'test'",
+            "lists no image of the split 'test'; it has train, validation",
         ),
         ([str(DEFAULT_MODEL), str(tmp_path)], str(tmp_path / MANIFEST)),
     ):

@@ -408,3 +408,27 @@ def test_gray_images_are_not_changed(tmp_path):
     for sample in read_images(tmp_path, find_images(tmp_path)):
         assert np.array_equal(sample.image, ramp)
         assert sample.checks == ()
+
+
+def test_one_person_cannot_be_validated_apart(tmp_path, capsys):
+    source = draw_folder(tmp_path / 'images', 3, 1)
+    options = ('--validation-share', '0.2', '--pattern', r'(?P<person>png)$')
+    assert build(source, tmp_path / 'data', *options) == 2
+    error = last_line(capsys)
+    assert 'all 21 images in train are of one person, or duplicates of one another' in error
+    assert '--validation-share 0' in error
+    assert not (tmp_path / 'data').exists()
+
+
+def test_duplicates_alone_leave_validation_without_classes(tmp_path, capsys):
+    """One face of each expression, photographed six times: they cannot be in both splits."""
+    for k, label in enumerate(EMOTIONS):
+        (tmp_path / 'images' / label).mkdir(parents=True)
+        face = draw_laboratory_face(label, 100 + k, np.random.default_rng(k)).astype(int)
+        for copy in range(6):
+            image = np.clip(face + 2 * copy, 0, 255).astype(np.uint8)
+            cv2.imwrite(str(tmp_path / 'images' / label / f'{copy}.png'), image)
+    assert build(tmp_path / 'images', tmp_path / 'data', '--validation-share', '0.2') == 2
+    error = last_line(capsys)
+    assert 'validation has no image of' in error
+    assert 'duplicates and images of one person stay in one split' in error

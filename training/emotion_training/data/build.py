@@ -75,7 +75,7 @@ def build(
         leaks = find_leaks(table) if leak_free else pd.Series(dtype=int)
         kept = table.drop(leaks.index)
         left_out += [_leak(table, *leak) for leak in leaks.items()]
-        missing = _missing_classes(kept, left_out, origin)
+        missing = _missing_classes(kept, left_out, origin, bool(validation_share))
         findings = Counter(check.split(' from ')[0] for checks in table.checks for check in checks)
         summary = Summary.of(
             kept,
@@ -154,6 +154,12 @@ def _collect(
     if validation_share:
         train = table[table.split == 'train']
         chosen = train.index[choose_validation(train, validation_share)]
+        if chosen.empty:
+            raise DatasetError(
+                f'{origin}: all {len(train)} images in train are of one person, or duplicates of '
+                'one another, and stay in one split: add other images, give another --pattern, '
+                'or build without validation (--validation-share 0)'
+            )
         table.loc[chosen, 'split'] = 'validation'
     return table, images, left_out
 
@@ -192,9 +198,17 @@ def choose_validation(table: pd.DataFrame, share: float) -> np.ndarray:
     return table.index.isin(ordered.index[chosen if share == smaller else larger])
 
 
-def _missing_classes(kept: pd.DataFrame, left_out: list[LeftOut], origin: str) -> dict[str, str]:
+def _missing_classes(
+    kept: pd.DataFrame, left_out: list[LeftOut], origin: str, divided: bool
+) -> dict[str, str]:
     """
     Return the classes that each split lacks, as findings for the summary.
+
+    Args:
+        kept: a row for each image.
+        left_out: the images that are not among them.
+        origin: as in `build`.
+        divided: whether validation was taken from train.
 
     Raises:
         DatasetError: if a class was left out altogether, or a split has a single class.
@@ -205,10 +219,13 @@ def _missing_classes(kept: pd.DataFrame, left_out: list[LeftOut], origin: str) -
         empty = [label for label in EMOTIONS if label not in {*labels}]
         lost = next((i for i in left_out if i.label in empty and SPLITS[i.usage] == split), None)
         if lost or len(empty) == len(EMOTIONS) - 1:
-            raise DatasetError(
-                f'{origin}: {split} has no image of {", ".join(empty)}'
-                + (f'; {lost.source} is left out, {lost.reason}' if lost else '')
-            )
+            advice = f'; {lost.source} is left out, {lost.reason}' if lost else ''
+            if divided and not lost:
+                advice = (
+                    '; duplicates and images of one person stay in one split: add other images '
+                    'of each, or build without validation (--validation-share 0)'
+                )
+            raise DatasetError(f'{origin}: {split} has no image of {", ".join(empty)}{advice}')
         if empty:
             findings[f'{split} has no image of'] = ', '.join(empty)
     return findings

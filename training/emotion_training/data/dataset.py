@@ -112,9 +112,13 @@ def load(folder: Path, split: str) -> Dataset:
             f'{manifest} is missing; make the dataset with `emotion-training build`'
         )
     table = pd.read_csv(manifest, dtype=str, keep_default_na=False)
+    splits = ', '.join(sorted(set(table.split)))
     table = table[table.split == split]
     if table.empty:
-        raise DatasetError(f'{manifest} lists no image of the split {split!r}')
+        advice = '; build it with --validation-share 0.1' if split == 'validation' else ''
+        raise DatasetError(
+            f'{manifest} lists no image of the split {split!r}; it has {splits}{advice}'
+        )
     votes = table[list(VOTE_COLUMNS)]
     return Dataset(
         np.stack([_read_image(folder / path) for path in table.path]),
