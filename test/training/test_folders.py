@@ -410,6 +410,12 @@ def test_gray_images_are_not_changed(tmp_path):
         assert sample.checks == ()
 
 
+def test_a_share_of_test_images_alone(tmp_path, capsys):
+    source = draw_folder(tmp_path / 'images' / 'test', 2, 2).parent
+    assert build(source, tmp_path / 'data', '--validation-share', '0.2') == 2
+    assert 'has no training images for --validation-share' in last_line(capsys)
+
+
 def test_one_person_cannot_be_validated_apart(tmp_path, capsys):
     source = draw_folder(tmp_path / 'images', 3, 1)
     options = ('--validation-share', '0.2', '--pattern', r'(?P<person>png)$')

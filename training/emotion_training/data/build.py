@@ -153,6 +153,10 @@ def _collect(
     table['group'] = group_duplicates(images, table.sha256, hashes)
     if validation_share:
         train = table[table.split == 'train']
+        if train.empty:
+            raise DatasetError(
+                f'{origin} has no training images for --validation-share to take from'
+            )
         chosen = train.index[choose_validation(train, validation_share)]
         if chosen.empty:
             raise DatasetError(
