@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from benchmarks.timing import percentiles_ms, slowdown, summarize_rounds, time_in_turn
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.detection.blazeface import find_networks
 from emotion_perception.runtime.litert import Network, read_model
+from emotion_perception.runtime.tflite_file import multiplications, read_graph
 
 YARDSTICK_NETWORK = 'face_detection_short_range.tflite'
 _JOB_CALLS = 4
@@ -79,33 +79,12 @@ def measure_models(paths: Sequence[Path] | None, calls: int, rounds: int) -> lis
     return [
         {
             'file': '/'.join(path.parts[-2:]),
-            'multiplications': count_multiplications(path),
+            'multiplications': _count(path),
             **summarize_rounds(times[name]),
             'yardsticks': slowdown(times[name], times['yardstick']),
         }
         for name, path in files.items()
     ]
-
-
-def count_multiplications(path: Path) -> int:
-    """Return the multiplications of one run of a .tflite file: convolutions and dense layers."""
-    # the default delegate would change the list of operations
-    resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    interpreter = Interpreter(
-        model_content=read_model(path), experimental_op_resolver_type=resolver
-    )
-    interpreter.allocate_tensors()
-    shapes = {detail['index']: detail['shape'] for detail in interpreter.get_tensor_details()}
-    total = 0
-    for operation in interpreter._get_ops_details():
-        if operation['op_name'] not in ('CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED'):
-            continue
-        weights = shapes[operation['inputs'][1]]
-        # convolution: [outputs, height, width, inputs]; depthwise: [1, height, width, channels]
-        depthwise = operation['op_name'] == 'DEPTHWISE_CONV_2D'
-        per_value = np.prod(weights[1:3] if depthwise else weights[1:])
-        total += int(per_value) * int(np.prod(shapes[operation['outputs'][0]]))
-    return total
 
 
 def network_paths() -> list[Path]:
@@ -122,4 +101,8 @@ def network_paths() -> list[Path]:
 
 def network_sizes() -> dict[str, int]:
     """Return the multiplications of one run of each network that the node uses by default."""
-    return {path.stem: count_multiplications(path) for path in network_paths()}
+    return {path.stem: _count(path) for path in network_paths()}
+
+
+def _count(path: Path) -> int:
+    return multiplications(read_graph(read_model(path)))

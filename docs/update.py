@@ -131,7 +131,7 @@ PARTS: dict[str, dict[str, Part]] = {
     'docs/node.md': {'parameters': parameter_table},
     'docs/performance.md': PERFORMANCE,
     'docs/model_card.md': {
-        'facts': lambda: model_card.facts_table(model_metadata(), DEFAULT_MODEL.stat().st_size),
+        'facts': lambda: model_card.facts_table(model_metadata(), DEFAULT_MODEL.read_bytes()),
         'scores': lambda: model_card.scores_table(record('model_scores')),
         'classes': lambda: model_card.class_table(record('model_scores')),
         'calibration': lambda: model_card.calibration_table(model_metadata()),

@@ -224,12 +224,16 @@ def _process_frames(
 def _models(args: argparse.Namespace) -> int:
     from emotion_perception.classification import DEFAULT_MODEL
     from emotion_perception.runtime.metadata import read_metadata
+    from emotion_perception.runtime.tflite_file import multiplications, read_graph
 
     for path in sorted(DEFAULT_MODEL.parent.glob('*.json')):
         model = read_metadata(path)
-        size_mb = (path.parent / model.file).stat().st_size / 1e6
-        heads = ', '.join(model.heads)
-        print(f'{model.name}  {model.parameters} parameters, {size_mb:.1f} MB, heads {heads}')
+        data = (path.parent / model.file).read_bytes()
+        cost = f'{multiplications(read_graph(data)) / 1e6:.1f} million multiplications a face'
+        print(
+            f'{model.name}  {model.parameters} parameters, {cost}, {len(data) / 1e6:.1f} MB, '
+            f'heads {", ".join(model.heads)}'
+        )
         print(f'  file    {path.parent / model.file}')
         print(f'  sha256  {model.sha256}')
         for name, row in model.scores.items():

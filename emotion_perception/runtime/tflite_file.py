@@ -172,6 +172,17 @@ def read_graph(model: bytes) -> Graph:
     return Graph(tensors, operators, _integers(graph, 1), _integers(graph, 2))
 
 
+def multiplications(graph: Graph) -> int:
+    """Return how many the convolutions and dense layers of a network do for one image."""
+    total = 0
+    for operator in graph.operators:
+        if operator.name in ('CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED'):
+            weights = graph.tensors[operator.inputs[1]].shape
+            positions = graph.tensors[operator.outputs[0]].shape[1:-1]
+            total += math.prod(weights) * math.prod(positions)
+    return total
+
+
 def _integers(table: Table, field: int) -> tuple[int, ...]:
     return tuple(table.array(field, '<i4').tolist())
 

@@ -392,6 +392,7 @@ def test_models(run):
     assert code == 0
     assert out.splitlines()[0].startswith(f'{model.name}  {model.parameters} parameters')
     assert model.sha256 in out
+    assert '29.8 million multiplications a face' in out.splitlines()[0]
     assert f'{model.scores["FER+ majority"]["accuracy"]:.2%}' in out
 
 

@@ -25,7 +25,12 @@ from emotion_perception.runtime.network import (
     runtime_remark,
 )
 from emotion_perception.runtime.opencv import OpenCVNetwork
-from emotion_perception.runtime.tflite_file import Graph, Operator, Tensor
+from emotion_perception.runtime.tflite_file import (
+    Graph,
+    Operator,
+    Tensor,
+    multiplications,
+)
 from emotion_perception.runtime.tflite_to_onnx import to_onnx
 from support.drawn_faces import draw_face
 
@@ -235,3 +240,23 @@ def test_an_operator_that_is_not_known():
     graph = Graph([value, value], [Operator('number 105', (0,), (1,), None)], (0,), (1,))
     with pytest.raises(ValueError, match='OpenCV cannot run it: the operator number 105'):
         to_onnx(graph)
+
+
+def test_multiplications():
+    shapes = [
+        (1, 8, 6, 2),
+        (5, 3, 3, 2),
+        (1, 4, 3, 5),
+        (1, 3, 3, 5),
+        (1, 4, 3, 5),
+        (7, 60),
+        (1, 7),
+    ]
+    steps = [('CONV_2D', 0, 1, 2), ('DEPTHWISE_CONV_2D', 2, 3, 4), ('FULLY_CONNECTED', 4, 5, 6)]
+    graph = Graph(
+        [Tensor(shape, np.dtype('<f4'), None) for shape in shapes],
+        [Operator(name, (x, weights), (y,), None) for name, x, weights, y in steps],
+        (0,),
+        (6,),
+    )
+    assert multiplications(graph) == 12 * 90 + 12 * 45 + 7 * 60

@@ -4,6 +4,7 @@
 from pathlib import Path
 from typing import Any
 
+from emotion_perception.runtime.tflite_file import multiplications, read_graph
 from emotion_training.data.dataset import load
 from emotion_training.evaluate import (
     adaptation_scores,
@@ -109,8 +110,8 @@ def coverage_table(scores: dict[str, Any], reference: str = MAJORITY) -> str:
     return markdown(sorted(rows), ['`uncertain_below`', 'coverage', 'accuracy of these'])
 
 
-def facts_table(metadata: dict[str, Any], size: int) -> str:
-    """Return a table about the model file, from its json and its size in bytes."""
+def facts_table(metadata: dict[str, Any], file: bytes) -> str:
+    """Return a table about the model file, from its json and its contents."""
     provenance = metadata['provenance']
     recipe = provenance['config']
     framework = (
@@ -123,9 +124,12 @@ def facts_table(metadata: dict[str, Any], size: int) -> str:
         f'seed {recipe["seed"]}, '
         f'{framework}'
     )
-    megabytes = f'a file of {size / 1e6:.1f} MB, {provenance["quantization"]}'
+    megabytes = f'a file of {len(file) / 1e6:.1f} MB, {provenance["quantization"]}'
+    passes = 2 if provenance['mirror'] else 1
+    millions = passes * multiplications(read_graph(file)) / 1e6
     rows = [
         ['size', f'{metadata["parameters"]:,} parameters; {megabytes}'],
+        ['cost of a face', f'{millions:.1f} million multiplications'],
         ['sha256', f'`{metadata["sha256"]}`'],
         ['balance of the crowd head', f'{provenance["balance"]:g}'],
         ['trained on', trained],
