@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import avx2_only, dds_transports, node_load, peers, stages
+from benchmarks.clip_labels import measure_clip_labels
 from benchmarks.detect_every import measure_detect_every
 from benchmarks.head_pose import measure_head_pose
 from benchmarks.live_page import measure_live_page
@@ -22,7 +23,8 @@ from emotion_perception.doctor.machine import describe_machine
 
 PARTS = (
     'networks', 'models', 'reach', 'head_pose', 'peers', 'stages', 'runtimes', 'detect_every',
-    'streams', 'slow_machine', 'start', 'states', 'live_page', 'overload', 'transport', 'cameras',
+    'clip_labels', 'streams', 'slow_machine', 'start', 'states', 'live_page', 'overload',
+    'transport', 'cameras',
 )  # fmt: skip
 
 
@@ -31,7 +33,7 @@ def _parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add('--out', type=Path, help='output folder (benchmarks/out, with --avx2 benchmarks/out/avx2)')
     add('--yunet', type=Path, help='face_detection_yunet_2023mar.onnx, for YuNet and DeepFace')
-    add('--media', type=Path, help='folder of clips for the part detect_every')
+    add('--media', type=Path, help='folder of clips for the parts detect_every and clip_labels')
     add(
         '--boxes', type=Path, action='append', default=[], metavar='FILE',
         help='labeled faces for the part reach: dlib (.xml) or WIDER FACE (.txt), beside their '
@@ -115,6 +117,7 @@ def main() -> int:
         'detect_every': lambda: measure_detect_every(
             args.media, 2 if args.quick else None, report
         ),
+        'clip_labels': lambda: measure_clip_labels(args.media, 2 if args.quick else None, report),
         'streams': lambda: node_load.measure_streams(run_s, rounds),
         'slow_machine': lambda: node_load.measure_slow_machine(run_s),
         'start': lambda: node_load.measure_start(max(round(5 * scale), 1)),

@@ -349,6 +349,18 @@ def detect_every(results: Results) -> str:
     return _table(results['detect_every'], columns)
 
 
+def clip_labels(results: Results) -> str:
+    """Return what parameters change in clips."""
+    columns: dict[str, Cell] = {
+        'setting': 'setting',
+        'faces': 'faces',
+        'uncertain': _format('uncertain', '.1%'),
+        'label changes': 'changes',
+        'named otherwise': _format('other_label', '.1%'),
+    }
+    return _table(results['clip_labels'], columns)
+
+
 def overload(results: Results) -> str:
     """Return a sentence about a camera that is faster than the node."""
     row = results['overload']
@@ -398,6 +410,7 @@ TABLES: dict[str, Callable[[Results], str]] = {
     'live_page': live_page,
     'runtimes': runtimes,
     'detect_every': detect_every,
+    'clip_labels': clip_labels,
     'overload': overload,
     'transport': transport,
     'cameras': cameras,

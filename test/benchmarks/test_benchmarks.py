@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import live_page, peers, result_tables, timing
+from benchmarks import clip_labels, live_page, peers, result_tables, timing
 from benchmarks.face_images import FACES, SIZES, draw_faces
 from benchmarks.networks import make_yardstick, network_sizes
 from benchmarks.runtimes import measure_runtimes
@@ -110,6 +110,23 @@ def test_both_runtimes_are_measured(tmp_path):
     assert found['differences']['faces'] == 3
     assert 0 < found['differences']['p50'] <= found['differences']['max'] < 0.1
     assert choose_runtime() == 'LiteRT'
+
+
+def test_labels_in_clips(tmp_path, portrait):
+    assert clip_labels.count_changes(['fear', 'uncertain', 'fear', 'neutral', 'uncertain']) == 1
+    assert clip_labels.measure_clip_labels(tmp_path, None, print) == []
+    clip = cv2.VideoWriter(
+        str(tmp_path / 'a.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10, portrait.shape[1::-1]
+    )
+    for _ in range(10):
+        clip.write(portrait)
+    clip.release()
+    rows = clip_labels.measure_clip_labels(tmp_path, None, print)
+    assert [row['setting'] for row in rows] == list(clip_labels.SETTINGS)
+    for row in rows:
+        assert (row['faces'], row['changes'], row['other_label']) == (10, 0, 0)
+    table = result_tables.clip_labels({'clip_labels': rows})
+    assert ['default', '10', f'{rows[0]["uncertain"]:.1%}', '0', '0.0%'] in cells_of(table)
 
 
 def test_the_table_of_runtimes():
