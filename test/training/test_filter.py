@@ -315,10 +315,13 @@ def test_confident_learning_needs_two_classes():
         confident_learning.decide(one_image(fear=10), lambda data: np.full((1, 7), 1 / 7))
 
 
-def test_folds_are_stratified_and_keep_duplicates_together(train):
-    digests = train.digests.copy()
-    digests[5] = digests[25] = digests[7]
-    folds = out_of_fold.assign_folds(dataclasses.replace(train, digests=digests), 4, seed=1)
+@pytest.mark.parametrize('known', ['groups', 'digests'])
+def test_folds_are_stratified_and_keep_duplicates_together(train, known):
+    """By the groups of a manifest; an older one has none, but the digests of exact duplicates."""
+    same = train.digests.copy()
+    same[5] = same[25] = same[7]
+    changed = {'groups': None} | {known: same}
+    folds = out_of_fold.assign_folds(dataclasses.replace(train, **changed), 4, seed=1)
     assert folds[5] == folds[7] == folds[25]
     assert sorted(set(folds)) == [0, 1, 2, 3]
     for label in range(7):

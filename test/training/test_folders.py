@@ -214,6 +214,8 @@ def test_persons_and_labels_in_the_names_of_files(tmp_path, capsys):
     assert len(rows) == 25
     for row in rows:
         assert row['label'] == JAFFE[row['source'][3:5]]
+    together = {(row['source'][:2], row['group']) for row in rows}
+    assert len(together) == len({person for person, _ in together}) == 5
     in_validation = [row['source'][:2] for row in rows if row['split'] == 'validation']
     assert (len(in_validation), len(set(in_validation))) == (5, 1)
     (left_out,) = read_rows(tmp_path / 'data' / 'left_out.csv')

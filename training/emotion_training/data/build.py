@@ -29,7 +29,7 @@ from emotion_training.files import atomic_folder
 
 MANIFEST = 'manifest.csv'
 MANIFEST_COLUMNS = (
-    'path', 'row', 'source', 'split', 'label', 'sha256', 'phash', 'checks', *VOTE_COLUMNS,
+    'path', 'row', 'source', 'split', 'label', 'sha256', 'phash', 'group', 'checks', *VOTE_COLUMNS,
 )  # fmt: skip
 DUPLICATES = 'duplicates.csv'
 LEFT_OUT = 'left_out.csv'
@@ -93,7 +93,7 @@ def build(
             SEPARATOR.join(own + of_duplicates)
             for own, of_duplicates in zip(kept.checks, duplicate_checks(kept), strict=True)
         ]
-        manifest = table.loc[kept.index].assign(checks=checks)
+        manifest = table.loc[kept.index].assign(checks=checks, group=_kept_together(kept))
         manifest.to_csv(folder / MANIFEST, columns=list(MANIFEST_COLUMNS), index=False)
         list_duplicates(table).to_csv(folder / DUPLICATES, index=False)
         rows = [(i.source, i.row, SPLITS[i.usage], i.label, i.reason) for i in left_out]
@@ -168,6 +168,12 @@ def _collect(
     return table, images, left_out
 
 
+def _kept_together(table: pd.DataFrame) -> np.ndarray:
+    """Return a number for each image, int [N]: duplicates and images of one person share it."""
+    person = table.person.where(table.person != '', table.sha256)
+    return pd.factorize(join(table.group, person))[0]
+
+
 def choose_validation(table: pd.DataFrame, share: float) -> np.ndarray:
     """
     Return which images become the validation split, bool [N].
@@ -184,8 +190,7 @@ def choose_validation(table: pd.DataFrame, share: float) -> np.ndarray:
     from sklearn.model_selection import StratifiedGroupKFold
 
     ordered = table.sort_values(['sha256', 'label'])
-    known = ordered.person != ''
-    groups = pd.factorize(join(ordered.group, ordered.person.where(known, ordered.sha256)))[0]
+    groups = _kept_together(ordered)
     smaller = min(share, 1 - share)
     folds = min(round(1 / smaller), groups.max() + 1, ordered.label.value_counts().max())
     if folds < 2:

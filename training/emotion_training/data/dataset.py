@@ -27,6 +27,7 @@ class Dataset:
         votes: uint8 [N, 10] in the order of VOTE_COLUMNS, or None if the dataset has no votes.
         digests: sha256 of each image's pixels, str [N].
         paths: path of each image, relative to the dataset's folder.
+        groups: duplicates and images of one person share one, str [N]; None if they are not known.
 
     """
 
@@ -35,6 +36,7 @@ class Dataset:
     votes: np.ndarray | None
     digests: np.ndarray
     paths: tuple[str, ...]
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -49,6 +51,7 @@ class Dataset:
             votes=None if self.votes is None else self.votes[rows],
             digests=self.digests[rows],
             paths=tuple(np.array(self.paths, object)[rows]),
+            groups=None if self.groups is None else self.groups[rows],
         )
 
     @property
@@ -126,6 +129,7 @@ def load(folder: Path, split: str) -> Dataset:
         votes.to_numpy(np.uint8) if (table.neutral != '').all() else None,
         table.sha256.to_numpy(str),
         tuple(table.path),
+        table.group.to_numpy(str) if 'group' in table else None,
     )
 
 

@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,27 @@ _PEAK_RATE = 2e-3
 _AUGMENTATION = Augmentation(corrupt=0.0)
 
 
+def _groups(data: Dataset, folds: int) -> np.ndarray:
+    """
+    Return which images share a fold: duplicates and images of one person, str [N].
+
+    Where these are fewer in a class than folds only exact duplicates do.
+    """
+    if data.groups is None:
+        return data.digests
+    if min(len(set(data.groups[data.labels == label])) for label in set(data.labels)) >= folds:
+        return data.groups
+    print(
+        'note: there are too few people for folds without near duplicates and images of one '
+        'person in two of them: the networks are better than they would be on strangers',
+        file=sys.stderr,
+    )
+    return data.digests
+
+
 def assign_folds(data: Dataset, folds: int, seed: int) -> np.ndarray:
     """
-    Return the fold of each image, int [N], stratified by class; exact duplicates share a fold.
+    Return the fold of each image, int [N], stratified by class; `_groups` stay together.
 
     Raises:
         FilterError: if a class has fewer different images than there are folds.
@@ -38,12 +57,13 @@ def assign_folds(data: Dataset, folds: int, seed: int) -> np.ndarray:
         if 0 < different < folds:
             raise FilterError(
                 f'confident-learning: train has {different} different images of {label}, '
-                f'too few for {folds} folds'
+                f'too few for {folds} folds; add images, or choose fewer --folds'
             )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     assigned = np.empty(len(data), int)
     rows = np.zeros(len(data))
-    for fold, (_, held_out) in enumerate(splitter.split(rows, data.labels, data.digests)):
+    groups = _groups(data, folds)
+    for fold, (_, held_out) in enumerate(splitter.split(rows, data.labels, groups)):
         assigned[held_out] = fold
     return assigned
 
@@ -71,6 +91,7 @@ def predict(
     training = [_NETWORK, _MAX_BATCH, TrainingConfig.min_steps, _PEAK_RATE, repr(_AUGMENTATION)]
     content = '\n'.join(
         [json.dumps([folds, epochs, seed, *training]), *data.digests, *map(str, data.labels)]
+        + ([] if data.groups is None else [*map(str, assigned)])
     )
     key = hashlib.sha256(content.encode()).hexdigest()[:12]
     probabilities = np.zeros((len(data), len(EMOTIONS)), np.float32)
