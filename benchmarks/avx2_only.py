@@ -21,7 +21,8 @@ def build(folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     library = folder.resolve() / f'{SOURCE.stem}.so'
-    compiler = ['cc', '-O2', '-Wall', '-Werror', '-shared', '-fPIC', '-o', library, SOURCE]
+    options = ['-O2', '-Wall', '-Werror', '-shared', '-fPIC']
+    compiler = ['cc', *options, '-o', str(library), str(SOURCE)]
     for command, environment in ((compiler, {}), (['true'], {_PRELOAD: str(library)})):
         try:
             subprocess.run(

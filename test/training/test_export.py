@@ -12,7 +12,9 @@ from emotion_perception.classification import EmotionClassifier
 from emotion_perception.emotions import EMOTIONS, FER2013_CODES
 from emotion_perception.imaging.sources import portrait_path
 from emotion_training import cli
+from emotion_training.data.build import build
 from emotion_training.data.dataset import load
+from emotion_training.data.fer2013 import read_fer2013
 from emotion_training.evaluate.evaluation import chance_remarks
 from emotion_training.evaluate.model_outputs import probabilities
 from emotion_training.export import export
@@ -70,6 +72,19 @@ def test_an_exported_model_is_replaced_on_request_only(small_run, data, tmp_path
     assert (tmp_path / 'drawn.tflite').read_bytes()[4:8] == b'TFL3'
     assert cli.main([*arguments, str(small_run / 'inside')]) == 2
     assert 'lies in the input folder' in capsys.readouterr().err
+
+
+def test_a_calibration_on_other_images_is_noted(small_run, data, drawn_csv, tmp_path, capsys):
+    samples = [sample for sample in read_fer2013(*drawn_csv) if sample.row % 20 != 3]
+    build(samples, tmp_path / 'others')
+    for dataset, noted in ((data, False), (tmp_path / 'others', True)):
+        out = tmp_path / f'{noted}'
+        command = ['export', str(small_run), str(dataset), '--quantization', 'float32']
+        assert cli.main([*command, '--out', str(out)]) == 0
+        note = (
+            f'was trained on other images: temperature, balance and scores are those of {dataset}'
+        )
+        assert (note in capsys.readouterr().err) is noted
 
 
 @pytest.mark.slow

@@ -512,6 +512,11 @@ def test_recipes_by_name_and_path(tmp_path, monkeypatch):
             "config = T('mine', 'expression_net', optimizer='adan')",
             "mine.py cannot be run: .*'adan' in the recipe mine is none of",
         ),
+        (
+            'from emotion_training.train.config import TrainingConfig as C\n'
+            "config = C('a/b', 'expression_net')",
+            "mine.py cannot be run: .*'a/b', the name of a recipe, must do as the name of a file",
+        ),
     ],
 )
 def test_recipes_that_cannot_be_used(tmp_path, content, message):

@@ -53,15 +53,22 @@ def run(args: argparse.Namespace) -> None:
 
     with without_library_notes():
         from emotion_training.export import export
-        from emotion_training.train.run_record import read_record
+        from emotion_training.train.run_record import data_digest, read_record
 
-    name = read_record(args.run_folder)['config']['name']
+    record = read_record(args.run_folder)
+    name = record['config']['name']
     outputs = [args.out / f'{name}{end}' for end in ('.tflite', '.json')]
     check_outputs(outputs, (args.run_folder, args.dataset), args.force)
     splits = load(args.dataset, 'train'), load(args.dataset, 'validation')
     metadata = export(
         args.run_folder, *splits, args.out, args.quantization, args.mirror, args.balance
     )
+    if record['data_sha256'] != data_digest(*splits):
+        print(
+            f'note: {args.run_folder} was trained on other images: temperature, balance and '
+            f'scores are those of {args.dataset}',
+            file=sys.stderr,
+        )
     path = args.out / metadata.file
     print(table(metadata.scores))
     for remark in chance_remarks(metadata.scores, splits[1]):

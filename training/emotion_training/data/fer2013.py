@@ -166,7 +166,10 @@ def read_fer2013(pixels: Path, votes: Path | None = None) -> Iterator[Sample]:
             code = (row['emotion'] or '').strip()
             usage = (row[USAGE] or '').strip() if usages else 'Training'
             if code not in tuple('0123456'):
-                raise DatasetError(f'{where}: emotion is {code!r}, expected a code 0 to 6')
+                raise DatasetError(
+                    f'{where}: emotion is {code!r}, expected a code 0 to 6 '
+                    f'({", ".join(FER2013_CODES)})'
+                )
             if table is not None and number >= len(table):
                 raise DatasetError(f'{votes} ends at row {len(table) - 1}, {pixels} has more rows')
             if table is not None and table[number][0] not in (None, usage):

@@ -108,7 +108,9 @@ class TrainingConfig:
     seed: int = 1
 
     def __post_init__(self):
-        """Raise ValueError for an unknown optimizer or selection."""
+        """Raise ValueError for an unknown optimizer or selection, or a name of no file."""
+        if Path(self.name).name != self.name:
+            raise ValueError(f'{self.name!r}, the name of a recipe, must do as the name of a file')
         for value, known in ((self.optimizer, OPTIMIZERS), (self.best_by, SELECTIONS)):
             if value not in known:
                 raise ValueError(f'{value!r} in the recipe {self.name} is none of {known}')

@@ -38,6 +38,11 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def data_digest(images: Dataset, validation: Dataset) -> str:
+    """Return a sha256 that says which images a dataset has, in their order."""
+    return hashlib.sha256('\n'.join([*images.digests, *validation.digests]).encode()).hexdigest()
+
+
 def run_record(
     config: TrainingConfig,
     images: Dataset,
@@ -46,12 +51,11 @@ def run_record(
     initial_weights: Path | None,
 ) -> dict:
     """Return what is needed to repeat a run, ready for json."""
-    digest = hashlib.sha256('\n'.join([*images.digests, *validation.digests]).encode())
     return {
         'config': dataclasses.asdict(config),
         'train_images': len(images),
         'validation_images': len(validation),
-        'data_sha256': digest.hexdigest(),
+        'data_sha256': data_digest(images, validation),
         'teachers_sha256': [_sha256(path) for path in teachers],
         'initial_weights_sha256': _sha256(initial_weights) if initial_weights else None,
         'git': _git_state(),

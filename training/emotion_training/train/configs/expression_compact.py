@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Initial weights of the packaged model: expression_full with a quarter of its multiplications.
+Initial weights of the packaged model: expression_full with a seventh of its multiplications.
 
     emotion-training train expression_compact DATASET --out runs/expression_compact \
         --teacher training/teacher/expression_full.tflite \
