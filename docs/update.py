@@ -121,6 +121,8 @@ PERFORMANCE: dict[str, Part] = {
         name: lambda table=table: table
         for name, table in result_tables.tables_of(record('performance')).items()
     },
+    'models': lambda: result_tables.models(record('performance'), record('performance_avx2')),
+    'budgets, avx2': lambda: result_tables.budgets(record('performance_avx2')),
 }
 
 PARTS: dict[str, dict[str, Part]] = {
