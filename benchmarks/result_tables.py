@@ -71,12 +71,9 @@ def default_stages(results: Results, **settings: Any) -> list[dict[str, Any]]:
     return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
 
 
-def _in_yardsticks(row: dict[str, Any], *times_ms: float, unit: str = ' yardsticks') -> str:
-    """Return times as multiples of the yardstick of the same case; in ms where it has none."""
-    if 'yardstick' not in row:
-        return ' / '.join(f'{time:.2f}' for time in times_ms) + ' ms'
-    yardstick_ms = row['yardstick']['p50']
-    return ' / '.join(f'{time / yardstick_ms:.2f}' for time in times_ms) + unit
+def _in_yardsticks(row: Row, time_ms: float) -> str:
+    """Return a time as a multiple of the yardstick of the same case."""
+    return f'{time_ms / row["yardstick"]["p50"]:.2f}'
 
 
 def budgets(results: Results) -> str:
@@ -84,12 +81,12 @@ def budgets(results: Results) -> str:
     rows: list[Sequence[str]] = []
     for row in default_stages(results, width=640, height=480, faces=1):
         whole = row['whole']
-        measured = _in_yardsticks(row, whole.get('mean', whole['p50']), whole['p99'])
+        measured = ' / '.join(_in_yardsticks(row, whole[name]) for name in ('mean', 'p99'))
         budget = '2.5 / 6 yardsticks' if row['every'] > 1 else ''
         what = f'640x480, one tracked face, one core, detect_every {row["every"]}'
-        rows.append((f'{what}: image to messages, mean / p99', budget, measured))
-        classify = _in_yardsticks(row, row['stages']['classify'])
+        rows.append((f'{what}: image to messages, mean / p99', budget, f'{measured} yardsticks'))
         if row['every'] > 1:
+            classify = f'{_in_yardsticks(row, row["stages"]["classify"])} yardsticks'
             rows.append(('classifier, a face, all passes', '0.45 yardsticks', classify))
     for name, number in results.get('networks', {}).items():
         if name.startswith('expression'):
@@ -120,17 +117,10 @@ def budgets(results: Results) -> str:
 def stages(results: Results) -> str:
     """Return the time of each stage, case by case, in ms and (in yardsticks)."""
 
-    def ratio(row: Row, time_ms: float) -> str:
-        return f'{time_ms / row["yardstick"]["p50"]:.2f}' if 'yardstick' in row else ''
-
     def stage(name: str) -> Cell:
-        def cell(row: Row) -> str:
-            if name not in row['stages']:
-                return ''
-            in_yardsticks = ratio(row, row['stages'][name])
-            return f'{row["stages"][name]:.2f}' + (in_yardsticks and f' ({in_yardsticks})')
-
-        return cell
+        return lambda row: (
+            f'{row["stages"][name]:.2f} ({_in_yardsticks(row, row["stages"][name])})'
+        )
 
     def whole(name: str) -> Cell:
         return lambda row: f'{row["whole"][name]:.2f}'
@@ -144,7 +134,7 @@ def stages(results: Results) -> str:
         'cores': 'cores',
         **{name: stage(name) for name in STAGES},
         **{name: whole(name) for name in ('p50', 'p95', 'p99')},
-        'p50 in yardsticks': lambda row: ratio(row, row['whole']['p50']),
+        'p50 in yardsticks': lambda row: _in_yardsticks(row, row['whole']['p50']),
         'CPU': _format('cpu_ms', '.1f'),
     }
     return _table(results['stages'], columns)

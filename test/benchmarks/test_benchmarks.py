@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The arithmetic, images and tables of the benchmarks."""
+"""
+The arithmetic and the images of the benchmarks, and tables of what a record may lack.
 
-import json
+That the tables of the record are those of the manual is checked in test/system/test_docs.py.
+"""
+
 import re
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,8 +22,6 @@ from emotion_perception import Pipeline
 from emotion_perception.runtime.network import choose_runtime
 from support.drawn_faces import draw_face
 from support.tables import cells_of
-
-RECORD = Path(__file__).parents[2] / 'docs' / 'lab' / 'records' / 'performance.json'
 
 
 def test_percentiles_are_in_milliseconds():
@@ -92,11 +92,14 @@ def test_tables_of_some_parts():
     """`make bench` with `--part` prints the tables whose parts were measured, and no others."""
     start = [{'ready_s': 0.4, 'first_emotion_s': 0.5}, {'ready_s': 0.6, 'first_emotion_s': 0.9}]
     lost = {'way': 'none', 'width': 9, 'height': 5, 'arrived': 0, 'sent': 3, 'latency': {}}
-    tables = result_tables.tables_of({'start': start, 'transport': [lost]})
-    assert list(tables) == ['budgets', 'transport']
+    times = [{'what': 'net', 'LiteRT': {'p50': 2.0}, 'OpenCV': {'p50': 5.0}}]
+    runtimes = {'times': times, 'differences': {}}
+    tables = result_tables.tables_of({'start': start, 'transport': [lost], 'runtimes': runtimes})
+    assert list(tables) == ['budgets', 'runtimes', 'transport']
     cells = cells_of('\n'.join(tables.values()))
     assert ['ready after start', '0.7 s', '0.40 to 0.60 s'] in cells
     assert ['none', '9x5', '0 of 3', '', ''] in cells
+    assert cells[-4] == ['net', '2.0', '5.0', '2.5']
 
 
 def test_both_runtimes_are_measured(tmp_path):
@@ -127,13 +130,6 @@ def test_labels_in_clips(tmp_path, portrait):
         assert (row['faces'], row['changes'], row['other_label']) == (10, 0, 0)
     table = result_tables.clip_labels({'clip_labels': rows})
     assert ['default', '10', f'{rows[0]["uncertain"]:.1%}', '0', '0.0%'] in cells_of(table)
-
-
-def test_the_table_of_runtimes():
-    row = {'what': 'net', 'LiteRT': {'p50': 2.0}, 'OpenCV': {'p50': 5.0}}
-    results = {'runtimes': {'times': [row], 'differences': {}}}
-    cells = [cell.strip() for cell in result_tables.runtimes(results).splitlines()[-1].split('|')]
-    assert cells[1:-1] == ['net', '2.0', '5.0', '2.5']
 
 
 @pytest.mark.slow
@@ -176,19 +172,3 @@ def test_a_round_without_messages_counts_as_none():
     latency = {'p50': 1.0, 'p99': 3.0, 'p99_rounds': [3.0, 3.0]}
     assert merge_rows(rows) == {'latency': latency}
     assert merge_rows(rows[:1]) == {'latency': {}}
-
-
-def test_times_are_printed_in_yardsticks():
-    whole = {'p50': 5.0, 'p95': 6.0, 'p99': 8.0, 'mean': 4.0, 'p50_rounds': [4.9, 5.1]}
-    row = {
-        'width': 640, 'height': 480, 'faces': 1, 'transport': 'raw', 'detector': 'blazeface',
-        'cores': 1, 'every': 3, 'whole': whole, 'yardstick': {'p50': 2.0}, 'cpu_ms': 5.0,
-        'stages': dict.fromkeys(STAGES, 0.5),
-    }  # fmt: skip
-    assert '| 2.00 / 4.00 yardsticks |' in result_tables.budgets({'stages': [row]})
-    assert result_tables.stages({'stages': [row]}).count('0.50 (0.25)') == len(STAGES)
-
-
-def test_the_record_has_tables():
-    tables = result_tables.tables_of(json.loads(RECORD.read_text()))
-    assert tables.keys() >= {'budgets', 'stages', 'peers', 'streams', 'states', 'cameras'}

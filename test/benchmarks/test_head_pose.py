@@ -14,6 +14,7 @@ from benchmarks.turned_faces import SIZE
 from emotion_perception.detection.blazeface import find_networks
 from emotion_perception.head_pose import AVERAGE_FACE, USED_POINTS, HeadPoseEstimator
 from emotion_perception.imaging.sources import portrait_path
+from support.tables import cells_of
 
 
 @pytest.fixture(scope='module')
@@ -99,28 +100,13 @@ def test_the_average_face_beside_another(tmp_path):
     assert height == pytest.approx(width, abs=0.02)
 
 
-def test_the_table():
-    found = {
-        'faces': 3,
-        'turns': [
-            {
-                'turned': 'yaw', 'degrees': 30, 'read': 1.0, 'mean_error_deg': -4.0,
-                'p90_deg': 8.0, 'absolute_error_deg': {'yaw': 4.5, 'pitch': 2.0, 'roll': 1.0},
-            },
-            {'turned': 'yaw', 'degrees': 90, 'read': 0.0},
-        ],
-        'expressions': [],
-        'clips': [],
-        'eyes': {},
-        'alignment': {},
-        'cost': {
-            'reading': 2.1, 'reading_ms': 2.4, 'reading_without_eyes': 1.1,
-            'frame_without': 2.8, 'frame_with': 3.0,
-            'frame_without_p99': 6.0, 'frame_with_p99': 6.1,
-        },
-    }  # fmt: skip
-    text = result_tables.tables_of({'head_pose': found})['head_pose']
-    assert '| 3 faces, turned' in text
-    assert '-4.0' in text
-    assert 'A reading takes 2.1 yardsticks (2.40 ms), without the eyes 1.1.' in text
-    assert '2.8 yardsticks in the mean without and 3.0 with' in text
+def test_the_table_without_labeled_faces():
+    """`make bench` without --boxes and --expressions."""
+    names = ('reading', 'reading_ms', 'reading_without_eyes')
+    names += tuple(f'frame_{with_}{end}' for with_ in ('with', 'without') for end in ('', '_p99'))
+    found = {'faces': 1, 'turns': [{'turned': 'yaw', 'degrees': 90, 'read': 0.0}], 'clips': []}
+    found |= {'expressions': [], 'eyes': {}, 'alignment': {}, 'cost': dict.fromkeys(names, 2.5)}
+    turns, clips, cost = result_tables.head_pose({'head_pose': found}).split('\n\n')
+    assert cells_of(turns)[-1] == ['yaw', '90', '0%', *[''] * 5]
+    assert clips.startswith('| clip')
+    assert cost.startswith('A reading takes 2.5 yardsticks (2.50 ms), without the eyes 2.5. One')

@@ -249,28 +249,3 @@ def test_study_trains_and_scores_on_the_kept_images(data, tmp_path, monkeypatch)
         row = found['models'][name]
         assert row['epochs'] == 1
         assert 0 <= row['validation'] * 42 - row['kept_validation'] * 35 <= 7 + 1e-6
-
-
-def test_tables_of_studies_and_models():
-    models = {
-        'the study, Model 3': study.REPORTED,
-        'study_model_1': {'epochs': 3, 'training': 0.5, 'validation': 0.25, 'majority': None},
-    }
-    assert cells_of(experiment_tables.study_table({'models': models}))[2:] == [
-        ['the study, Model 3', '', '72.82%', '69.82%', '', ''],
-        ['study_model_1', '3', '50.00%', '', '25.00%', ''],
-    ]
-    first = {'accuracy': 0.8, 'macro_recall': 0.7, 'ece': 0.02}
-    other = first | {'accuracy': 0.81, 'against_first': {'accuracy': [0.01, -0.002, 0.022]}}
-    scores = {
-        'models': [
-            {'name': 'a/net.tflite', 'questions': {'label': first}},
-            {'name': 'b/net.tflite', 'questions': {'label': other}},
-        ]
-    }
-    header, _, *rows = cells_of(experiment_tables.models_table(scores, ('label',)))
-    assert header == ['', 'label', 'gain', 'ECE']
-    assert rows == [
-        ['a', '80.00 (70.0)', '', '2.0'],
-        ['b', '81.00 (70.0)', '+1.00 (-0.2 .. +2.2)', '2.0'],
-    ]

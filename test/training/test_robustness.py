@@ -216,26 +216,3 @@ def test_sequences_of_neutral_faces_are_read_better_with_adaptation(monkeypatch)
     assert adapted > 0.9
     assert [pair[0] for pair in found['neutral']] == [0.5] * 12
     assert found['neutral'][0][1] < 1 == found['neutral'][-1][1]
-
-
-def test_the_table_of_adaptation():
-    result = {
-        'sequences': {'a minute': {'last ten seconds': [0.8, 0.75]}},
-        'neutral': [[0.8, 0.8 + k / 100] for k in range(12)],
-    }
-    assert cells_of(adaptation_scores.table(result))[2:] == [
-        ['a minute, last ten seconds', '80.0', '75.0'],
-        ['a neutral face, 0 to 5 s', '80.0', '80.0'],
-        ['a neutral face, 5 to 10 s', '80.0', '81.0'],
-        ['a neutral face, 15 to 20 s', '80.0', '83.0'],
-        ['a neutral face, 55 to 60 s', '80.0', '91.0'],
-    ]
-
-
-def test_the_table_of_sensitivities():
-    row = {'accuracy': 0.9, 'macro_recall': 0.8, 'answered': 0.7, 'neutral': 0.6, 'others': 0.5}
-    row |= {'all': {'macro_recall': 0.2, 'log_loss': 1.5}}
-    rows = [row | {'sensitivity': 0.5, 'weak': {'0.35': 0.4, '0.5': 0.3}}]
-    header, _, cells = cells_of(sensitivity.table({'at': rows}))
-    assert header[-3:-1] == ['others, 35% neutral', 'others, 50% neutral']
-    assert cells == ['0.5', '90.0 (80)', '70', '60.0', '50.0', '40.0', '30.0', '20.0, 1.500']
