@@ -26,7 +26,6 @@ from emotion_perception.imaging.sources import MovingImageSource
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.tracking import Tracker
 from emotion_perception.types import Detection
-from support.tracking_agreement import compare, run
 
 IMAGE = np.zeros((480, 640, 3), np.uint8)
 
@@ -511,23 +510,43 @@ def test_every_detector_detects_in_regions(any_detector, portrait):
     assert cut is None or cut.box[0] < 20
 
 
+def tracked_faces(parts, images, rate_hz=30.0, detect_every=1):
+    """Return the faces of a clip by number of the image and id."""
+    pipeline = Pipeline(*parts, Tracker(), detect_every=detect_every)
+    return {
+        (number, face.face_id): face
+        for number, image in enumerate(images)
+        for face in pipeline.process(image, number / rate_hz)
+    }
+
+
+def edge_distances(first, second):
+    """Return how far the edges of the faces in both are apart, as shares of a face's width."""
+    distances = []
+    for key in first.keys() & second.keys():
+        a, b = (np.array(faces[key].box) for faces in (first, second))
+        edges = (np.hstack((box[:2], box[:2] + box[2:4])) for box in (a, b))
+        distances.append(np.abs(np.subtract(*edges)).max() / a[2])
+    return distances
+
+
 def test_a_moving_face_keeps_id_and_label(any_detector, classifier, portrait):
     """A moving camera's frames give the same with a keyframe in 1, 2 or 5 frames."""
     source = MovingImageSource(portrait)
-    # the cascade is slow
-    images = [source.read() for _ in range(8 if isinstance(any_detector, HaarDetector) else 16)]
-    reference = run(Pipeline(any_detector, classifier, Tracker()), images)
+    # the cascade is slow, and sees a face in the background of one image, which may be missed
+    is_cascade = isinstance(any_detector, HaarDetector)
+    images = [source.read() for _ in range(8 if is_cascade else 16)]
+    reference = tracked_faces((any_detector, classifier), images)
+    background = len(reference) - len(images)
+    assert 0 <= background <= is_cascade
     for every in (2, 5):
-        pipeline = Pipeline(any_detector, classifier, Tracker(), detect_every=every)
-        agreement = compare(reference, run(pipeline, images))
-        # the cascade sees a face in the background of one image, which may be missed
-        extra = agreement.faces - len(images)
-        assert 0 <= extra <= isinstance(any_detector, HaarDetector)
-        assert agreement.missed * agreement.faces <= extra
-        assert agreement.extra == 0
-        assert (agreement.same_id, agreement.same_label) == (1, 1)
+        found = tracked_faces((any_detector, classifier), images, detect_every=every)
+        assert found.keys() <= reference.keys()
+        assert len(reference) - len(found) <= background
+        assert all(face.label == reference[key].label for key, face in found.items())
         # the networks' own noise, and the cascade's step from one size to the next
-        assert agreement.box_p99 < (0.06 if isinstance(any_detector, BlazeFaceDetector) else 0.2)
+        limit = 0.06 if isinstance(any_detector, BlazeFaceDetector) else 0.2
+        assert np.percentile(edge_distances(reference, found), 99) < limit
 
 
 @pytest.mark.parametrize(
@@ -555,14 +574,6 @@ def read_clip(path):
     return images
 
 
-def compare_clip(path, parts, rate_hz):
-    """Compare keyframes in every frame with those in every third; return that and the frames."""
-    images = read_clip(path)
-    reference = run(Pipeline(*parts, Tracker()), images, rate_hz)
-    other = run(Pipeline(*parts, Tracker(), detect_every=3), images, rate_hz)
-    return compare(reference, other), len(images)
-
-
 @pytest.mark.parametrize(
     ('clip', 'same_label'),
     [
@@ -575,10 +586,15 @@ def compare_clip(path, parts, rate_hz):
     ],
 )
 def test_clips(shared, detector, classifier, clip, same_label):
-    agreement, frames = compare_clip(shared / 'media' / clip, (detector, classifier), 25.0)
-    assert agreement.faces >= frames
-    assert (agreement.missed, agreement.extra, agreement.same_id) == (0, 0, 1)
-    assert agreement.same_label >= same_label
-    assert agreement.box_p50 < 0.04
+    images = read_clip(shared / 'media' / clip)
+    reference, found = (
+        tracked_faces((detector, classifier), images, 25.0, every) for every in (1, 3)
+    )
+    assert len(reference) >= len(images)
+    assert found.keys() == reference.keys()
+    same = [face.label == reference[key].label for key, face in found.items()]
+    assert np.mean(same) >= same_label
+    half, most = np.percentile(edge_distances(reference, found), (50, 99))
+    assert half < 0.04
     # the box of the region network jumps by as much
-    assert agreement.box_p99 < 0.15
+    assert most < 0.15
