@@ -11,18 +11,6 @@ from emotion_training.data.dataset import Dataset
 _THUMBNAIL_PX = 8
 
 
-def _darkness(images: np.ndarray) -> np.ndarray:
-    return -images.mean((1, 2))
-
-
-def _brightness(images: np.ndarray) -> np.ndarray:
-    return images.mean((1, 2))
-
-
-def _flatness(images: np.ndarray) -> np.ndarray:
-    return -images.std((1, 2))
-
-
 def _side_light(images: np.ndarray) -> np.ndarray:
     half = images.shape[2] // 2
     left, right = images[:, :, :half].mean((1, 2)), images[:, :, half:].mean((1, 2))
@@ -44,9 +32,9 @@ def _unusual_layout(images: np.ndarray) -> np.ndarray:
 
 
 CONDITIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    'dark': _darkness,
-    'bright': _brightness,
-    'low contrast': _flatness,
+    'dark': lambda images: -images.mean((1, 2)),
+    'bright': lambda images: images.mean((1, 2)),
+    'low contrast': lambda images: -images.std((1, 2)),
     'side light': _side_light,
     'few details': _smoothness,
     'unusual layout': _unusual_layout,

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import softmax
 
 from emotion_training.data.augmentation import Augmentation
-from emotion_training.data.conditions import CONDITIONS, rows_of_conditions
+from emotion_training.data.conditions import rows_of_conditions
 from emotion_training.data.dataset import Dataset, load
 from emotion_training.evaluate.calibration import fit_balanced
 from emotion_training.evaluate.evaluation import ALL_FACES, MAJORITY, references
@@ -61,24 +61,23 @@ def run(dataset: Path, out: Path, seeds: Sequence[int], epochs: int | None = Non
 
     """
     splits = {name: load(dataset, name) for name in ('train', 'validation')}
-    conditions = rows_of_conditions(splits, SHARE)
-    left_out = {name: np.any(list(rows.values()), axis=0) for name, rows in conditions.items()}
+    left_out = {
+        name: np.any(list(rows.values()), axis=0)
+        for name, rows in rows_of_conditions(splits, SHARE).items()
+    }
     known = _known_dataset(dataset, out, splits, left_out)
     for seed in seeds:
         for name in WAYS:
             train_missing(_config(name, seed, epochs), known, run_folder(out, name, seed))
     scored = {
-        'known conditions': (splits['validation'].subset(~left_out['validation']), None),
-        'left out': (_join(splits, left_out), _join_rows(conditions, left_out)),
+        'known conditions': splits['validation'].subset(~left_out['validation']),
+        'left out': _join(splits, left_out),
     }
     frequencies = load(known, 'train').class_frequencies
     ways = {}
     for name in WAYS:
         outputs = [
-            {
-                part: _logits(run_folder(out, name, seed), split)
-                for part, (split, _) in scored.items()
-            }
+            {part: _logits(run_folder(out, name, seed), split) for part, split in scored.items()}
             for seed in seeds
         ]
         for balance in (0.0, *OFFSETS) if name == BASELINE else (0.0,):
@@ -92,7 +91,7 @@ def run(dataset: Path, out: Path, seeds: Sequence[int], epochs: int | None = Non
             'share': SHARE,
             'images': {
                 'train': int((~left_out['train']).sum()),
-                **{part: len(split) for part, (split, _) in scored.items()},
+                **{part: len(split) for part, split in scored.items()},
             },
             'ways': ways,
         },
@@ -144,16 +143,6 @@ def _join(splits: dict[str, Dataset], rows: dict[str, np.ndarray]) -> Dataset:
     )
 
 
-def _join_rows(
-    conditions: dict[str, dict[str, np.ndarray]], left_out: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Return which of the joined images have each condition."""
-    return {
-        name: np.concatenate([rows[name][left_out[split]] for split, rows in conditions.items()])
-        for name in CONDITIONS
-    }
-
-
 def _logits(run: Path, split: Dataset) -> np.ndarray:
     """Return the logarithms of the probabilities of the crowd head, float [N, 7]."""
     return np.log(np.maximum(head_probabilities(run / LAST, split.images)['crowd'], 1e-12))
@@ -161,14 +150,14 @@ def _logits(run: Path, split: Dataset) -> np.ndarray:
 
 def _score(
     logits: dict[str, np.ndarray],
-    scored: dict[str, tuple[Dataset, dict[str, np.ndarray] | None]],
+    scored: dict[str, Dataset],
     frequencies: np.ndarray,
     balance: float,
 ) -> dict[str, Any]:
     """Return the scores of one network on each part against the majority and on all faces."""
     offset, temperature = np.zeros(len(frequencies)), 1.0
     result: dict[str, Any] = {}
-    for part, (split, conditions) in scored.items():
+    for part, split in scored.items():
         wanted = {each.name: each for each in references(split, None)}
         majority, everybody = wanted[MAJORITY], wanted[ALL_FACES]
         if not result:
@@ -182,13 +171,6 @@ def _score(
             | {'log_loss': _log_loss(probabilities[each.rows], each.labels[each.rows])}
             for each in (majority, everybody)
         }
-        if conditions is not None:
-            result['conditions'] = {
-                name: score(
-                    probabilities[majority.rows & rows], majority.labels[majority.rows & rows]
-                )
-                for name, rows in conditions.items()
-            }
     return result
 
 
