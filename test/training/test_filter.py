@@ -218,7 +218,7 @@ def test_a_class_must_not_become_empty(planted, tmp_path):
 
 def test_invalid_datasets(planted, train, tmp_path, capsys):
     line = error_of(capsys, planted, '--method', 'votes', '--out', tmp_path)
-    assert line.endswith(f'{tmp_path} exists already; remove it or choose another folder')
+    assert line.endswith(f'{tmp_path} exists already; remove it or choose another name')
     line = error_of(capsys, tmp_path, '--method', 'votes', '--out', tmp_path / 'new')
     assert 'manifest.csv is missing; make the dataset with `emotion-training build`' in line
     with pytest.raises(FilterError, match='no FER.* votes; build it with --votes fer2013new.csv'):

@@ -15,7 +15,7 @@ from emotion_training.evaluate import (
 )
 from emotion_training.evaluate.evaluation import FER2013_LABEL, MAJORITY, publishable, report_data
 from emotion_training.evaluate.metrics import markdown, percent
-from emotion_training.files import write_bytes, write_json
+from emotion_training.files import write_json
 from emotion_training.train.epoch_log import draw_curves, training_record
 
 _THRESHOLDS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
@@ -53,8 +53,9 @@ def measure(model: Path, dataset: Path, records: Path, images: Path) -> list[Pat
         'model_reliability.png': report_plots.reliability(row['reliability'], row['ece']),
         'model_risk_coverage.png': report_plots.risk_coverage(row['risk_coverage']),
     }
+    images.mkdir(parents=True, exist_ok=True)
     for name, themes in figures.items():
-        write_bytes(images / name, themes['light'])
+        (images / name).write_bytes(themes['light'])
     corruption_scores.draw(robustness['corruptions'], images / 'model_robustness.png')
     draw_curves(training_record(model), images / 'model_training.png')
     written = [

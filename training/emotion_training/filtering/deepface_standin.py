@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS, FER2013_CODES
-from emotion_training.files import atomic_path
+from emotion_perception.files import whole_output
 
 STAND_IN = 'emotion_training_stand_in'
 """HDF5 attribute that marks stand-in weights; its value says how they were trained."""
@@ -73,7 +73,10 @@ def save(model, out: Path, note: str) -> None:
     """
     import h5py
 
-    with tempfile.TemporaryDirectory() as folder, atomic_path(out) as partial:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        whole_output(out, out.name, replace=True) as partial,
+    ):
         complete = Path(folder) / 'model.h5'
         model.save(complete)
         with h5py.File(complete) as source, h5py.File(partial, 'w') as target:

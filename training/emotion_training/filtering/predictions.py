@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
+from emotion_perception.files import whole_output
 from emotion_training.data.dataset import Dataset
-from emotion_training.files import atomic_path
 from emotion_training.filtering.decisions import FilterError
 
 _ARRAYS = ('paths', 'sha256', 'labels', 'probabilities')
@@ -24,7 +24,7 @@ def save(path: Path, data: Dataset, probabilities: np.ndarray) -> None:
         probabilities: float [N, 7] in the order of EMOTIONS.
 
     """
-    with atomic_path(path) as partial:
+    with whole_output(path, path.name, replace=True) as partial:
         np.savez_compressed(
             partial,
             paths=np.array(data.paths),
