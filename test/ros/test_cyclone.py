@@ -7,6 +7,7 @@ import cv2
 import pytest
 
 from emotion_perception.bag.message_types import EMOTION, EMOTIONS_OF_IMAGE, MessageTypes
+from support.plain_messages import plain
 from support.processes import process_group
 
 pytest.importorskip('cyclonedds', reason='PyPI package cyclonedds is not installed')
@@ -64,15 +65,6 @@ def start_cyclone(node, tmp_path, portrait):
             )
 
         yield start
-
-
-def plain(value):
-    """Return an rclpy message as dicts, lists and numbers."""
-    if hasattr(value, 'get_fields_and_field_types'):
-        return {name: plain(getattr(value, name)) for name in value.get_fields_and_field_types()}
-    if isinstance(value, str | int | float):
-        return value
-    return [plain(item) for item in value] if hasattr(value, '__iter__') else value.item()
 
 
 def by_stamp(messages):

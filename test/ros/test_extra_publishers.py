@@ -27,6 +27,7 @@ from emotion_perception.emotions import EMOTIONS, HRI_WORDS
 from emotion_perception.ros.conversions import bgr_to_image, to_face_image
 from emotion_perception.ros.processes import free_domain
 from emotion_perception.visualization import COLORS
+from support.plain_messages import plain
 from support.processes import ProcessGroup, process_group
 from support.ros_peer import ERROR, ros_peer
 from support.shared_node import DOMAINS, SharedNode
@@ -137,6 +138,11 @@ class Subscriber:
         ]
 
 
+def frame_id(message):
+    """Return the frame of a received message."""
+    return message['header']['frame_id']
+
+
 def stamp_ns(array):
     """Return the stamp of an EmotionArray in nanoseconds."""
     return array.header.stamp.sec * 10**9 + array.header.stamp.nanosec
@@ -214,15 +220,22 @@ def face_names(peer):
     return {topic.split('/')[3] for topic in topics if topic.count('/') == 4}
 
 
+def hypotheses(detection):
+    """Return label and score of each result."""
+    results = (result['hypothesis'] for result in detection['results'])
+    return [(result['class_id'], result['score']) for result in results]
+
+
 def check_detection(detection, emotion):
     """Compare a detection with the message on `emotion/faces`."""
     box = emotion.box
+    center = {'x': box.x_offset + box.width / 2, 'y': box.y_offset + box.height / 2}
     assert detection['id'] == str(emotion.face_id)
-    assert detection['size'] == [box.width, box.height]
-    assert detection['center'] == [box.x_offset + box.width / 2, box.y_offset + box.height / 2]
-    assert detection['theta'] == 0
-    first, *others = detection['results']
-    assert first == [emotion.label, emotion.confidence]
+    assert detection['bbox'] == {
+        'center': {'position': center, 'theta': 0}, 'size_x': box.width, 'size_y': box.height,
+    }  # fmt: skip
+    first, *others = hypotheses(detection)
+    assert first == (emotion.label, emotion.confidence)
     smoothed = dict(zip(EMOTIONS, emotion.smoothed_probabilities, strict=True))
     smoothed.pop(emotion.label, None)
     assert dict(others) == smoothed
@@ -233,7 +246,7 @@ def check_detection(detection, emotion):
 def check_face(subscriber, array, emotion, name):
     """Compare a face in hri_msgs with the message on `emotion/faces`."""
     expression, roi = (
-        next(m for m in subscriber.messages(topic, array) if m['id'] == name)
+        next(m for m in subscriber.messages(topic, array) if m['face'] == name)
         for topic in ('expression', 'roi')
     )
     box, width, height = emotion.box, array.image_width, array.image_height
@@ -243,12 +256,13 @@ def check_face(subscriber, array, emotion, name):
         (box.x_offset + box.width) / width,
         (box.y_offset + box.height) / height,
     ]
-    assert roi['corners'] == pytest.approx(corners, abs=1e-6)
-    assert all(0 <= corner <= 1 for corner in roi['corners'])
+    found = [roi[side] for side in ('xmin', 'ymin', 'xmax', 'ymax')]
+    assert found == pytest.approx(corners, abs=1e-6)
+    assert all(0 <= corner <= 1 for corner in found)
     assert roi['c'] == emotion.detection_score
-    assert roi['frame'] == expression['frame'] == array.header.frame_id == 'eye'
+    assert frame_id(roi) == frame_id(expression) == array.header.frame_id == 'eye'
     certain = emotion.label != 'uncertain'
-    assert expression['word'] == (HRI_WORDS[emotion.label] if certain else '')
+    assert expression['expression'] == (HRI_WORDS[emotion.label] if certain else '')
     assert expression['confidence'] == (emotion.confidence if certain else 0)
     assert math.isnan(expression['valence'])
     assert math.isnan(expression['arousal'])
@@ -257,7 +271,7 @@ def check_face(subscriber, array, emotion, name):
 def check(subscriber, array):
     """Compare all messages of one image with its EmotionArray; return the faces' names."""
     (detections,) = subscriber.messages('detections', array)
-    assert detections['frame'] == 'eye'
+    assert frame_id(detections) == 'eye'
     for detection, emotion in zip(detections['detections'], array.faces, strict=True):
         check_detection(detection, emotion)
     (tracked,) = subscriber.messages('tracked', array)
@@ -288,7 +302,7 @@ def test_two_faces(node, peer, subscriber, portrait):
     published = {topic for topic, _ in peer.node.get_publisher_names_and_types_by_node(NODE, '/')}
     assert {topic for topic in published if not is_allowed(topic)} == {'/emotion/image'}
     expressions = subscriber.messages('expression', array)
-    assert [message['word'] for message in expressions] == ['happy', 'happy']
+    assert [message['expression'] for message in expressions] == ['happy', 'happy']
 
 
 def test_uncertain_has_no_word(node, peer, subscriber, portrait_message):
@@ -297,7 +311,7 @@ def test_uncertain_has_no_word(node, peer, subscriber, portrait_message):
     assert array.faces[0].label == 'uncertain'
     check(subscriber, array)
     (detections,) = subscriber.messages('detections', array)
-    results = detections['detections'][0]['results']
+    results = hypotheses(detections['detections'][0])
     assert [label for label, _ in results[:2]] == ['uncertain', 'happiness']
     assert len(results) == 8
     # also for a subscriber that takes the first of the highest score
@@ -333,9 +347,9 @@ def test_images_of_faces_on_request(node, peer, subscriber, portrait, portrait_m
     for kind, angle_deg in (('cropped', 0.0), ('aligned', -math.degrees(emotion.head_roll))):
         (message,) = subscriber.messages(kind, array)
         expected = to_face_image(emotion, portrait, angle_deg)
-        assert (message['shape'], message['encoding']) == ([128, 128], 'bgr8')
-        assert message['mean'] == pytest.approx(np.mean(expected.data), abs=1e-6)
-        assert (message['id'], message['frame']) == (tracked['ids'][0], 'eye')
+        assert (message['height'], message['width'], message['encoding']) == (128, 128, 'bgr8')
+        assert message['data'] == list(expected.data)
+        assert (message['face'], frame_id(message)) == (tracked['ids'][0], 'eye')
 
 
 def test_landmarks_on_request(node, peer, subscriber, portrait, portrait_message):
@@ -347,9 +361,9 @@ def test_landmarks_on_request(node, peer, subscriber, portrait, portrait_message
         what='landmarks',
     )[0]
     (face,), (tracked,) = array.faces, subscriber.messages('tracked', array)
-    assert (message['id'], message['frame']) == (tracked['ids'][0], 'eye')
-    assert message['size'] == [portrait.shape[1], portrait.shape[0]]
-    x, y, c = np.array(message['points']).T
+    assert (message['face'], frame_id(message)) == (tracked['ids'][0], 'eye')
+    assert (message['height'], message['width']) == portrait.shape[:2]
+    x, y, c = np.array([[point[name] for name in 'xyc'] for point in message['landmarks']]).T
     assert (len(x), c.tolist()) == (70, [1.0] * 70)
     # where the detector's box is, which ends at the brows
     box = face.box
@@ -411,11 +425,11 @@ def test_frames(node, peer, subscriber, portrait_message):
     place = face.position
     axes = {}
     for frame in frames:
-        assert frame['frame'] == 'eye'
-        assert frame['place'] == [place.x, place.y, place.z]
-        x, y, z, w = frame['turn']
+        assert frame_id(frame) == 'eye'
+        assert frame['transform']['translation'] == plain(place)
+        x, y, z, w = (frame['transform']['rotation'][name] for name in 'xyzw')
         assert x * x + y * y + z * z + w * w == pytest.approx(1)
-        axes[frame['child']] = np.array(
+        axes[frame['child_frame_id']] = np.array(
             [
                 [1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)],
                 [2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w)],
@@ -439,7 +453,7 @@ def test_frames_have_the_ids_of_hri_msgs(node, peer, subscriber, portrait_messag
     (tracked,) = subscriber.messages('tracked', array)
     frames = received(peer, subscriber, 'tf', array, 2)
     (name,) = tracked['ids']
-    assert {frame['child'] for frame in frames} == {f'face_{name}', f'gaze_{name}'}
+    assert {frame['child_frame_id'] for frame in frames} == {f'face_{name}', f'gaze_{name}'}
 
 
 def test_markers(node, peer, subscriber, portrait_message):
@@ -448,19 +462,20 @@ def test_markers(node, peer, subscriber, portrait_message):
     (face,) = array.faces
     markers = received(peer, subscriber, 'markers', array, 3)
     head, label, direction = markers
-    assert [marker['kind'] for marker in markers] == [
-        ['head', 2, face.face_id], ['label', 9, face.face_id], ['direction', 0, face.face_id],
+    assert [(marker['ns'], marker['type'], marker['id']) for marker in markers] == [
+        ('head', 2, face.face_id), ('label', 9, face.face_id), ('direction', 0, face.face_id),
     ]  # fmt: skip
-    place = [face.position.x, face.position.y, face.position.z]
-    assert head['place'] == place
-    assert label['place'] == pytest.approx([place[0], place[1] - 0.2, place[2]])
+    place = plain(face.position)
+    assert head['pose']['position'] == place
+    assert label['pose']['position'] == pytest.approx(place | {'y': place['y'] - 0.2})
     assert label['text'] == f'happiness {min(face.confidence, 0.99):.0%}\n{face.distance:.1f} m'
     blue, green, red = COLORS['happiness']
     for marker in markers:
-        assert marker['color'] == pytest.approx([red / 255, green / 255, blue / 255])
-        assert (marker['frame'], marker['lifetime_s']) == ('eye', 0.5)
-    start, end = np.array(direction['points'])
-    assert start.tolist() == place
+        color = [marker['color'][name] for name in 'rgb']
+        assert color == pytest.approx([red / 255, green / 255, blue / 255])
+        assert (frame_id(marker), marker['lifetime']) == ('eye', {'sec': 0, 'nanosec': 5 * 10**8})
+    assert direction['points'][0] == place
+    start, end = (np.array(list(point.values())) for point in direction['points'])
     assert np.linalg.norm(end - start) == pytest.approx(0.35)
     # she looks at the camera
     assert (end - start) @ -start / np.linalg.norm(start) > 0.34
@@ -471,7 +486,7 @@ def test_markers_of_faces_that_are_not_tracked(node, peer, subscriber, portrait)
     node.setup(visualization_msgs=True, field_of_view_deg=60, tracking=False)
     array = peer.process(bgr_to_image(two_people(portrait), Header(frame_id='eye')))
     markers = received(peer, subscriber, 'markers', array, 6)
-    assert [marker['kind'][2] for marker in markers] == [1, 1, 1, 2, 2, 2]
+    assert [marker['id'] for marker in markers] == [1, 1, 1, 2, 2, 2]
 
 
 def test_no_markers_where_the_position_is_not_known(node, peer, subscriber, portrait_message):
@@ -535,11 +550,11 @@ def test_the_mirror_shows_the_expression_of_the_nearest(environment):
         peer.until(lambda: not fake.running, 30, 'the end of the script')
         peer.until(lambda: len(subscriber.messages('expression')) >= 3, what='the last one')
         shown = subscriber.messages('expression')
-    assert [(message['id'], message['word']) for message in shown] == [
+    assert [(message['face'], message['expression']) for message in shown] == [
         ('mirror', 'neutral'), ('mirror', 'happy'), ('mirror', 'angry'),
     ]  # fmt: skip
     assert all(0.6 < message['confidence'] < 1 for message in shown)
-    assert {message['frame'] for message in shown} == {'camera'}
+    assert set(map(frame_id, shown)) == {'camera'}
 
 
 def test_off_by_default(node, peer, portrait_message):
