@@ -11,7 +11,6 @@ import time
 import pytest
 from sensor_msgs.msg import Image
 
-from emotion_msgs.msg import Emotion, EmotionArray
 from emotion_perception.bag.comparison import differences, read_summary, table
 from emotion_perception.bag.message_types import EMOTION, EMOTIONS_OF_IMAGE, RAW, MessageTypes
 from emotion_perception.bag.reading import open_bag
@@ -160,16 +159,3 @@ def test_ctrl_c_leaves_nothing(start, tmp_path, moving):
     assert out == ''
     assert error.splitlines()[-1] == 'stopped; nothing was written, start the same command again'
     assert not list(tmp_path.glob('live*'))
-
-
-def test_type_hashes_are_those_of_rclpy(peer):
-    types = MessageTypes()
-    for kind, name, topic in ((Emotion, EMOTION, 'a'), (EmotionArray, EMOTIONS_OF_IMAGE, 'b')):
-        peer.node.create_publisher(kind, topic, 1)
-        (info,) = peer.until(
-            lambda topic=topic: peer.node.get_publishers_info_by_topic(topic), what='a publisher'
-        )
-        announced = getattr(info, 'topic_type_hash', None)
-        if announced is None:
-            pytest.skip('this rclpy has no type hashes')
-        assert types.define(name)[1] == str(announced)

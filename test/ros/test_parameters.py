@@ -122,23 +122,6 @@ def test_whole_numbers_are_real_numbers():
         assert 'out of range' in result.reason
 
 
-@pytest.mark.parametrize(
-    ('given', 'message'),
-    [
-        ('annotated_image:=blur', 'annotated_image must be one of full, blurred, none, not .blur'),
-        ('uncertain_below:=2', 'uncertain_below is out of range'),
-        ('smoothing_s:=long', 'smoothing_s has the wrong type'),
-    ],
-)
-def test_what_is_refused_later_is_refused_at_the_start(given, message):
-    """A privacy setting that is misspelled must not show faces."""
-    with (
-        pytest.raises(InvalidParameterValueException, match=message),
-        in_process_node(cli_args=['--ros-args', '-p', given]),
-    ):
-        pass
-
-
 def test_a_node_that_cannot_start_leaves_the_graph(peer):
     """Other tests would find it in place of their own node."""
     with (

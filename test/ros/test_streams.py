@@ -130,23 +130,6 @@ def test_simulated_time(start, peer, send):
     peer.node.destroy_publisher(clock)
 
 
-def test_keyframes_at_every_fifth_image(node, peer, send, portrait):
-    """The first face is found at once, tracked between two keyframes, and gone at once."""
-    assert peer.set_parameter('detect_every', 5) == (True, '')
-    wall = bgr_to_image(WALL, Header())
-    stamps = iter(100 + np.arange(20) / 30)
-    arrays = send(next(stamps), message=wall)
-    arrays += send(*(next(stamps) for _ in range(6)))
-    assert [len(array.faces) for array in arrays] == [0, 1, 1, 1, 1, 1, 1]
-    shifted = bgr_to_image(np.roll(portrait, 12, axis=1), Header())
-    (face,) = send(next(stamps), message=shifted)[0].faces
-    assert face.face_id == 1
-    assert face.box.x_offset == pytest.approx(arrays[-1].faces[0].box.x_offset + 12, abs=5)
-    assert ids(send(next(stamps), message=wall)) == []
-    assert peer.set_parameter('detect_every', 1) == (True, '')
-    assert ids(send(next(stamps))) == [1]
-
-
 def test_two_cameras_on_one_topic(node, peer, send, portrait):
     """The node warns; each face keeps its id while the images have one size."""
     assert peer.set_parameter('stalled_after_s', 60.0) == (True, '')
