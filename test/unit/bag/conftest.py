@@ -120,3 +120,16 @@ def image_bag(write_bag, small_portrait):
         return write_bag(name, {'/eye': images}, **options)
 
     return write
+
+
+@pytest.fixture
+def archive(tmp_path, write_bag, small_portrait):
+    """Return a function that writes recordings into a folder; `visits` maps names to images."""
+
+    def write(**visits):
+        for name, count in visits.items():
+            images = [bgr_to_image(small_portrait, stamped(number)) for number in range(count)]
+            write_bag(f'archive/monday/{name}', {'/eye': images})
+        return tmp_path / 'archive'
+
+    return write

@@ -28,19 +28,6 @@ COMMAND = [sys.executable, '-m', 'emotion_perception.cli', 'bag', 'process']
 
 
 @pytest.fixture
-def archive(tmp_path, write_bag, small_portrait):
-    """Return a function that writes recordings into a folder; `visits` maps names to images."""
-
-    def write(**visits):
-        for name, count in visits.items():
-            images = [bgr_to_image(small_portrait, stamped(number)) for number in range(count)]
-            write_bag(f'archive/monday/{name}', {'/eye': images})
-        return tmp_path / 'archive'
-
-    return write
-
-
-@pytest.fixture
 def alone(tmp_path):
     """Return a function that processes each recording by itself and returns the files' bytes."""
 

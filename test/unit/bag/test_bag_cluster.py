@@ -39,19 +39,6 @@ def start():
         one.close()
 
 
-@pytest.fixture
-def archive(tmp_path, write_bag, small_portrait):
-    """Return a function that writes recordings of so many images: v0, v1 and so on."""
-
-    def write(*counts):
-        for index, count in enumerate(counts):
-            images = [bgr_to_image(small_portrait, stamped(number)) for number in range(count)]
-            write_bag(f'archive/v{index}', {'/eye': images})
-        return tmp_path / 'archive'
-
-    return write
-
-
 def wait_for_results(out, process):
     """Wait until a worker writes into a result."""
     while not list(out.glob('*.partial/bag/bag.mcap')) and process.poll() is None:
@@ -69,7 +56,7 @@ def wait_for_results(out, process):
 )
 def test_no_scheduler(run, tmp_path, archive, monkeypatch, address, message):
     monkeypatch.setattr(cluster, 'CONNECT_TIMEOUT_S', 0.5)
-    command = ['process', archive(1, 1), '-o', tmp_path / 'out', '--scheduler', address]
+    command = ['process', archive(v0=1, v1=1), '-o', tmp_path / 'out', '--scheduler', address]
     code, printed, (error,) = run(*command)
     assert (code, printed) == (2, '')
     assert f"no Dask scheduler answers at '{address}': {message}" in error
@@ -79,7 +66,7 @@ def test_no_scheduler(run, tmp_path, archive, monkeypatch, address, message):
 
 @pytest.mark.slow
 def test_a_killed_worker_loses_nothing(run, tmp_path, archive, start):
-    folder = archive(60, 80, 5, 100)
+    folder = archive(v0=60, v1=80, v2=5, v3=100) / 'monday'
     for name in ('v0', 'v1', 'v2', 'v3'):
         assert run('process', folder / name, '-o', tmp_path / 'alone' / name)[0] == 0
     (folder / 'damaged').mkdir()
@@ -122,7 +109,7 @@ def test_a_killed_worker_loses_nothing(run, tmp_path, archive, start):
 @pytest.mark.slow
 def test_workers_that_cannot_give_the_same_bytes(run, tmp_path, archive, start, monkeypatch):
     scheduler = start(1).scheduler_address
-    command = ['process', archive(1, 1), '-o', tmp_path / 'out', '--scheduler', scheduler]
+    command = ['process', archive(v0=1, v1=1), '-o', tmp_path / 'out', '--scheduler', scheduler]
     opencv = cluster.software()['opencv']
     monkeypatch.setattr(cluster.cv2, '__version__', '9.9')
     code, _, (error,) = run(*command)
@@ -149,7 +136,7 @@ def test_workers_that_cannot_give_the_same_bytes(run, tmp_path, archive, start, 
 
 @pytest.mark.slow
 def test_one_recording_and_workers_that_come_later(tmp_path, archive, start):
-    source, started = archive(3) / 'v0', start(0)
+    source, started = archive(v0=3) / 'monday/v0', start(0)
     command = [*COMMAND, source, '-o', tmp_path / 'out', '--scheduler', started.scheduler_address]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr.readline().startswith(
@@ -167,7 +154,7 @@ def test_one_recording_and_workers_that_come_later(tmp_path, archive, start):
 
 @pytest.mark.slow
 def test_after_ctrl_c_the_next_run_goes_on(run, tmp_path, archive, start):
-    folder, out = archive(150, 150), tmp_path / 'out'
+    folder, out = archive(v0=150, v1=150) / 'monday', tmp_path / 'out'
     options = ['-o', out, '--scheduler', start(1).scheduler_address]
     process = subprocess.Popen([*COMMAND, folder, *options], stderr=subprocess.PIPE, text=True)
     wait_for_results(out, process)
@@ -188,7 +175,8 @@ def test_after_ctrl_c_the_next_run_goes_on(run, tmp_path, archive, start):
 def test_a_scheduler_without_the_package_that_is_lost(
     run, tmp_path, archive, write_bag, small_portrait
 ):
-    where, folder, out = tmp_path / 'address.json', archive(300, 300), tmp_path / 'out'
+    where, out = tmp_path / 'address.json', tmp_path / 'out'
+    folder = archive(v0=300, v1=300) / 'monday'
     options = ['--scheduler-file', where, '--no-dashboard']
     scheduler = subprocess.Popen(
         [sys.executable, '-I', '-m', 'distributed.cli.dask_scheduler', '--port', '0', *options],

@@ -2,11 +2,9 @@
 """Recordings with impossible sizes, types, names and paths are refused in one line."""
 
 import os
-import pickle
 import re
 import sqlite3
 import struct
-from pathlib import Path
 
 import pytest
 from rclpy.exceptions import InvalidTopicNameException
@@ -233,24 +231,6 @@ def test_definitions_that_take_too_long_or_are_faulty(text, known):
     idl = MessageDefinitionFormat.IDL if 'IDL:' in text else MessageDefinitionFormat.MSG
     digest = hash_definition('a/msg/B', text, idl)
     assert re.fullmatch('RIHS01_[0-9a-f]{64}', digest) if known else digest == ''
-
-
-class _Harm:
-    """Leaves a file behind when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
-
-
-@pytest.mark.parametrize('suffix', ['.mcap', '.db3'])
-def test_pickles_are_not_loaded(tmp_path, suffix):
-    path = tmp_path / f'a{suffix}'
-    path.write_bytes(pickle.dumps(_Harm(tmp_path / 'harmed')))
-    assert 'no recording, or damaged' in refusal(path)
-    assert not (tmp_path / 'harmed').exists()
 
 
 @pytest.mark.parametrize('length', [2**31 - 1, 2**32 - 1, 10**9])

@@ -266,7 +266,7 @@ def refused(blob, message):
     assert peak_mb(decode) < 60
 
 
-@pytest.mark.parametrize(('width', 'height'), [(2**16, 2**15), (2**31 - 1, 2**31 - 1), (2**31, 1)])
+@pytest.mark.parametrize(('width', 'height'), [(40_000, 2501), (2**31 - 1, 2**31 - 1), (2**31, 1)])
 def test_a_png_that_claims_too_many_pixels(photo, width, height):
     blob = bytearray(pack('.png', photo))
     blob[16:24] = width.to_bytes(4, 'big') + height.to_bytes(4, 'big')
@@ -286,22 +286,11 @@ def test_a_jpeg_that_claims_too_many_pixels(photo, kind):
     refused(blob, f'jpeg image claims 30000x30000 pixels, more than {MAX_PIXELS}')
 
 
-@pytest.mark.parametrize(
-    ('blob', 'message'),
-    [
-        (bombs.png(50_000, 50_000, rows=1000), 'png image claims 50000x50000 pixels'),
-        (bombs.png(40_000, 2_501, rows=1000), 'png image claims 40000x2501 pixels'),
-        (bombs.jpeg(50_000, 50_000), 'jpeg image claims 50000x50000 pixels'),
-        # a pass over 88 megapixels takes 130 bytes and 7 ms
-        (
-            bombs.jpeg_of_scans(9_400, 9_400, 3_000),
-            'passes over its pixels 3001 times, more than 100',
-        ),
-    ],
-)
-def test_small_files_of_huge_images(blob, message):
+def test_a_small_file_of_many_passes_over_many_pixels():
+    """A pass over 88 megapixels takes 130 bytes and 7 ms."""
+    blob = bombs.jpeg_of_scans(9_400, 9_400, 3_000)
     assert len(blob) < 600_000
-    refused(blob, message)
+    refused(blob, 'passes over its pixels 3001 times, more than 100')
 
 
 def test_a_progressive_jpeg_may_have_many_scans():
