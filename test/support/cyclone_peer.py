@@ -12,13 +12,13 @@ import contextlib
 import json
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import cv2
 from cyclonedds.builtin import BuiltinDataReader, BuiltinTopicDcpsPublication
 from cyclonedds.core import Policy, Qos
 from cyclonedds.domain import DomainParticipant
-from cyclonedds.idl import IdlStruct
+from cyclonedds.idl import make_idl_struct
 from cyclonedds.idl.types import array, float32, float64, int32, sequence, uint8, uint32, uint64
 from cyclonedds.pub import DataWriter
 from cyclonedds.sub import DataReader
@@ -28,110 +28,71 @@ from cyclonedds.util import duration
 PERIOD_S = 0.1
 
 
-@dataclass
-class Time(IdlStruct, typename='builtin_interfaces::msg::dds_::Time_'):
-    """builtin_interfaces/msg/Time."""
-
-    sec: int32
-    nanosec: uint32
+def message_type(name, **fields):
+    """Return the class of a ROS message, such as `std_msgs/Header`."""
+    package, _, short_name = name.partition('/')
+    return make_idl_struct(short_name, f'{package}::msg::dds_::{short_name}_', fields)
 
 
-@dataclass
-class Duration(IdlStruct, typename='builtin_interfaces::msg::dds_::Duration_'):
-    """builtin_interfaces/msg/Duration."""
-
-    sec: int32
-    nanosec: uint32
-
-
-@dataclass
-class Header(IdlStruct, typename='std_msgs::msg::dds_::Header_'):
-    """std_msgs/msg/Header."""
-
-    stamp: Time
-    frame_id: str
-
-
-@dataclass
-class RegionOfInterest(IdlStruct, typename='sensor_msgs::msg::dds_::RegionOfInterest_'):
-    """sensor_msgs/msg/RegionOfInterest."""
-
-    x_offset: uint32
-    y_offset: uint32
-    height: uint32
-    width: uint32
-    do_rectify: bool
-
-
-@dataclass
-class Point(IdlStruct, typename='geometry_msgs::msg::dds_::Point_'):
-    """geometry_msgs/msg/Point."""
-
-    x: float64
-    y: float64
-    z: float64
-
-
-@dataclass
-class Emotion(IdlStruct, typename='emotion_msgs::msg::dds_::Emotion_'):
-    """emotion_msgs/msg/Emotion."""
-
-    header: Header
-    face_id: uint32
-    box: RegionOfInterest
-    detection_score: float32
-    label: str
-    confidence: float32
-    probabilities: array[float32, 7]
-    smoothed_probabilities: array[float32, 7]
-    tracked_for: Duration
-    reading_age: Duration
-    head_yaw: float32
-    head_pitch: float32
-    head_roll: float32
-    eyes_open: float32
-    mouth_open: float32
-    looking_at_camera: float32
-    head_pose_age: Duration
-    position: Point
-    distance: float32
-    distance_source: str
-
-
-@dataclass
-class EmotionArray(IdlStruct, typename='emotion_msgs::msg::dds_::EmotionArray_'):
-    """emotion_msgs/msg/EmotionArray."""
-
-    header: Header
-    faces: sequence[Emotion]
-    image_width: uint32
-    image_height: uint32
-    processing_time: float32
-    age: float32
-    images_received: uint64
-    images_skipped: uint64
-
-
-@dataclass
-class Image(IdlStruct, typename='sensor_msgs::msg::dds_::Image_'):
-    """sensor_msgs/msg/Image."""
-
-    header: Header
-    height: uint32
-    width: uint32
-    encoding: str
-    is_bigendian: uint8
-    step: uint32
-    data: sequence[uint8]
-
-
-@dataclass
-class CompressedImage(IdlStruct, typename='sensor_msgs::msg::dds_::CompressedImage_'):
-    """sensor_msgs/msg/CompressedImage."""
-
-    header: Header
-    format: str
-    data: sequence[uint8]
+Time = message_type('builtin_interfaces/Time', sec=int32, nanosec=uint32)
+Duration = message_type('builtin_interfaces/Duration', sec=int32, nanosec=uint32)
+Header = message_type('std_msgs/Header', stamp=Time, frame_id=str)
+RegionOfInterest = message_type(
+    'sensor_msgs/RegionOfInterest',
+    x_offset=uint32,
+    y_offset=uint32,
+    height=uint32,
+    width=uint32,
+    do_rectify=bool,
+)
+Point = message_type('geometry_msgs/Point', x=float64, y=float64, z=float64)
+Emotion = message_type(
+    'emotion_msgs/Emotion',
+    header=Header,
+    face_id=uint32,
+    box=RegionOfInterest,
+    detection_score=float32,
+    label=str,
+    confidence=float32,
+    probabilities=array[float32, 7],
+    smoothed_probabilities=array[float32, 7],
+    tracked_for=Duration,
+    reading_age=Duration,
+    head_yaw=float32,
+    head_pitch=float32,
+    head_roll=float32,
+    eyes_open=float32,
+    mouth_open=float32,
+    looking_at_camera=float32,
+    head_pose_age=Duration,
+    position=Point,
+    distance=float32,
+    distance_source=str,
+)
+EmotionArray = message_type(
+    'emotion_msgs/EmotionArray',
+    header=Header,
+    faces=sequence[Emotion],
+    image_width=uint32,
+    image_height=uint32,
+    processing_time=float32,
+    age=float32,
+    images_received=uint64,
+    images_skipped=uint64,
+)
+Image = message_type(
+    'sensor_msgs/Image',
+    header=Header,
+    height=uint32,
+    width=uint32,
+    encoding=str,
+    is_bigendian=uint8,
+    step=uint32,
+    data=sequence[uint8],
+)
+CompressedImage = message_type(
+    'sensor_msgs/CompressedImage', header=Header, format=str, data=sequence[uint8]
+)
 
 
 def image_message(image, kind):
@@ -168,10 +129,10 @@ def main(domain, path, kind):
             participant, Topic(participant, 'rt/emotion/faces', EmotionArray), qos
         ),
     }
-    message_type, name = (
+    sent_type, name = (
         (Image, 'rt/image') if kind == 'raw' else (CompressedImage, 'rt/image/compressed')
     )
-    writer = DataWriter(participant, Topic(participant, name, message_type), qos)
+    writer = DataWriter(participant, Topic(participant, name, sent_type), qos)
     while True:
         for topic, digest in type_hashes(announced).items():
             print(json.dumps({'hash_of': topic, 'hash': digest}), flush=True)
