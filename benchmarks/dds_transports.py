@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
@@ -32,14 +33,11 @@ TRANSPORTS = {
 @contextmanager
 def transport_variables(variables: dict[str, str]) -> Iterator[None]:
     """Set these variables of Fast DDS and unset the others."""
-    before = {name: os.environ.pop(name, None) for name in _VARIABLES}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
+    with patch.dict(os.environ):
         for name in _VARIABLES:
             os.environ.pop(name, None)
-        os.environ.update({name: value for name, value in before.items() if value is not None})
+        os.environ.update(variables)
+        yield
 
 
 def measure_transports(run_s: float, rate_hz: float = 30.0) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,14 +70,11 @@ class _Turner:
         return self._face.turn(rotation @ self._to_frontal, offset_px)
 
 
-def frontal_faces(faces: Sequence[LabeledFace]) -> Iterator[_Turner]:
-    """Yield the frontal ones among labeled faces."""
+def frontal_faces(images: Iterable[tuple[np.ndarray, Detection]]) -> Iterator[_Turner]:
+    """Yield the frontal ones among faces in images."""
     mesh = FaceMesh(find_networks())
-    for face in faces:
-        if face.box[2] < _MIN_WIDTH_PX:
-            continue
-        image = read_image(face.photo)
-        points = mesh.find(image, Detection(face.box, 1.0))
+    for image, face in images:
+        points = mesh.find(image, face)
         if points is not None and (turner := _Turner(image, points)).frontal:
             yield turner
 
@@ -143,7 +140,7 @@ def _expressions(folder: Path, report: Callable[[str], None]) -> list[dict[str, 
     totals: dict[tuple[str, int], list[tuple[bool, bool, bool]]] = {}
     for label in EMOTIONS:
         report(f'head_pose: {label}')
-        turners = list(_crop_sources(folder / label))
+        turners = itertools.islice(frontal_faces(_crops(folder / label)), _MAX_PER_EXPRESSION)
         for number, turner in enumerate(turners):
             for name, value, angles in cases:
                 # to both sides in turn
@@ -181,20 +178,8 @@ def _expression_row(
     }
 
 
-def _crop_sources(folder: Path) -> Iterator[_Turner]:
-    """Yield frontal faces of images cropped as FER2013's, enlarged and with a margin."""
-    mesh, found = FaceMesh(find_networks()), 0
-    for image, face in _crops(folder):
-        if found >= _MAX_PER_EXPRESSION:
-            return
-        points = mesh.find(image, face)
-        if points is not None and (turner := _Turner(image, points)).frontal:
-            found += 1
-            yield turner
-
-
 def _crops(folder: Path) -> Iterator[tuple[np.ndarray, Detection]]:
-    """Yield crops in larger images, and where their faces should be."""
+    """Yield crops as FER2013's, enlarged and with a margin, and where their faces should be."""
     scale, margin = 3, 48
     for path in find_images([str(folder)]) if folder.is_dir() else []:
         crop = cv2.resize(read_image(path), (48, 48))
@@ -351,9 +336,12 @@ def measure_head_pose(
 
     """
     cv2.setNumThreads(1)
-    turners = [
-        turner for turner, _ in zip(frontal_faces(faces), range(_MAX_SOURCES), strict=False)
-    ]
+    large = (
+        (read_image(face.photo), Detection(face.box, 1.0))
+        for face in faces
+        if face.box[2] >= _MIN_WIDTH_PX
+    )
+    turners = list(itertools.islice(frontal_faces(large), _MAX_SOURCES))
     return {
         'faces': len(turners),
         'turns': _accuracy(turners, report),

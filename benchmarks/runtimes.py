@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -55,12 +56,8 @@ def measure_runtimes(calls: int, crops: Path | None, most: int) -> dict[str, Any
 @contextmanager
 def chosen_runtime(name: str) -> Iterator[None]:
     """Let networks that are opened in the block run in a runtime."""
-    kept = os.environ.get(RUNTIME_VARIABLE, '')
-    os.environ[RUNTIME_VARIABLE] = name
-    try:
+    with patch.dict(os.environ, {RUNTIME_VARIABLE: name}):
         yield
-    finally:
-        os.environ[RUNTIME_VARIABLE] = kept
 
 
 def _measure(what: str, make: Callable[[], Callable[[int], Any]], calls: int) -> dict[str, Any]:

@@ -13,14 +13,18 @@ from benchmarks.face_scenes import portrait_face
 from benchmarks.turned_faces import SIZE
 from emotion_perception.detection.blazeface import find_networks
 from emotion_perception.head_pose import AVERAGE_FACE, USED_POINTS, HeadPoseEstimator
+from emotion_perception.imaging.codecs import read_image
 from emotion_perception.imaging.sources import portrait_path
+from emotion_perception.types import Detection
 from support.tables import cells_of
 
 
 @pytest.fixture(scope='module')
 def turner():
     """Return the portrait's face, which can be turned."""
-    (turner,) = head_pose.frontal_faces([portrait_face()])
+    face = portrait_face()
+    image = read_image(face.photo)
+    (turner,) = head_pose.frontal_faces([(image, Detection(face.box, 1.0))])
     return turner
 
 
