@@ -31,10 +31,6 @@ def _image_uri(image: np.ndarray) -> str:
     return data_uri(cv2.imencode('.png', image)[1].tobytes())
 
 
-def _theme_uris(figure: dict[str, bytes]) -> dict[str, str]:
-    return {theme: data_uri(png) for theme, png in figure.items()}
-
-
 def render(data: dict[str, Any], split: Dataset) -> str:
     """
     Return the page: light and dark theme, printable, without external files or scripts.
@@ -58,7 +54,7 @@ def render(data: dict[str, Any], split: Dataset) -> str:
             'reliability': report_plots.reliability(scores['reliability'], scores['ece']),
             'risk_coverage': report_plots.risk_coverage(scores['risk_coverage']),
         }
-        figures[model['name'], name] = {kind: _theme_uris(each) for kind, each in drawn.items()}
+        figures[model['name'], name] = {kind: data_uri(each) for kind, each in drawn.items()}
         mistakes[model['name'], name] = [
             mistake | {'image': _image_uri(split.images[row_of[mistake['path']]])}
             for mistake in scores['mistakes']
@@ -67,7 +63,7 @@ def render(data: dict[str, Any], split: Dataset) -> str:
     if len(models) > 1:
         for key, title in (('accuracy', 'Accuracy'), ('macro_recall', 'Macro recall')):
             figure = report_plots.compared(models, key, f'{title}, 95 % intervals')
-            compared[title] = _theme_uris(figure)
+            compared[title] = data_uri(figure)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,

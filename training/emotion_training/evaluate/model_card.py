@@ -54,8 +54,8 @@ def measure(model: Path, dataset: Path, records: Path, images: Path) -> list[Pat
         'model_risk_coverage.png': report_plots.risk_coverage(row['risk_coverage']),
     }
     images.mkdir(parents=True, exist_ok=True)
-    for name, themes in figures.items():
-        (images / name).write_bytes(themes['light'])
+    for name, figure in figures.items():
+        (images / name).write_bytes(figure)
     corruption_scores.draw(robustness['corruptions'], images / 'model_robustness.png')
     draw_curves(training_record(model), images / 'model_training.png')
     written = [
