@@ -97,29 +97,10 @@ def _normalized(points: np.ndarray) -> np.ndarray:
     return points / np.linalg.norm(right - left)
 
 
-def extents(points: np.ndarray, canonical: Path) -> np.ndarray:
-    """
-    Return width, height and depth relative to another face, once that is moved onto the points.
-
-    Args:
-        points: float [34, 3], as in `AVERAGE_FACE`.
-        canonical: canonical_face_model.obj of google-ai-edge/mediapipe: y up, z to the camera.
-
-    """
-    rows = [line.split()[1:] for line in canonical.read_text().splitlines() if line[:2] == 'v ']
-    other = np.array(rows, float)[list(USED_POINTS)] * (1, -1, -1)
-    scale, rotation, shift = similarity(other, points)
-    other = scale * other @ rotation.T + shift
-    a, b = points - points.mean(axis=0), other - other.mean(axis=0)
-    return (a * b).sum(axis=0) / (b * b).sum(axis=0)
-
-
 def main() -> None:
     """Print the table as it stands in `head_pose`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('photographs', nargs='+')
-    text = 'canonical_face_model.obj of google-ai-edge/mediapipe, to compare with'
-    parser.add_argument('--canonical', type=Path, help=text)
     args = parser.parse_args()
     paths = find_images(args.photographs)
     meshes = read_meshes(paths)
@@ -127,11 +108,6 @@ def main() -> None:
     print(f'{count} frontal of {len(meshes)} faces in {len(paths)} photographs')
     for name, row in zip(USED_POINTS, mean, strict=True):
         print(f'{name:4d}: ({row[0]:.3f}, {row[1]:.3f}, {row[2]:.3f})')
-    if args.canonical:
-        width, height, depth = extents(mean, args.canonical)
-        print(
-            f'relative to {args.canonical}: {width:.3f} wide, {height:.3f} high, {depth:.3f} deep'
-        )
 
 
 if __name__ == '__main__':

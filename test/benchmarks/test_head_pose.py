@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from benchmarks import head_pose, result_tables
-from benchmarks.average_face import average_face, extents, read_meshes, similarity
+from benchmarks.average_face import average_face, read_meshes, similarity
 from benchmarks.face_scenes import portrait_face
 from benchmarks.turned_faces import SIZE
 from emotion_perception.detection.blazeface import find_networks
-from emotion_perception.head_pose import AVERAGE_FACE, USED_POINTS, HeadPoseEstimator
+from emotion_perception.head_pose import AVERAGE_FACE, HeadPoseEstimator
 from emotion_perception.imaging.codecs import read_image
 from emotion_perception.imaging.sources import portrait_path
 from emotion_perception.types import Detection
@@ -92,16 +92,6 @@ def test_the_average_does_not_depend_on_the_turn_of_single_faces():
     assert count == 20
     # the mean direction is straight ahead: twenty faces leave a degree or two
     assert np.abs(mean - AVERAGE_FACE).max() < 0.03
-
-
-def test_the_average_face_beside_another(tmp_path):
-    other = np.zeros((468, 3))
-    other[list(USED_POINTS)] = AVERAGE_FACE / (1, 1, 0.8) * (7, -7, -7)
-    path = tmp_path / 'face.obj'
-    path.write_text('# a face\n' + ''.join(f'v {x} {y} {z}\nvt 0 0\n' for x, y, z in other))
-    width, height, depth = extents(AVERAGE_FACE, path)
-    assert depth / width == pytest.approx(0.8, abs=0.02)
-    assert height == pytest.approx(width, abs=0.02)
 
 
 def test_the_table_without_labeled_faces():
