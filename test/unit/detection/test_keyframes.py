@@ -5,6 +5,7 @@ import itertools
 import math
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -377,18 +378,6 @@ def test_a_face_is_detected_in_its_region_in_each_frame(reason):
     assert detector.calls['region'] == (18 if reason == 'doubtful' else 20)
 
 
-class Clock:
-    """A clock that a detector moves on."""
-
-    def __init__(self):
-        """Start at 0."""
-        self.now_s = 0.0
-
-    def __call__(self):
-        """Return the time in seconds."""
-        return self.now_s
-
-
 class Slow(Scripted):
     """A detector that takes 2 ms a region and 6 ms a view on a given clock."""
 
@@ -410,9 +399,9 @@ class Slow(Scripted):
 
 def read_counts(faces, budget_s, frames=90, every=5, changing=None):
     """Return how often each face is read, the views that were searched, and the longest frame."""
-    clock = Clock()
+    clock = SimpleNamespace(now_s=0.0)
     detector = Slow(clock, *(100.0 + 100 * number for number in range(faces)))
-    keyframes = KeyframeDetector(detector, every, clock)
+    keyframes = KeyframeDetector(detector, every, lambda: clock.now_s)
     places(keyframes, 0)
     views, longest_s, counts = detector.calls['view'], 0.0, Counter()
     for frame in range(1, frames + 1):
@@ -461,9 +450,9 @@ def test_a_face_that_changes_is_read_more_often():
 def test_faces_that_are_not_read_move_with_the_image():
     rng = np.random.default_rng(0)
     texture = cv2.resize(rng.integers(0, 255, (48, 80, 3), np.uint8), (800, 480))
-    clock = Clock()
+    clock = SimpleNamespace(now_s=0.0)
     detector = Slow(clock, 100.0, 300.0)
-    keyframes = KeyframeDetector(detector, 5, clock)
+    keyframes = KeyframeDetector(detector, 5, lambda: clock.now_s)
     errors = []
     for frame in range(40):
         detector.places = [100.0 + 2 * frame, 300.0 + 2 * frame]
