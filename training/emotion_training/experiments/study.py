@@ -13,12 +13,13 @@ from typing import Any
 from emotion_training.data.dataset import load
 from emotion_training.evaluate.evaluation import FER2013_LABEL, MAJORITY, evaluate
 from emotion_training.evaluate.model_outputs import head_probabilities
+from emotion_training.experiments.runs import train_missing
 from emotion_training.files import atomic_folder, write_json
 from emotion_training.filtering import deepface_agreement
 from emotion_training.filtering.filtered_dataset import copy_without
 from emotion_training.train.config import load_config
 from emotion_training.train.epoch_log import EPOCHS, read_epochs
-from emotion_training.train.run_record import BEST, LAST, read_record
+from emotion_training.train.run_record import BEST, read_record
 
 RESULTS = 'study.json'
 MODELS = ('study_model_1', 'study_model_2', 'study_model_3')
@@ -71,10 +72,6 @@ def run(
         The path of the results.
 
     """
-    from keras.utils import clear_session
-
-    from emotion_training.train.training import train
-
     path = deepface_agreement.find_weights(weights)
     kept = kept_dataset(dataset, out, path)
     for name in MODELS:
@@ -84,9 +81,7 @@ def run(
             epochs=min(epochs or config.epochs, config.epochs),
             precision=precision or config.precision,
         )
-        if not (out / 'runs' / name / LAST).exists():
-            train(config, kept, out / 'runs' / name)
-            clear_session()
+        train_missing(config, kept, out / 'runs' / name)
     results = {
         'weights': deepface_agreement.describe(path),
         'train_images': len(load(kept, 'train')),
