@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.timing import percentiles_ms, slowdown, summarize_rounds, time_in_turn
+from benchmarks.timing import percentiles_ms, slowdown, summarize_rounds, time_in_turn, timed
 from emotion_perception.classification import DEFAULT_MODEL
 from emotion_perception.detection.blazeface import find_networks
 from emotion_perception.runtime.litert import Network, read_model
@@ -31,13 +31,7 @@ def _network_runner(path: Path, threads: int = 1) -> Callable[[int], float]:
     """Return a function that runs a network once and returns the seconds it took."""
     network = Network(read_model(path), str(path), threads)
     values = np.random.default_rng(0).uniform(-1, 1, network.input_shape).astype(np.float32)
-
-    def run(_: int) -> float:
-        started_s = time.perf_counter()
-        network(values)
-        return time.perf_counter() - started_s
-
-    return run
+    return timed(lambda _: network(values))
 
 
 def measure_fixed_job(run_s: float) -> dict[str, float]:

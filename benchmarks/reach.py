@@ -2,7 +2,6 @@
 """Which faces each detector finds: by size, place, rotation, light and blur; and false faces."""
 
 import itertools
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ import numpy as np
 
 from benchmarks.face_scenes import LabeledFace, Scene, make_scene, portrait_face, read_boxes
 from benchmarks.networks import make_yardstick
+from benchmarks.timing import time_in_turn, timed
 from emotion_perception.detection import Detector, make_detector
 from emotion_perception.detection.keyframes import DETECT_EVERY, KeyframeDetector
 from emotion_perception.imaging.codecs import find_images, read_image
@@ -236,19 +236,15 @@ def measure_reach(
 def _times(finders: dict[str, Find], face: LabeledFace) -> dict[str, Any]:
     """Return the median time of a search of one VGA image, in ms and in yardsticks."""
     scene = make_scene(face, VGA, 100)
-    yardstick = make_yardstick()
-    times: dict[str, list[float]] = {name: [] for name in finders}
-    unit = []
-    for index in range(15):
-        unit.append(yardstick(index))
-        for name, find in finders.items():
-            started_s = time.perf_counter()
-            find(scene.image)
-            times[name].append(time.perf_counter() - started_s)
+
+    def search(find: Find) -> Callable[[int], float]:
+        return timed(lambda _: find(scene.image))
+
+    functions = {name: search(find) for name, find in finders.items()}
+    times = time_in_turn({'yardstick': make_yardstick()} | functions, calls=15, rounds=1)
     medians = {name: float(np.median(values)) for name, values in times.items()}
+    unit = medians.pop('yardstick')
     return {
         'ms': {name: round(value * 1000, 2) for name, value in medians.items()},
-        'yardsticks': {
-            name: round(value / float(np.median(unit)), 2) for name, value in medians.items()
-        },
+        'yardsticks': {name: round(value / unit, 2) for name, value in medians.items()},
     }

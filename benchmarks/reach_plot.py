@@ -16,11 +16,9 @@ def draw_reach(reach: dict[str, Any], path: Path) -> None:
         path: of the image to write; its suffix gives the format.
 
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 3.6), layout='constrained')
-    FigureCanvasAgg(figure)
     for axes, kind in zip(figure.subplots(1, len(KINDS), sharey=True), KINDS, strict=True):
         rows = [row for row in reach['recall'] if row['kind'] == kind]
         for number, name in enumerate(reach['ms']):

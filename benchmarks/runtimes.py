@@ -3,7 +3,6 @@
 
 import itertools
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +16,7 @@ import numpy as np
 from benchmarks.face_images import moving_faces
 from benchmarks.networks import network_paths
 from benchmarks.stages import on_cores
-from benchmarks.timing import percentiles_ms, time_in_turn
+from benchmarks.timing import percentiles_ms, time_in_turn, timed
 from emotion_perception.classification import DEFAULT_MODEL, EmotionClassifier
 from emotion_perception.detection.keyframes import DETECT_EVERY
 from emotion_perception.imaging.codecs import read_image
@@ -64,18 +63,9 @@ def _measure(what: str, make: Callable[[], Callable[[int], Any]], calls: int) ->
     functions = {}
     for name in RUNTIMES:
         with chosen_runtime(name):
-            functions[name] = _timed(make())
+            functions[name] = timed(make())
     measured = time_in_turn(functions, calls, rounds=1)
     return {'what': what} | {name: percentiles_ms(times[0]) for name, times in measured.items()}
-
-
-def _timed(function: Callable[[int], Any]) -> Callable[[int], float]:
-    def run(index: int) -> float:
-        started_s = time.perf_counter()
-        function(index)
-        return time.perf_counter() - started_s
-
-    return run
 
 
 def _network(path: Path) -> Callable[[int], Any]:

@@ -2,6 +2,7 @@
 """Percentiles, ratios and lines from measured times."""
 
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -73,6 +74,17 @@ def measure_in_rounds(
     """Make several measurements in turn, some times over; return their rows, see `merge_rows`."""
     rows = [[measure() for measure in measurements] for _ in range(rounds)]
     return [merge_rows(same) for same in zip(*rows, strict=True)]
+
+
+def timed(function: Callable[[int], Any]) -> Callable[[int], float]:
+    """Return a function that calls another one and returns the seconds it took."""
+
+    def run(index: int) -> float:
+        started_s = time.perf_counter()
+        function(index)
+        return time.perf_counter() - started_s
+
+    return run
 
 
 def slowdown(slow: Sequence[Sequence[float]], fast: Sequence[Sequence[float]]) -> dict[str, float]:
