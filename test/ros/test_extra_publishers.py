@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -427,15 +428,9 @@ def test_frames(node, peer, subscriber, portrait_message):
     for frame in frames:
         assert frame_id(frame) == 'eye'
         assert frame['transform']['translation'] == plain(place)
-        x, y, z, w = (frame['transform']['rotation'][name] for name in 'xyzw')
-        assert x * x + y * y + z * z + w * w == pytest.approx(1)
-        axes[frame['child_frame_id']] = np.array(
-            [
-                [1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)],
-                [2 * (x * y - z * w), 1 - 2 * (x * x + z * z), 2 * (y * z + x * w)],
-                [2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)],
-            ]
-        )
+        turn = [frame['transform']['rotation'][name] for name in 'xyzw']
+        assert np.linalg.norm(turn) == pytest.approx(1)
+        axes[frame['child_frame_id']] = Rotation.from_quat(turn).as_matrix().T
     assert set(axes) == {f'face_{face.face_id}', f'gaze_{face.face_id}'}
     forward, left, up = axes[f'face_{face.face_id}']
     # to the camera, from which she is seen
