@@ -7,18 +7,16 @@ topic, each with an instance id of its own. Silence for longer than the timeout,
 farewell, breaks the bond for good. Topic, period and timeout are those of Nav2's own nodes.
 """
 
-import contextlib
 import time
 import uuid
 
 from bond.msg import Status
 from rclpy.clock import Clock, ClockType
-from rclpy.duration import Duration
 from rclpy.node import Node
 
+from emotion_perception.ros.delivery import wait_for_delivery
+
 PERIOD_S, TIMEOUT_S = 0.1, 4.0
-_FAREWELL_S = 0.2
-"""Time for the other side to receive the last message."""
 
 
 class Bond:
@@ -43,9 +41,7 @@ class Bond:
         if not self._broken and self._node.context.ok():
             self._send(active=False)
             if self._other:
-                # not every middleware can tell
-                with contextlib.suppress(RuntimeError):
-                    self._publisher.wait_for_all_acked(Duration(seconds=_FAREWELL_S))
+                wait_for_delivery(self._node, self._publisher)
         self._node.destroy_timer(self._timer)
         self._node.destroy_subscription(self._subscription)
         self._node.destroy_publisher(self._publisher)

@@ -13,6 +13,7 @@ from emotion_perception.ros.conversions import (
     PersonEvent,
     duration_message,
 )
+from emotion_perception.ros.delivery import wait_for_delivery
 from emotion_perception.ros.processed_image import ProcessedImage
 from emotion_perception.ros.stamps import now_s
 
@@ -56,7 +57,8 @@ class PersonPublisher:
                 self._publish_events(events, self._header_now())
 
     def destroy(self) -> None:
-        """Destroy publishers and timer."""
+        """Destroy publishers and timer, when subscribers know who has left."""
+        wait_for_delivery(self._node, self._event_publisher)
         self._node.destroy_timer(self._timer)
         self._node.destroy_publisher(self._event_publisher)
         self._node.destroy_publisher(self._nearest_publisher)

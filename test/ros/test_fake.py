@@ -21,7 +21,7 @@ def test_the_topics_of_a_script(start, peer):
         'appear@1s', 'smile@2.5s', 'leave@4s', '2:appear@2s', '2:angry@3.5s', '2:look_away@4.5s',
     )  # fmt: skip
     peer.until(lambda: not fake.running, 30, 'the end of the script')
-    peer.spin(0.2)
+    peer.until(lambda: [e.kind for e in events].count('left') == 2, what='the last events')
     looks = [(e.face_id, e.kind) for e in events if 'look' in e.kind]
     assert looks == [(1, 'looks'), (2, 'looks'), (2, 'looks_away')]
     assert [
