@@ -48,7 +48,8 @@ def machine(name: str = 'performance') -> str:
     return (
         f'Measured on {m["cores"]} cores of an {m["processor"]}, Python {m["python"]}, '
         f'NumPy {m["numpy"]}, OpenCV {m["opencv"]}, LiteRT {m["litert"]}; '
-        f'load average at the start {m["load_before"]}.'
+        f'load average at the start {m["load_before"]}'
+        + (f'; {m["hidden"]} were hidden.' if 'hidden' in m else '.')
     )
 
 
@@ -122,6 +123,7 @@ PERFORMANCE: dict[str, Part] = {
         for name, table in result_tables.tables_of(record('performance')).items()
     },
     'models': lambda: result_tables.models(record('performance'), record('performance_avx2')),
+    'machine, avx2': lambda: machine('performance_avx2'),
     'budgets, avx2': lambda: result_tables.budgets(record('performance_avx2')),
 }
 

@@ -174,12 +174,15 @@ def read_graph(model: bytes) -> Graph:
 
 def multiplications(graph: Graph) -> int:
     """Return how many the convolutions and dense layers of a network do for one image."""
-    total = 0
+    total, batch = 0, 1
     for operator in graph.operators:
         if operator.name in ('CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED'):
             weights = graph.tensors[operator.inputs[1]].shape
             positions = graph.tensors[operator.outputs[0]].shape[1:-1]
-            total += math.prod(weights) * math.prod(positions)
+            total += batch * math.prod(weights) * math.prod(positions)
+        elif operator.name == 'CONCATENATION' and operator.option(0) == 0:
+            # an image and its mirror image, of which the shapes in the file say nothing
+            batch *= len(operator.inputs)
     return total
 
 

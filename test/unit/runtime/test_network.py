@@ -30,6 +30,7 @@ from emotion_perception.runtime.tflite_file import (
     Operator,
     Tensor,
     multiplications,
+    read_graph,
 )
 from emotion_perception.runtime.tflite_to_onnx import to_onnx
 from support.drawn_faces import draw_face
@@ -260,3 +261,9 @@ def test_multiplications():
         (6,),
     )
     assert multiplications(graph) == 12 * 90 + 12 * 45 + 7 * 60
+
+
+def test_multiplications_of_a_face_and_its_mirror_image():
+    """One batch of two, of which the shapes in the file say nothing."""
+    teacher = Path(__file__).parents[3] / 'training' / 'teacher' / 'expression_full.tflite'
+    assert multiplications(read_graph(teacher.read_bytes())) == 2 * 104_937_856

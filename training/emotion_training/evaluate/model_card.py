@@ -126,8 +126,7 @@ def facts_table(metadata: dict[str, Any], file: bytes) -> str:
         f'{framework}'
     )
     megabytes = f'a file of {len(file) / 1e6:.1f} MB, {provenance["quantization"]}'
-    passes = 2 if provenance['mirror'] else 1
-    millions = passes * multiplications(read_graph(file)) / 1e6
+    millions = multiplications(read_graph(file)) / 1e6
     rows = [
         ['size', f'{metadata["parameters"]:,} parameters; {megabytes}'],
         ['cost of a face', f'{millions:.1f} million multiplications'],
