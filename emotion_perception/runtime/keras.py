@@ -49,7 +49,8 @@ def open_keras(path: Path) -> Any:
     """
     Load a .keras or .h5 file after `check_keras_file`.
 
-    Keras' own safe mode is on too, but not every version of it protects both formats.
+    Keras' own safe mode is on too, but not every version of it protects both formats. A model
+    that was trained in mixed precision computes in that of its weights.
 
     Raises:
         ModelError: if the file is damaged, or contains code or anything but layers.
@@ -59,9 +60,13 @@ def open_keras(path: Path) -> Any:
     import keras
 
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise _cannot_load(path, error) from None
+    for layer in model.layers:
+        if layer.compute_dtype != layer.variable_dtype:
+            layer.dtype_policy = layer.variable_dtype
+    return model
 
 
 def _cannot_load(path: Path, error: Exception) -> ModelError:

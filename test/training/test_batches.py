@@ -9,7 +9,7 @@ import pytest
 from emotion_training.data.augmentation import Augmentation
 from emotion_training.data.batches import AugmentedBatches
 from emotion_training.data.dataset import load
-from emotion_training.models.networks import FEATURES
+from emotion_training.models.networks import TEACHER_FEATURES
 from emotion_training.train.config import TrainingConfig
 
 HEADS = ('crowd', 'fer2013')
@@ -137,12 +137,12 @@ def test_few_images_are_repeated(images):
 
 def test_the_features_of_the_teacher_are_targets_too(images):
     features = np.arange(16 * 5, dtype=np.float16).reshape(16, 5)
-    made = batches(images, lambda faces: predict(faces) | {FEATURES: features}, distillation=0.5)
+    made = batches(images, lambda faces: predict(faces) | {TEACHER_FEATURES: features}, distillation=0.5)
     _, targets, weights = made[0]
-    assert targets[FEATURES].dtype == np.float32
-    np.testing.assert_array_equal(targets[FEATURES], features)
-    np.testing.assert_array_equal(weights[FEATURES], np.ones(16))
-    assert set(targets) == set(weights) == {*HEADS, FEATURES}
+    assert targets[TEACHER_FEATURES].dtype == np.float32
+    np.testing.assert_array_equal(targets[TEACHER_FEATURES], features)
+    np.testing.assert_array_equal(weights[TEACHER_FEATURES], np.ones(16))
+    assert set(targets) == set(weights) == {*HEADS, TEACHER_FEATURES}
 
 
 def test_a_cycle_of_distillation_repeats_images_and_predictions_mirrored(images):

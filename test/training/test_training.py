@@ -19,12 +19,13 @@ import scipy.special
 from emotion_perception.classification import DEFAULT_MODEL, EmotionClassifier
 from emotion_perception.emotions import EMOTIONS
 from emotion_perception.errors import ModelError
+from emotion_perception.runtime.keras import open_keras
 from emotion_training import cli
 from emotion_training.data.dataset import load
 from emotion_training.experiments.architecture_comparison import ARCHITECTURES
 from emotion_training.models import networks
 from emotion_training.models.low_rank import exported_layers, set_low_rank_weights
-from emotion_training.models.networks import FEATURES
+from emotion_training.models.networks import FEATURES, TEACHER_FEATURES
 from emotion_training.train.config import TrainingConfig, load_config
 from emotion_training.train.epoch_log import best_so_far
 from emotion_training.train.run_record import RunError
@@ -177,7 +178,7 @@ def test_the_features_of_a_teacher_are_those_of_face_and_mirror_image(tmp_path, 
     faces = np.random.default_rng(1).integers(0, 256, (5, 48, 48, 1)).astype(np.float32)
     features = keras.Model(network.input, network.get_layer(FEATURES).output)
     mean = (np.asarray(features(faces)) + np.asarray(features(faces[:, :, ::-1]))) / 2
-    assert found(faces)[FEATURES] == pytest.approx(mean, abs=2e-3)
+    assert found(faces)[TEACHER_FEATURES] == pytest.approx(mean, abs=2e-3)
     logits = [network(f, training=False)['crowd'] for f in (faces, faces[:, :, ::-1])]
     expected = np.asarray(keras.ops.softmax(np.mean(logits, axis=0)))
     assert found(faces)['crowd'] == pytest.approx(expected, abs=1e-5)
@@ -186,13 +187,60 @@ def test_the_features_of_a_teacher_are_those_of_face_and_mirror_image(tmp_path, 
         load_feature_teacher(tmp_path / 'teacher.keras', other)
 
 
+def test_a_network_of_mixed_precision_is_opened_in_that_of_its_weights(tmp_path, network):
+    faces = np.random.default_rng(1).integers(0, 256, (5, 48, 48, 1)).astype(np.float32)
+    keras.config.set_dtype_policy('mixed_bfloat16')
+    try:
+        mixed = networks.expression_net(8, (16, 24), (2, 1))
+    finally:
+        keras.config.set_dtype_policy('float32')
+    mixed.set_weights(network.get_weights())
+    mixed.save(tmp_path / 'mixed.keras')
+    expected = network(faces, training=False)['crowd']
+    assert np.abs(mixed(faces, training=False)['crowd'] - expected).max() > 1e-4
+    found = open_keras(tmp_path / 'mixed.keras')(faces, training=False)['crowd']
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('precision', ['float32', 'mixed_bfloat16'])
+def test_a_student_with_fewer_features_learns_those_of_its_teacher(
+    data, tmp_path, small_run, precision
+):
+    path = small_run / 'best.keras'
+    args = SMALL.network_args
+    config = dataclasses.replace(
+        SMALL,
+        network_args=args | {'widths': (12, 16)},
+        teacher_network_args={'widths': args['widths']},
+        epochs=6,
+        distillation=0.9,
+        feature_distillation=5.0,
+        precision=precision,
+    )
+    run = tmp_path / 'run'
+    try:
+        with power_cut(at_epoch=2):
+            train(config, data, run, teachers=[path])
+        train(config, data, run, teachers=[path])
+    finally:
+        keras.config.set_dtype_policy('float32')
+    losses = [float(row['loss']) for row in epoch_rows(run)]
+    assert len(losses) == config.epochs
+    assert losses[-1] < 0.6 * losses[0]  # the greatest part of it is the features'
+    assert load_keras(run / 'best.keras').get_layer(FEATURES).output.shape == (None, 16)
+    wrong = dataclasses.replace(config, teacher_network_args={})
+    with pytest.raises(ModelError, match='16 channels; the recipe says how many'):
+        train(wrong, data, tmp_path / 'wrong', teachers=[path])
+
+
 @pytest.mark.slow
 def test_a_student_comes_near_the_features_of_its_teacher(data, tmp_path, small_run):
     path = small_run / 'best.keras'
     plain = dataclasses.replace(SMALL, epochs=6, ema=0.0, distillation=0.9)
     taught = dataclasses.replace(plain, feature_distillation=5.0)
     faces = load(data, 'validation').images[..., None].astype(np.float32)
-    wanted = load_feature_teacher(path, load_keras(path))(faces)[FEATURES].astype(float)
+    wanted = load_feature_teacher(path, load_keras(path))(faces)[TEACHER_FEATURES].astype(float)
     distances = []
     for config in (plain, taught):
         run = tmp_path / str(config.feature_distillation)

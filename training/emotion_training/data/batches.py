@@ -8,15 +8,15 @@ import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
 from emotion_training.data.dataset import Dataset, mean_neutral_face
-from emotion_training.models.networks import FEATURES
+from emotion_training.models.networks import TEACHER_FEATURES
 from emotion_training.train.config import TrainingConfig
 
 Values = dict[str, np.ndarray]
 Batch = tuple[np.ndarray, Values, Values]
-"""Faces, targets of each head and sample weights of each head, of FEATURES too if taught."""
+"""Faces, targets of each head and sample weights of each head, of TEACHER_FEATURES too if taught."""
 Teacher = Callable[[np.ndarray], Values]
 """From faces, float32 [N, 48, 48, 1] in 0..255, to ``{head: probabilities, float32 [N, 7]}``, and
-with ``feature_distillation`` to ``{FEATURES: float16 [N, channels]}``."""
+with ``feature_distillation`` to ``{TEACHER_FEATURES: float16 [N, channels]}``."""
 
 
 def targets(data: Dataset, heads: tuple[str, ...]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -134,9 +134,9 @@ class AugmentedBatches(keras.utils.PyDataset):
             head: _distill(own[head], weights[head], predicted[head], self._config.distillation)
             for head in own
         }
-        if FEATURES in predicted:
-            features = predicted[FEATURES].astype(np.float32)
-            both[FEATURES] = features, np.ones(len(faces), np.float32)
+        if TEACHER_FEATURES in predicted:
+            features = predicted[TEACHER_FEATURES].astype(np.float32)
+            both[TEACHER_FEATURES] = features, np.ones(len(faces), np.float32)
         return (
             faces,
             {name: values for name, (values, _) in both.items()},

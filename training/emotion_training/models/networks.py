@@ -15,6 +15,8 @@ HEADS = ('crowd', 'fer2013')
 """The heads: the distribution of the FER+ votes, and FER2013's own label."""
 FEATURES = 'features'
 """Name of the layer that all heads of `expression_net` look at."""
+TEACHER_FEATURES = 'teacher_features'
+"""Name of the output that a student has in training only, for the `FEATURES` of its teacher."""
 BLOCKS = ('residual', 'foldable', 'inverted', 'plain')
 """Of `expression_net`: what its stages are made of. A plain block is one 3x3 convolution."""
 _EXPANSION = 4

@@ -60,8 +60,10 @@ class TrainingConfig:
         clean_teacher: teachers predict each face before it is weakened, corrupted or partly
             erased, so that the student learns how much of the answer such an image still tells.
         feature_distillation: weight in the loss of the squared distance from the teacher's pooled
-            features, in units of their variance (Romero et al., 2015); above 0 needs one teacher
-            whose features are as many as the student's.
+            features, in units of their variance (Romero et al., 2015); above 0 needs one teacher.
+            If they are not as many as the student's, a linear layer between them is trained too.
+        teacher_network_args: those of `network_args` in which the teacher of the features differs
+            from the student; it never has ranks.
         head_weights: weight of each head in the loss. The target of `crowd` is the distribution
             of the FER+ votes, that of `fer2013` the label.
         target_temperature: of each head: the logarithms of its targets, the teachers' predictions
@@ -97,6 +99,7 @@ class TrainingConfig:
     distillation_cycle: int = 0
     clean_teacher: bool = False
     feature_distillation: float = 0.0
+    teacher_network_args: dict = field(default_factory=dict)
     head_weights: dict = field(default_factory=lambda: {'crowd': 1.0, 'fer2013': 0.7})
     target_temperature: dict = field(default_factory=dict)
     balance: float = 0.0

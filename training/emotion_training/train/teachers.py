@@ -14,7 +14,7 @@ from emotion_perception.runtime.metadata import read_metadata
 from emotion_training.data.batches import AugmentedBatches, Teacher, Values
 from emotion_training.evaluate.model_outputs import check_signature
 from emotion_training.models.low_rank import set_low_rank_weights
-from emotion_training.models.networks import FEATURES
+from emotion_training.models.networks import FEATURES, TEACHER_FEATURES
 
 _APPROXIMATED_BATCHES = 12
 
@@ -124,7 +124,7 @@ def load_feature_teacher(path: Path, full: keras.Model) -> Teacher:
 
     Args:
         path: exported .tflite file, or .keras file of an `expression_net`.
-        full: the student's network without ranks; an exported teacher's weights are put into it.
+        full: a network like the teacher; an exported teacher's weights are put into it.
 
     Raises:
         ModelError: if the file cannot be loaded, is another network, or has other features.
@@ -139,18 +139,19 @@ def load_feature_teacher(path: Path, full: keras.Model) -> Teacher:
     wanted = full.get_layer(FEATURES).output.shape
     if FEATURES not in names or teacher.get_layer(FEATURES).output.shape != wanted:
         raise ModelError(
-            f"{path} cannot teach features: it has not the student's layer {FEATURES} of "
-            f'{wanted[-1]} channels'
+            f'{path} cannot teach features: it has no layer {FEATURES} of {wanted[-1]} channels; '
+            'the recipe says how many in teacher_network_args, or else in network_args'
         )
     heads = {head: teacher.get_layer(head) for head in full.output_names}
     features = keras.Model(teacher.input, teacher.get_layer(FEATURES).output)
 
     def predict(faces: np.ndarray) -> Values:
         both = features(np.concatenate([faces, faces[:, :, ::-1]]), training=False)
+        both = keras.ops.cast(both, 'float32')
         mean = keras.ops.mean(keras.ops.reshape(both, (2, len(faces), -1)), axis=0)
         values = {head: keras.ops.softmax(layer(mean)) for head, layer in heads.items()}
         return {head: keras.ops.convert_to_numpy(value) for head, value in values.items()} | {
-            FEATURES: keras.ops.convert_to_numpy(mean).astype(np.float16)
+            TEACHER_FEATURES: keras.ops.convert_to_numpy(mean).astype(np.float16)
         }
 
     return predict

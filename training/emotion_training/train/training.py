@@ -14,7 +14,7 @@ from emotion_training.data.dataset import Dataset, load
 from emotion_training.evaluate.metrics import chance_remark
 from emotion_training.files import write_json
 from emotion_training.models import networks
-from emotion_training.models.networks import FEATURES
+from emotion_training.models.networks import FEATURES, TEACHER_FEATURES
 from emotion_training.train.config import TrainingConfig
 from emotion_training.train.epoch_log import EPOCHS, best_so_far, draw_curves, read_epochs
 from emotion_training.train.run_record import (
@@ -113,11 +113,12 @@ def head_loss(head: str, config: TrainingConfig, images: Dataset):
 
 
 def _compile(model: keras.Model, config: TrainingConfig, steps: int, images: Dataset) -> None:
-    heads = [name for name in model.output_names if name != FEATURES]
+    heads = [name for name in model.output_names if name != TEACHER_FEATURES]
     loss = {head: head_loss(head, config, images) for head in heads}
     weights = {head: config.head_weights.get(head, 1.0) for head in heads}
-    if FEATURES in model.output_names:
-        loss[FEATURES], weights[FEATURES] = _features_distance, config.feature_distillation
+    if TEACHER_FEATURES in model.output_names:
+        loss[TEACHER_FEATURES] = _features_distance
+        weights[TEACHER_FEATURES] = config.feature_distillation
     model.compile(
         _optimizer(config, steps),
         loss=loss,
@@ -137,6 +138,14 @@ def _make_network(config: TrainingConfig, **changes) -> keras.Model:
         return make(**config.network_args | changes)
     except TypeError as error:
         raise RunError(f'the recipe {config.name} cannot make its network: {error}') from error
+
+
+def _teacher_features(model: keras.Model, teacher: keras.Model):
+    """Return a network's features, through a linear layer if the teacher's are fewer or more."""
+    own, wanted = model.get_layer(FEATURES).output, teacher.get_layer(FEATURES).output
+    if own.shape == wanted.shape:
+        return keras.layers.Identity(name=TEACHER_FEATURES)(own)
+    return keras.layers.Dense(wanted.shape[-1], dtype='float32', name=TEACHER_FEATURES)(own)
 
 
 class _Checkpoint(keras.callbacks.ModelCheckpoint):
@@ -258,9 +267,8 @@ def train(
     model = _make_network(config)
     heads = tuple(model.output_names)
     if config.feature_distillation:
-        teacher: Teacher | None = load_feature_teacher(
-            teachers[0], _make_network(config, ranks=None)
-        )
+        full = _make_network(config, ranks=None, **config.teacher_network_args)
+        teacher: Teacher | None = load_feature_teacher(teachers[0], full)
     else:
         teacher = load_teachers(teachers, heads)
     batches = AugmentedBatches(images, config, heads, teacher)
@@ -282,7 +290,7 @@ def train(
     write_json(run / RECORD, record | {'parameters': model.count_params()})
     outputs = dict(model.output)
     if config.feature_distillation:
-        outputs[FEATURES] = model.get_layer(FEATURES).output
+        outputs[TEACHER_FEATURES] = _teacher_features(model, full)
     # what is saved is the network alone, without losses of our own
     trained = keras.Model(model.input, outputs)
     _compile(trained, config, len(batches), images)
