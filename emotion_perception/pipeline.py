@@ -54,6 +54,9 @@ from emotion_perception.types import (
     Position,
 )
 
+_CHANGE_KEPT = 0.8
+"""A face that changed counts as changing less with each reading: for ten of them at most."""
+
 
 class Pipeline:
     """
@@ -341,7 +344,8 @@ class Pipeline:
         self._read_head_poses(image, found, stamp, ends_s, busy, camera)
         poses_s = time.perf_counter() - read_s
         for (face, track), row in zip(read, rows, strict=True):
-            face.change = track.add_reading(row, stamp, self._settings, self.classifier.neutral)
+            change = track.add_reading(row, stamp, self._settings, self.classifier.neutral)
+            face.change = max(change, _CHANGE_KEPT * face.change)
         self._stamp_s = stamp
         result = []
         for face, track in zip(faces, tracks, strict=True):

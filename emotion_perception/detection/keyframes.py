@@ -47,6 +47,12 @@ _MAX_REJECTED = 40
 CONFIRM_EVERY_S = 1.0
 """The view in which a face was last seen is searched again after this time, to confirm it."""
 
+UNCHANGED_BELOW, READ_UNCHANGED_EVERY_S = 0.1, 0.09
+"""
+A face whose readings differ by less than the first of these is not read again before the second:
+in every third frame at 30 Hz, in which it is detected in its region too.
+"""
+
 READ_EVERY_S = 0.2
 """Without time for all faces, one that was read this long ago is as urgent as a due keyframe."""
 
@@ -77,9 +83,10 @@ class TrackedFace:
             view, not only moved along with the image.
         read_s: stamp of the last frame in which its expression was to be read.
         read: whether that was the last frame.
+        rests: whether it was not to be read in the last frame because it does not change.
         region_score: score of the last region detection, 0..1.
         missed: how often its view was searched since then and did not show it.
-        change: how much its last two readings differed, 0..1; set by the pipeline.
+        change: how much its last readings differed, 0..1; set by the pipeline.
 
     """
 
@@ -89,9 +96,10 @@ class TrackedFace:
     detected_s: float
     read_s: float
     read: bool = True
+    rests: bool = False
     region_score: float = 1.0
     missed: int = 0
-    change: float = 0.0
+    change: float = 1.0
 
 
 class _ImageAsView:
@@ -136,7 +144,8 @@ class KeyframeDetector:
     detected in their regions in every third frame at 30 Hz and moved along with the image in the
     others; with n = 1 they are detected in each. If a time budget is too short to read them all,
     they are read in turn, the near ones and those that change more often. Without a budget the
-    result does not depend on the time that anything takes.
+    result does not depend on the time that anything takes. With n = 1 each face is read in each
+    frame, else those whose expression does not change only in every third at 30 Hz.
 
     Attributes:
         every: n, for every n-th frame to be a keyframe; may be changed between two frames.
@@ -168,6 +177,7 @@ class KeyframeDetector:
         self._flow = LandmarkFlow()
         self._costs_s = {'region': 0.003, 'view': 0.006, 'reading': 0.001}
         self.chosen_s = 0.0
+        self._left_s = math.inf
         self.reset()
 
     def reset(self) -> None:
@@ -315,11 +325,14 @@ class KeyframeDetector:
         self, budget_s: float, views: list[View], due: list[TrackedFace]
     ) -> list[View]:
         """Mark the faces that are read in this frame; return the views that are searched."""
-        if not self._faces or math.isinf(budget_s):
-            for face in self._faces:
-                face.read = True
+        for face in self._faces:
+            face.rests = face not in due and self._is_unchanged(face)
+            face.read = not face.rests
+        self._left_s = budget_s
+        awake = [face for face in self._faces if face.read]
+        if math.isinf(budget_s) or not (awake or views):
             return views
-        widest = max(face.detection.box[2] for face in self._faces)
+        widest = max((face.detection.box[2] for face in awake), default=1.0)
         jobs: list[tuple[float, TrackedFace | None]] = [
             (
                 (self._stamp_s - face.read_s)
@@ -327,34 +340,37 @@ class KeyframeDetector:
                 * (1 + 0.5 * face.detection.box[2] / widest + face.change),
                 face,
             )
-            for face in self._faces
+            for face in awake
         ]
         # equally urgent faces take turns
-        self._turn = (self._turn + 1) % len(jobs)
+        self._turn = (self._turn + 1) % max(len(jobs), 1)
         jobs = jobs[self._turn :] + jobs[: self._turn]
         if views:
             jobs.append((self._since_keyframe / self.every, None))
-        left_s, costs_s = budget_s, self._costs_s
         searched = False
         for rank, (_, job) in enumerate(sorted(jobs, key=lambda job: -job[0])):
-            if job is None:
-                cost_s = costs_s['view']
-            else:
-                cost_s = costs_s['reading'] + (job in due) * costs_s['region']
-            fits = rank == 0 or cost_s <= left_s
-            left_s -= cost_s * fits
+            cost_s = self._costs_s['view'] if job is None else self._face_cost_s(job in due)
+            fits = rank == 0 or cost_s <= self._left_s
+            self._left_s -= cost_s * fits
             if job is None:
                 searched = fits
             else:
                 job.read = fits
         return views if searched else []
 
+    def _face_cost_s(self, detected: bool) -> float:
+        return self._costs_s['reading'] + detected * self._costs_s['region']
+
+    def _is_unchanged(self, face: TrackedFace) -> bool:
+        since_s = self._stamp_s - face.read_s
+        return face.change < UNCHANGED_BELOW and since_s < READ_UNCHANGED_EVERY_S
+
     def _follow(self, image: np.ndarray, due: list[TrackedFace]) -> list[TrackedFace]:
         """
         Move the faces to their places in this frame; drop and return those that are lost.
 
         Those that are `due` are detected in their regions if they are read, and so are the others
-        that cannot be followed reliably.
+        that cannot be followed reliably. Those that rest are read then, if there is time.
         """
         if self._regions is None:
             # the search of this frame finds the faces again
@@ -365,6 +381,10 @@ class KeyframeDetector:
         moved, reliable = self._flow.move(image, [face.detection for face in followed])
         placed: list[Detection] = []
         for face, detection, certain in zip(followed, moved, reliable, strict=True):
+            cost_s = self._face_cost_s(True)
+            if face.rests and not certain and cost_s <= self._left_s:
+                self._left_s -= cost_s
+                face.read = True
             if certain or not face.read:
                 face.detection = detection
                 placed.append(detection)
