@@ -212,9 +212,13 @@ class Pipeline:
         return self._rotate_deg
 
     @property
-    def new_faces_by_turn(self) -> dict[int, int]:
-        """How many faces were found, by their clockwise rotation in degrees: 0, 90, 180, 270."""
-        counts = self._keyframes.new_faces_by_turn
+    def faces_by_turn(self) -> dict[int, int]:
+        """
+        How many faces were found, by their clockwise rotation in degrees: 0, 90, 180, 270.
+
+        One that stays counts again every ten seconds.
+        """
+        counts = self._keyframes.faces_by_turn
         return {90 * quarter: counts[quarter] for quarter in range(4)}
 
     def reset(self) -> None:

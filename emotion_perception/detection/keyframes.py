@@ -69,6 +69,9 @@ A tracked face with this score needs no view to confirm it: it may be leaving th
 lower one it is detected in its region in each frame.
 """
 
+COUNT_AGAIN_EVERY_S = 10.0
+"""One person who stays is enough to notice that the camera hangs turned."""
+
 
 @dataclass(eq=False)
 class TrackedFace:
@@ -86,6 +89,7 @@ class TrackedFace:
         rests: whether it was not to be read in the last frame because it does not change.
         region_score: score of the last region detection, 0..1.
         missed: how often its view was searched since then and did not show it.
+        counted_s: stamp of the last frame in which it counted as upright or turned.
         change: how much its last readings differed, 0..1; set by the pipeline.
 
     """
@@ -99,6 +103,7 @@ class TrackedFace:
     rests: bool = False
     region_score: float = 1.0
     missed: int = 0
+    counted_s: float = -math.inf
     change: float = 1.0
 
 
@@ -149,8 +154,9 @@ class KeyframeDetector:
 
     Attributes:
         every: n, for every n-th frame to be a keyframe; may be changed between two frames.
-        new_faces_by_turn: how many faces were found upright (0), turned clockwise by a quarter
-            (1), upside down (2) and turned counterclockwise by a quarter (3).
+        faces_by_turn: how many faces were found upright (0), turned clockwise by a quarter (1),
+            upside down (2) and turned counterclockwise by a quarter (3). A face that stays counts
+            again every `COUNT_AGAIN_EVERY_S`.
         chosen_s: what the steps of the last frame took that a budget chooses, in seconds.
 
     """
@@ -168,7 +174,7 @@ class KeyframeDetector:
 
         """
         self.every = every
-        self.new_faces_by_turn: Counter[int] = Counter()
+        self.faces_by_turn: Counter[int] = Counter()
         self._regions = detector if isinstance(detector, RegionDetector) else None
         self._views = detector if isinstance(detector, ViewDetector) else _ImageAsView(detector)
         self._detector = detector
@@ -244,6 +250,10 @@ class KeyframeDetector:
             self._flow.remember(image, [face.detection for face in self._faces])
         else:
             self._flow.reset()
+        for face in self._faces:
+            if stamp_s - face.counted_s >= COUNT_AGAIN_EVERY_S:
+                self.faces_by_turn[round(roll_deg(face.detection.landmarks) / 90) % 4] += 1
+                face.counted_s = stamp_s
         if self._faces or math.isinf(self._alone_from_s):
             self._alone_from_s = stamp_s + ALONE_AFTER_S
         self._faces.sort(key=lambda face: -face.detection.score)
@@ -442,8 +452,6 @@ class KeyframeDetector:
                 if face.missed < 2 or face.region_score >= _CERTAIN_REGION_SCORE
             ]
             for found in result.faces:
-                turn = round(roll_deg(found.landmarks) / 90) % 4
-                self.new_faces_by_turn[turn] += 1
                 count += 1
                 stamp_s = self._stamp_s
                 self._faces.append(TrackedFace(found, view, stamp_s, stamp_s, stamp_s))

@@ -128,13 +128,13 @@ def level_and_message(status: NodeStatus, statistics: FrameStatistics) -> tuple[
 
 def _rotation_advice(details: dict[str, Any]) -> str:
     """Return which value of `rotate` to set if nearly all faces are found turned, else nothing."""
-    counts = {turn: details.get(f'new_faces_turned_{turn}_deg', 0) for turn in (0, 90, 180, 270)}
+    counts = {turn: details.get(f'faces_turned_{turn}_deg', 0) for turn in (0, 90, 180, 270)}
     turn = max(counts, key=lambda turn: counts[turn])
     if not turn or counts[turn] < _TURNED_FACES or counts[turn] < 0.8 * sum(counts.values()):
         return ''
     rotate = (details.get('rotate', 0) - turn) % 360
     return (
-        f'{counts[turn]} of {sum(counts.values())} faces were found turned by {turn} degrees: if '
+        f'faces were turned by {turn} degrees {counts[turn]} of {sum(counts.values())} times: if '
         f'the camera hangs like that, set the parameter rotate to {rotate}'
     )
 

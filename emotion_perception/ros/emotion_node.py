@@ -284,8 +284,8 @@ class EmotionNode(SafeLifecycleNode):
                 'tracked_faces': len(self._pipeline.tracked_ids) if self._reads_images else 0,
                 'rotate': self._pipeline.rotate,
                 **{
-                    f'new_faces_turned_{turn}_deg': count
-                    for turn, count in self._pipeline.new_faces_by_turn.items()
+                    f'faces_turned_{turn}_deg': count
+                    for turn, count in self._pipeline.faces_by_turn.items()
                 },
             }
         if self._geometry is not None:

@@ -347,7 +347,7 @@ def test_the_diagnostics_keys_in_the_manual_are_those_of_the_node():
     while_configured = {
         'model', 'model_sha256', 'head', 'runtime', 'detector', 'tracked_faces', 'rotate',
     }  # fmt: skip
-    while_configured |= {f'new_faces_turned_{turn}_deg' for turn in (0, 90, 180, 270)}
+    while_configured |= {f'faces_turned_{turn}_deg' for turn in (0, 90, 180, 270)}
     status = to_diagnostic_status('node', NodeStatus('active'), FrameStatistics())
     always = {value.key for value in status.values}
     while_active = {'camera_geometry', 'camera_geometry_problem'}

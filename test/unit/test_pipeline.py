@@ -498,7 +498,7 @@ def test_rotate(portrait, rotate, tracking):
     (found,) = pipeline.search_faces(image, 0.3, 12)
     assert found.box == pytest.approx(expected, abs=3)
     if tracking:
-        assert pipeline.new_faces_by_turn == {0: 1, 90: 0, 180: 0, 270: 0}
+        assert pipeline.faces_by_turn == {0: 1, 90: 0, 180: 0, 270: 0}
 
 
 @pytest.mark.parametrize('quarters', [1, 2, 3])
@@ -531,7 +531,10 @@ def test_a_turned_camera_is_counted(portrait):
     image = np.ascontiguousarray(np.rot90(portrait, 2))
     faces = [pipeline.process(image, index / 30) for index in range(30)]
     assert check_portrait(faces[-1]).face_id == 1
-    assert pipeline.new_faces_by_turn == {0: 0, 90: 0, 180: 1, 270: 0}
+    assert pipeline.faces_by_turn == {0: 0, 90: 0, 180: 1, 270: 0}
+    for index in range(1, 110):  # one person who stays counts again
+        assert len(pipeline.process(image, 1 + index / 5)) == 1
+    assert pipeline.faces_by_turn == {0: 0, 90: 0, 180: 3, 270: 0}
 
 
 def test_another_rotation_is_refused(detector, classifier):

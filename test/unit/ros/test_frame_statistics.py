@@ -241,7 +241,7 @@ def test_the_worst_comes_first(status, failure, level, text):
         ((9, 0, 0, 0), 0, None),
         ((0, 4, 0, 0), 0, None),
         ((2, 6, 0, 0), 0, None),
-        ((0, 5, 0, 0), 0, '5 of 5 faces were found turned by 90 degrees'),
+        ((0, 5, 0, 0), 0, 'faces were turned by 90 degrees 5 of 5 times'),
         ((1, 0, 9, 0), 0, 'set the parameter rotate to 180'),
         ((0, 8, 0, 0), 0, 'set the parameter rotate to 270'),
         ((0, 0, 0, 8), 0, 'set the parameter rotate to 90'),
@@ -250,7 +250,7 @@ def test_the_worst_comes_first(status, failure, level, text):
     ],
 )
 def test_a_camera_that_hangs_turned_is_noticed(counts, rotate, advice):
-    details = {f'new_faces_turned_{90 * k}_deg': count for k, count in enumerate(counts)}
+    details = {f'faces_turned_{90 * k}_deg': count for k, count in enumerate(counts)}
     status = NodeStatus('active', details={'rotate': rotate, **details})
     level, message = level_and_message(status, FrameStatistics())
     assert level == (b'\0' if advice is None else b'\1')
