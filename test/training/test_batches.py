@@ -137,7 +137,9 @@ def test_few_images_are_repeated(images):
 
 def test_the_features_of_the_teacher_are_targets_too(images):
     features = np.arange(16 * 5, dtype=np.float16).reshape(16, 5)
-    made = batches(images, lambda faces: predict(faces) | {TEACHER_FEATURES: features}, distillation=0.5)
+    made = batches(
+        images, lambda faces: predict(faces) | {TEACHER_FEATURES: features}, distillation=0.5
+    )
     _, targets, weights = made[0]
     assert targets[TEACHER_FEATURES].dtype == np.float32
     np.testing.assert_array_equal(targets[TEACHER_FEATURES], features)

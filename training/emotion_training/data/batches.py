@@ -13,7 +13,7 @@ from emotion_training.train.config import TrainingConfig
 
 Values = dict[str, np.ndarray]
 Batch = tuple[np.ndarray, Values, Values]
-"""Faces, targets of each head and sample weights of each head, of TEACHER_FEATURES too if taught."""
+"""Faces, and targets and weights of each head, and of TEACHER_FEATURES if they are taught."""
 Teacher = Callable[[np.ndarray], Values]
 """From faces, float32 [N, 48, 48, 1] in 0..255, to ``{head: probabilities, float32 [N, 7]}``, and
 with ``feature_distillation`` to ``{TEACHER_FEATURES: float16 [N, channels]}``."""
