@@ -84,6 +84,7 @@ class StageTimer:
     Attributes:
         spent_s: time by stage, in seconds.
         cpu_s: CPU time of all threads of this process, in seconds.
+        readings: of the expression of one face.
         other_counts: images in which another number of faces was found than is there.
 
     """
@@ -109,7 +110,7 @@ class StageTimer:
     def reset(self) -> None:
         """Set all times to 0."""
         self.spent_s = dict.fromkeys(STAGES, 0.0)
-        self.cpu_s, self.other_counts = 0.0, 0
+        self.cpu_s, self.readings, self.other_counts = 0.0, 0, 0
 
     def _timed(self, stage: str, function: Callable) -> Callable:
         def call(*args: Any, **options: Any) -> Any:
@@ -141,6 +142,7 @@ class StageTimer:
         to_messages(faces, message.header, image.shape)
         elapsed_s = time.perf_counter() - started_s
         self.cpu_s += time.process_time() - cpu_s
+        self.readings += sum(face.reading_age_s == 0 for face in faces)
         self.other_counts += len(faces) != self._faces
         return elapsed_s
 
@@ -159,7 +161,8 @@ def measure_stages(
 
     Returns:
         A row for each case: its settings, percentiles in ms of the ``whole`` and of the
-        ``yardstick``, ``cpu_ms``, ``stages`` (means in ms) and ``images_with_another_count``.
+        ``yardstick``, ``cpu_ms``, ``stages`` (means in ms), ``readings`` in each image and
+        ``images_with_another_count``.
 
     """
     detectors = []
@@ -193,5 +196,6 @@ def _measure(case: Case, model: str | Path, calls: int, rounds: int) -> dict[str
         'yardstick': summarize_rounds(times['yardstick']),
         'cpu_ms': round(timer.cpu_s / processed * 1000, 3),
         'stages': {s: round(timer.spent_s[s] / processed * 1000, 3) for s in STAGES},
+        'readings': round(timer.readings / processed, 3),
         'images_with_another_count': timer.other_counts,
     }
