@@ -191,8 +191,7 @@ def _measure(case: Case, model: str | Path, calls: int, rounds: int) -> dict[str
     processed = calls * rounds + WARM_UP_CALLS
     return {
         **asdict(case),
-        'whole': summarize_rounds(times['whole'])
-        | {'mean': round(float(np.mean(times['whole'])) * 1000, 3)},
+        'whole': summarize_rounds(times['whole']),
         'yardstick': summarize_rounds(times['yardstick']),
         'cpu_ms': round(timer.cpu_s / processed * 1000, 3),
         'stages': {s: round(timer.spent_s[s] / processed * 1000, 3) for s in STAGES},

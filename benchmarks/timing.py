@@ -31,12 +31,14 @@ def summarize_rounds(rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
         rounds: times in seconds of each round.
 
     Returns:
-        ``p50``, ``p95``, ``p99`` in milliseconds, ``p50_rounds`` (lowest and highest median of a
-        round) and ``calls``.
+        ``p50``, ``p95``, ``p99`` and ``mean`` in milliseconds, ``p50_rounds`` (lowest and highest
+        median of a round) and ``calls``.
 
     """
     medians = [float(np.median(one)) * 1000 for one in rounds]
-    return percentiles_ms(np.concatenate([np.asarray(one) for one in rounds])) | {
+    times_s = np.concatenate([np.asarray(one) for one in rounds])
+    return percentiles_ms(times_s) | {
+        'mean': round(float(times_s.mean()) * 1000, 3),
         'p50_rounds': [round(min(medians), 3), round(max(medians), 3)],
         'calls': sum(len(one) for one in rounds),
     }
@@ -87,9 +89,21 @@ def timed(function: Callable[[int], Any]) -> Callable[[int], float]:
     return run
 
 
-def slowdown(slow: Sequence[Sequence[float]], fast: Sequence[Sequence[float]]) -> dict[str, float]:
-    """Return ``median``, ``low`` and ``high`` of the rounds' ratios of medians, slow / fast."""
-    ratios = [float(np.median(a) / np.median(b)) for a, b in zip(slow, fast, strict=True)]
+def slowdown(
+    slow: Sequence[Sequence[float]],
+    fast: Sequence[Sequence[float]],
+    average: Callable[[Sequence[float]], Any] = np.median,
+) -> dict[str, float]:
+    """
+    Return ``median``, ``low`` and ``high`` of the rounds' ratios of averages, slow / fast.
+
+    Args:
+        slow: times of each round.
+        fast: times of each round.
+        average: of a round; the mean where one call has other work to do than the next.
+
+    """
+    ratios = [float(average(a) / average(b)) for a, b in zip(slow, fast, strict=True)]
     return {
         'median': round(float(np.median(ratios)), 2),
         'low': round(min(ratios), 2),

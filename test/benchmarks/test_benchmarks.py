@@ -33,11 +33,15 @@ def test_percentiles_are_in_milliseconds():
 def test_rounds_are_summarized():
     found = timing.summarize_rounds([[0.001, 0.002, 0.009], [0.003, 0.003, 0.003]])
     assert (found['p50'], found['p50_rounds'], found['calls']) == (3.0, [2.0, 3.0], 6)
+    assert found['mean'] == 3.5
 
 
 def test_slowdown_is_the_median_of_the_rounds_ratios():
     found = timing.slowdown([[0.010], [0.030], [0.050]], [[0.001], [0.002], [0.010]])
     assert found == {'median': 10.0, 'low': 5.0, 'high': 15.0}
+    found = timing.slowdown([[0.01, 0.01, 0.04]], [[0.001, 0.001, 0.004]], np.mean)
+    assert found['median'] == 10.0
+    assert timing.slowdown([[0.01, 0.01, 0.07]], [[0.001] * 3], np.mean)['median'] == 30.0
 
 
 def test_functions_are_timed_in_turn():
