@@ -130,14 +130,18 @@ def _compile(model: keras.Model, config: TrainingConfig, steps: int, images: Dat
 
 
 def _make_network(config: TrainingConfig, **changes) -> keras.Model:
-    """Return the recipe's network, with `changes` of its arguments."""
+    """Return the recipe's network of its precision, with `changes` of its arguments."""
     make = getattr(networks, config.network, None)
     if make is None:
         raise RunError(f'the recipe {config.name}: there is no network {config.network!r}')
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config.precision)
     try:
         return make(**config.network_args | changes)
     except TypeError as error:
         raise RunError(f'the recipe {config.name} cannot make its network: {error}') from error
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 def _teacher_features(model: keras.Model, teacher: keras.Model):
@@ -262,7 +266,6 @@ def train(
     _check_recipe(config, teachers)
     images, validation = load(dataset, 'train'), load(dataset, 'validation')
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)
     _use_all_devices()
     model = _make_network(config)
     heads = tuple(model.output_names)
