@@ -11,7 +11,6 @@ from typing import Any
 from unittest.mock import patch
 
 import cv2
-import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
