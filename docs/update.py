@@ -15,6 +15,7 @@ from emotion_perception.ros.parameters import PARAMETERS
 from emotion_training.commands.reproduce import STEPS
 from emotion_training.evaluate import (
     adaptation_scores,
+    both_heads,
     corruption_scores,
     model_card,
     scene_scores,
@@ -159,6 +160,7 @@ PARTS: dict[str, dict[str, Part]] = {
         'balance': lambda: experiment_tables.models_table(
             record('balance'), ('FER+ majority', 'FER+ all faces')
         ),
+        'both heads': lambda: both_heads.table(record('model_robustness')['both_heads']),
         'study': lambda: experiment_tables.study_table(record('study')),
     },
     'docs/lab/reliability.md': {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Corruptions, faces in scenes, and the command, tables and figure that report their scores."""
 
+import dataclasses
 import json
 from itertools import pairwise
 
@@ -15,6 +16,7 @@ from emotion_training import cli
 from emotion_training.data.dataset import Dataset, load
 from emotion_training.evaluate import (
     adaptation_scores,
+    both_heads,
     corruption_scores,
     corruptions,
     scene_scores,
@@ -216,3 +218,25 @@ def test_sequences_of_neutral_faces_are_read_better_with_adaptation(monkeypatch)
     assert adapted > 0.9
     assert [pair[0] for pair in found['neutral']] == [0.5] * 12
     assert found['neutral'][0][1] < 1 == found['neutral'][-1][1]
+
+
+def test_one_answer_from_both_heads(data, monkeypatch):
+    """A head that knows the majority and one that knows the label, which is never the same."""
+    split = load(data, 'validation')
+    split = dataclasses.replace(split, labels=(split.majority + 1) % len(EMOTIONS))
+    one_hot = np.eye(len(EMOTIONS), dtype=np.float32)
+    known = {'crowd': split.majority, 'fer2013': split.labels}
+    heads = {head: 0.8 * one_hot[labels] + 0.2 / 7 for head, labels in known.items()}
+    monkeypatch.setattr(both_heads, 'head_probabilities', lambda model, images: heads)
+    result = both_heads.measure(DEFAULT_MODEL, split)
+    rows = result['at']
+    assert [row['weight'] for row in rows] == list(both_heads.WEIGHTS)
+    assert (rows[0]['majority'], rows[0]['label']) == (1, 0)
+    assert (rows[-1]['majority'], rows[-1]['label']) == (0, 1)
+    assert (rows[0]['macro_recall'], rows[-1]['macro_recall_gain'][0]) == (1, -1)
+    losses = [row['log_loss'] for row in rows]
+    assert losses == sorted(losses)
+    header, _, first, *_, last = cells_of(both_heads.table(result))
+    assert first[:3] == ['0', '100.0', '']
+    assert last[:3] == ['1', '0.0', '-100.0 (-100.0 .. -100.0)']
+    assert len(header) == len(last) == 9

@@ -8,6 +8,7 @@ from emotion_perception.runtime.tflite_file import multiplications, read_graph
 from emotion_training.data.dataset import load
 from emotion_training.evaluate import (
     adaptation_scores,
+    both_heads,
     corruption_scores,
     report_plots,
     scene_scores,
@@ -44,6 +45,7 @@ def measure(model: Path, dataset: Path, records: Path, images: Path) -> list[Pat
         'scenes': scene_scores.measure(model, split),
         'sensitivity': sensitivity.measure(model, split),
         'adaptation': adaptation_scores.measure(model, split),
+        'both_heads': both_heads.measure(model, split),
     }
     write_json(records / 'model_scores.json', scores)
     write_json(records / 'model_robustness.json', robustness)
