@@ -72,7 +72,7 @@ def measure(model: Path, split: Dataset) -> dict[str, Any]:
 
 def table(result: dict[str, Any]) -> str:
     """Return the scores as a Markdown table, per cent but for the log loss."""
-    cells = []
+    cells: list[list[str]] = []
     for row in result['at']:
         recall, *range_ = (100 * value for value in row['macro_recall_gain'])
         loss, *range_of_loss = row['log_loss_gain']
