@@ -2,8 +2,10 @@
 """Corruptions, faces in scenes, and the command, tables and figure that report their scores."""
 
 import dataclasses
+import hashlib
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -240,3 +242,23 @@ def test_one_answer_from_both_heads(data, monkeypatch):
     assert first[:3] == ['0', '100.0', '']
     assert last[:3] == ['1', '0.0', '-100.0 (-100.0 .. -100.0)']
     assert len(header) == len(last) == 9
+
+
+@pytest.mark.slow
+def test_the_command_measures_every_part_of_the_card(data, tmp_path):
+    """Of the packaged model on drawn faces; the parts are those of the packaged card."""
+    model = DEFAULT_MODEL
+    records, images = tmp_path / 'records', tmp_path / 'images'
+    command = ['card', str(model), str(data), '--records', str(records), '--images', str(images)]
+    assert cli.main(command) == 0
+    packaged = Path(__file__).parents[2] / 'docs' / 'lab' / 'records' / 'model_robustness.json'
+    robustness = json.loads((records / 'model_robustness.json').read_text())
+    assert robustness.keys() == json.loads(packaged.read_text()).keys()
+    (scored,) = json.loads((records / 'model_scores.json').read_text())['models']
+    hashes = {scored['sha256'], *(part['sha256'] for part in robustness.values())}
+    assert hashes == {hashlib.sha256(model.read_bytes()).hexdigest()}
+    assert {path.name for path in images.iterdir()} == {
+        f'model_{name}.png'
+        for name in ('confusion', 'reliability', 'risk_coverage', 'robustness', 'training')
+    }
+    assert all(cv2.imread(str(path)) is not None for path in images.iterdir())
