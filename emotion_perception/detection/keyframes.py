@@ -390,8 +390,8 @@ class KeyframeDetector:
         followed = [face for face in self._faces if face not in detected]
         moved, reliable = self._flow.move(image, [face.detection for face in followed])
         placed: list[Detection] = []
+        cost_s = self._face_cost_s(detected=True)
         for face, detection, certain in zip(followed, moved, reliable, strict=True):
-            cost_s = self._face_cost_s(True)
             if face.rests and not certain and cost_s <= self._left_s:
                 self._left_s -= cost_s
                 face.read = True

@@ -220,7 +220,8 @@ PARAMETERS = (
         'detect_every',
         DETECT_EVERY,
         'While faces are tracked, search for further ones in every n-th frame only and detect the '
-        'tracked faces in their regions; needs tracking.',
+        'tracked faces in their regions; with 1 each face is also read in each frame; needs '
+        'tracking.',
         bounds=(1, 30),
         live=True,
     ),

@@ -408,7 +408,6 @@ def test_a_face_at_rest_that_cannot_be_followed_is_read_if_there_is_time(budget_
     keyframes.detect(TEXTURE, 1 / 30)
     started_s = clock.now_s
     faces = keyframes.detect(IMAGE, 2 / 30, budget_s)
-    assert all(face.rests or face.read for face in faces)
     read = sum(face.read for face in faces)
     assert read == 12 if math.isinf(budget_s) else 4 <= read <= 7
     assert clock.now_s - started_s <= budget_s
@@ -619,6 +618,11 @@ def test_clips(shared, detector, classifier, clip, same_label):
     assert found.keys() == reference.keys()
     same = [face.label == reference[key].label for key, face in found.items()]
     assert np.mean(same) >= same_label
+    # labels change an image sooner or later; in single_face.mp4 one does in the last image
+    for (number, face_id), face in found.items():
+        around = [(number + k, face_id) for k in (-1, 0, 1)]
+        if around[-1] in reference:
+            assert face.label in {reference[key].label for key in around if key in reference}
     half, most = np.percentile(edge_distances(reference, found), (50, 99))
     assert half < 0.04
     # the box of the region network jumps by as much
