@@ -329,7 +329,6 @@ class Pipeline:
         image, size = rotate_image(image, self._rotate_deg), image.shape[1::-1]
         started_s = time.perf_counter()
         budget_s = ends_s - started_s - self._overhead_s
-        searched_before = self._keyframes.searched
         faces = self._keyframes.detect(image, stamp, budget_s - self._reserve_s(stamp, budget_s))
         tracks = self.tracker.associate([face.detection for face in faces], stamp)
         read = [
@@ -341,11 +340,13 @@ class Pipeline:
         rows = self._classify(image, [face.detection for face, _ in read])
         if read:
             self._keyframes.add_cost('reading', time.perf_counter() - classified_s, len(read))
-        # where each frame is searched, the next one costs no less
-        busy = self._keyframes.searched and not searched_before
-        found = [(face.detection, track) for face, track in read]
+        placed = [
+            (face.detection, track)
+            for face, track in zip(faces, tracks, strict=True)
+            if face.certain
+        ]
         read_s = time.perf_counter()
-        self._read_head_poses(image, found, stamp, ends_s, busy, camera)
+        self._read_head_poses(image, placed, stamp, ends_s, camera)
         poses_s = time.perf_counter() - read_s
         for (face, track), row in zip(read, rows, strict=True):
             change = track.add_reading(row, stamp, self._settings, self.classifier.neutral)
@@ -403,23 +404,22 @@ class Pipeline:
     def _read_head_poses(
         self,
         image: np.ndarray,
-        read: Sequence[tuple[Detection, Track]],
+        placed: Sequence[tuple[Detection, Track]],
         stamp: float,
         ends_s: float,
-        busy: bool,
         camera: Camera | None,
     ) -> None:
-        """Read the head poses that are due, of faces detected in this frame, as time allows."""
+        """Read the head poses that are due, of faces whose place is certain, as time allows."""
         if self._head_pose is None:
             return
         chosen = choose_readings(
-            [stamp - track.head_pose_s for _, track in read],
-            [face.box[2] for face, _ in read],
+            [stamp - track.head_pose_s for _, track in placed],
+            [face.box[2] for face, _ in placed],
             stamp - self._stamp_s,
-            busy,
+            self._keyframes.busy,
         )
         for index in chosen:
-            face, track = read[index]
+            face, track = placed[index]
             started_s = time.perf_counter()
             # the label of a new face needs to know whether the face is turned, and where time is
             # always short nobody should seem to look away

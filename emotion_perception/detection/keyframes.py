@@ -63,6 +63,9 @@ frame at 30 Hz. Frames in between, and up to the second one those in which a vie
 it along with the image.
 """
 
+_BUSY_FRAMES = 3
+"""With more busy frames in a row no other frame is to be expected soon."""
+
 _CERTAIN_REGION_SCORE = 0.7
 """
 A tracked face with this score needs no view to confirm it: it may be leaving the image. With a
@@ -87,6 +90,7 @@ class TrackedFace:
         read_s: stamp of the last frame in which its expression was to be read.
         read: whether that was the last frame.
         rests: whether it was not to be read in the last frame because it does not change.
+        certain: whether it is certain where it is in the last frame.
         region_score: score of the last region detection, 0..1.
         missed: how often its view was searched since then and did not show it.
         counted_s: stamp of the last frame in which it counted as upright or turned.
@@ -101,6 +105,7 @@ class TrackedFace:
     read_s: float
     read: bool = True
     rests: bool = False
+    certain: bool = True
     region_score: float = 1.0
     missed: int = 0
     counted_s: float = -math.inf
@@ -193,15 +198,15 @@ class KeyframeDetector:
         self._size = (0, 0)
         self._stamp_s = self._keyframe_s = self._keyframes_until_s = -math.inf
         self._alone_from_s = math.inf
-        self._since_keyframe = 0
+        self._since_keyframe = self._busy_frames = 0
         self._lost_view: View | None = None
         self._searched_lost_view = False
         self._flow.reset()
 
     @property
-    def searched(self) -> bool:
-        """Whether a view was searched in the last frame."""
-        return self._since_keyframe == 0
+    def busy(self) -> bool:
+        """Whether a view or most of the regions were searched, as hardly in the frames to come."""
+        return 0 < self._busy_frames <= _BUSY_FRAMES
 
     def add_cost(self, step: str, seconds: float, count: int = 1) -> None:
         """Note what `count` steps took: ``'region'``, ``'view'`` or ``'reading'`` of one face."""
@@ -246,6 +251,9 @@ class KeyframeDetector:
             self._keyframes_until_s = stamp_s + KEYFRAMES_AFTER_CHANGE_S
         if step_s > MAX_STEP_S and not self._faces:
             self._search(image, self._cycle.next_turned(), ends_s)
+        detected = sum(face.detected_s == stamp_s for face in self._faces)
+        busy = self._since_keyframe == 0 or 2 * detected > len(self._faces)
+        self._busy_frames = (self._busy_frames + 1) * busy
         if self.every > 1 or not all(face.read for face in self._faces):
             self._flow.remember(image, [face.detection for face in self._faces])
         else:
@@ -395,6 +403,7 @@ class KeyframeDetector:
             if face.rests and not certain and cost_s <= self._left_s:
                 self._left_s -= cost_s
                 face.read = True
+            face.certain = certain
             if certain or not face.read:
                 face.detection = detection
                 placed.append(detection)
@@ -414,6 +423,7 @@ class KeyframeDetector:
                 self._faces.remove(face)
             else:
                 placed.append(found)
+                face.certain = True
                 face.region_score = found.score
                 face.detected_s = face.read_s = self._stamp_s
                 face.detection = replace(found, score=face.detection.score)

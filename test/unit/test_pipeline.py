@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,9 @@ import pytest
 import emotion_perception
 from emotion_perception.camera import EYE_CORNERS_M, Camera
 from emotion_perception.classification import EmotionClassifier
+from emotion_perception.detection.blazeface import BlazeFaceDetector
 from emotion_perception.emotions import EMOTIONS, UNCERTAIN
+from emotion_perception.head_pose import HeadPoseEstimator
 from emotion_perception.pipeline import Pipeline
 from emotion_perception.tracking import Tracker, TrackingSettings
 from emotion_perception.types import FROM_DEPTH, FROM_FACE_SIZE, Detection, FaceEmotion, HeadPose
@@ -376,6 +379,33 @@ def test_head_poses_are_read_three_times_a_second(scripted, detect_every):
     assert 10 <= len(poses.read_x) <= 13
     # the eyes in every second reading
     assert poses.kept_eyes[:6] == [None, 1, None, 3, None, 5]
+
+
+@pytest.mark.parametrize('rate_hz', [15, 30, 60])
+def test_head_poses_are_read_in_frames_with_time_for_them(portrait, rate_hz, monkeypatch):
+    """Not where the face is detected or a view is searched, so that no frame takes long."""
+    steps = []
+    for owner, name in (
+        (BlazeFaceDetector, 'detect_in_view'),
+        (BlazeFaceDetector, 'detect_in_region'),
+        (HeadPoseEstimator, 'read'),
+    ):
+        step = getattr(owner, name)
+
+        def noted(*args, step=step, name=name, **options):
+            steps.append(name)
+            return step(*args, **options)
+
+        monkeypatch.setattr(owner, name, noted)
+    pipeline = Pipeline.default(detect_every=6)
+    counts = Counter()
+    for index in range(4 * rate_hz):
+        steps.clear()
+        check_portrait(pipeline.process(portrait, index / rate_hz))
+        if index > rate_hz and 'read' in steps:
+            counts[len(steps)] += 1
+    assert set(counts) == {1}
+    assert counts[1] == pytest.approx(9, abs=1)
 
 
 def test_the_eyes_of_a_face_that_was_away_are_read_anew(scripted):
