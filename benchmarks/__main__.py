@@ -120,7 +120,7 @@ def main() -> int:
         'clip_labels': lambda: measure_clip_labels(args.media, 2 if args.quick else None, report),
         'streams': lambda: node_load.measure_streams(run_s, rounds),
         'slow_machine': lambda: node_load.measure_slow_machine(run_s),
-        'start': lambda: node_load.measure_start(max(round(5 * scale), 1)),
+        'start': lambda: node_load.measure_start(max(round(11 * scale), 1)),
         'states': lambda: node_load.measure_states(run_s / 2),
         'live_page': lambda: measure_live_page(run_s, rounds=rounds),
         'overload': lambda: node_load.measure_overload(60 * scale),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The results as Markdown; docs/performance.md holds what these functions return."""
 
+import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -104,7 +105,8 @@ def budgets(results: Results) -> str:
         ('first_emotion_s', 'first emotion after start', '1 s'),
     ):
         if times := [row[key] for row in results.get('start', ())]:
-            rows.append((what, budget, f'{min(times):.2f} to {max(times):.2f} s'))
+            usual, least, most = statistics.median(times), min(times), max(times)
+            rows.append((what, budget, f'{usual:.2f} s ({least:.2f} to {most:.2f})'))
     nodes = [*results.get('streams', ()), *results.get('states', ())]
     if memory := [row['memory_mb'] for row in nodes]:
         rows.append(('memory of the node, maximum', '160 MB', f'{max(memory):.0f} MB'))

@@ -101,7 +101,7 @@ def test_tables_of_some_parts():
     tables = result_tables.tables_of({'start': start, 'transport': [lost], 'runtimes': runtimes})
     assert list(tables) == ['budgets', 'runtimes', 'transport']
     cells = cells_of('\n'.join(tables.values()))
-    assert ['ready after start', '0.7 s', '0.40 to 0.60 s'] in cells
+    assert ['ready after start', '0.7 s', '0.50 s (0.40 to 0.60)'] in cells
     assert ['none', '9x5', '0 of 3', '', ''] in cells
     assert cells[-4] == ['net', '2.0', '5.0', '2.5']
 
