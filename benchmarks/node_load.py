@@ -122,6 +122,8 @@ def measure_start(rounds: int) -> list[dict[str, float]]:
 
 
 def _start(session: RosSession) -> dict[str, float]:
+    # what the node before has still sent
+    session.spin(1.0)
     session.received.clear()
     node = session.start(EMOTION_NODE, autostart=True)
     session.spin(START_TIMEOUT_S, lambda: any(m.faces for m, _ in session.received))
