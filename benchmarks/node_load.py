@@ -11,7 +11,14 @@ from sensor_msgs.msg import Image
 
 from benchmarks.face_images import image_file
 from benchmarks.networks import measure_fixed_job
-from benchmarks.ros_session import START_TIMEOUT_S, RosSession, cpu_s, memory_mb, ros_session
+from benchmarks.ros_session import (
+    START_TIMEOUT_S,
+    RosSession,
+    cpu_s,
+    image_memory_mb,
+    memory_mb,
+    ros_session,
+)
 from benchmarks.slow_node import PROCESSING_S
 from benchmarks.timing import measure_in_rounds, percentiles_ms
 from emotion_perception.detection.keyframes import ALONE_AFTER_S
@@ -57,7 +64,8 @@ def measure_stream(
         ``sent``, ``processed`` and ``skipped`` images, ``found`` (median number of faces),
         ``latency`` in ms, ``oldest_reading_ms`` (99th percentile over the images of the age of the
         oldest reading of a face), ``cpu_ms`` of the node for each image, ``cpu_share`` of a core,
-        ``memory_mb``; ``fixed_job``: see `measure_fixed_job`.
+        ``memory_mb`` and the part of it that is ``image_memory_mb``; ``fixed_job``: see
+        `measure_fixed_job`.
 
     """
     frames = round(rate_hz * run_s)
@@ -72,7 +80,7 @@ def measure_stream(
         used_s, first = cpu_s(node), len(session.received)
         session.spin(run_s + 3, lambda: len(session.received) >= frames)
         used_s, processed = cpu_s(node) - used_s, len(session.received) - first
-        memory = memory_mb(node)
+        memory, of_images = memory_mb(node), image_memory_mb(node)
         received = list(session.received)
     oldest_s = [
         max(seconds(face.reading_age) for face in message.faces)
@@ -95,6 +103,7 @@ def measure_stream(
         # not over the elapsed time, which holds the wait for images that were dropped
         'cpu_share': round(used_s / max(processed, 1) * rate_hz, 3),
         'memory_mb': round(memory, 1),
+        'image_memory_mb': round(of_images, 1),
         'fixed_job': measure_fixed_job(run_s / 2),
     }
 

@@ -29,6 +29,12 @@ def memory_mb(process: NodeProcess) -> float:
     return psutil.Process(process.pid).memory_info().rss / 1e6
 
 
+def image_memory_mb(process: NodeProcess) -> float:
+    """Return how much of `memory_mb` is shared: images as other programs handed them over."""
+    maps = psutil.Process(process.pid).memory_maps(grouped=True)
+    return sum(part.rss for part in maps if part.path.startswith('/dev/shm/')) / 1e6
+
+
 class RosSession:
     """
     A subscriber and the processes that it measures, in a ROS domain of their own.

@@ -106,6 +106,19 @@ def test_tables_of_some_parts():
     assert cells[-4] == ['net', '2.0', '5.0', '2.5']
 
 
+def test_the_images_are_left_out_of_the_memory():
+    latency = {'p50': 9.0, 'p95': 15.0, 'p99': 20.0}
+    stream = {
+        'rate_hz': 30, 'width': 640, 'height': 480, 'faces': 1, 'found': 1, 'sent': 720,
+        'processed': 719, 'skipped': 1, 'latency': latency, 'oldest_reading_ms': 67.0,
+        'cpu_ms': 7.0, 'cpu_share': 0.2, 'memory_mb': 170.4, 'image_memory_mb': 17.1,
+    }  # fmt: skip
+    more = stream | {'faces': 10, 'memory_mb': 172.0}
+    cells = cells_of(result_tables.tables_of({'streams': [stream, more]})['budgets'])
+    what = 'memory of the node, 640x480, and images in shared memory'
+    assert [what, '160 MB', '155 MB, 17 MB'] in cells
+
+
 def test_both_runtimes_are_measured(tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / 'fear').mkdir()
