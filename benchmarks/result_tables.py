@@ -116,8 +116,8 @@ def budgets(results: Results) -> str:
         if streams:
             row = max(streams, key=_own_memory_mb)
             what = f'memory of the node, {_image(row)}, and images in shared memory'
-            found = f'{_own_memory_mb(row):.0f} MB, {row["image_memory_mb"]:.0f} MB'
-            rows.append((what, '160 MB', found))
+            measured = f'{_own_memory_mb(row):.0f} MB, {row["image_memory_mb"]:.0f} MB'
+            rows.append((what, '160 MB', measured))
     for name, factor in (('fer', '10'), ('deepface', '5')):
         if name in results.get('peers', ()):
             times_slower = results['peers'][name]['times_slower']

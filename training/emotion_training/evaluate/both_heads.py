@@ -14,7 +14,7 @@ from emotion_perception.runtime.metadata import HEADS
 from emotion_training.data.dataset import Dataset
 from emotion_training.evaluate.calibration import fit_temperature
 from emotion_training.evaluate.evaluation import ALL_FACES, FER2013_LABEL, MAJORITY, references
-from emotion_training.evaluate.metrics import markdown, percent
+from emotion_training.evaluate.metrics import markdown, percent, signed
 from emotion_training.evaluate.model_comparison import interval, resample, scores_of
 from emotion_training.evaluate.model_outputs import head_probabilities
 
@@ -74,20 +74,15 @@ def table(result: dict[str, Any]) -> str:
     """Return the scores as a Markdown table, per cent but for the log loss."""
     cells: list[list[str]] = []
     for row in result['at']:
-        recall, *range_ = (100 * value for value in row['macro_recall_gain'])
-        loss, *range_of_loss = row['log_loss_gain']
-        gains = (
-            '{:+.1f} ({:+.1f} .. {:+.1f})'.format(recall, *range_),
-            '{:+.3f} ({:+.3f} .. {:+.3f})'.format(loss, *range_of_loss),
-        )
-        gain_of_recall, gain_of_loss = gains if cells else ('', '')
+        gain_of_recall = signed([100 * value for value in row['macro_recall_gain']])
+        gain_of_loss = signed(row['log_loss_gain'], 3)
         cells.append(
             [
                 f'{row["weight"]:g}',
                 percent(row['macro_recall']),
-                gain_of_recall,
+                gain_of_recall if cells else '',
                 f'{row["log_loss"]:.3f}',
-                gain_of_loss,
+                gain_of_loss if cells else '',
                 *(percent(row[key]) for key in ('majority', 'neutral', 'others', 'label')),
             ]
         )

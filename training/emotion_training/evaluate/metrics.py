@@ -24,6 +24,15 @@ def percent(value: float | None, digits: int = 1) -> str:
     return '' if value is None else f'{100 * value:.{digits}f}'
 
 
+def signed(
+    mean_and_interval: Sequence[float], digits: int = 1, of_interval: int | None = None
+) -> str:
+    """Return a difference, [mean, low, high], with signs and its interval in brackets."""
+    of_interval = digits if of_interval is None else of_interval
+    mean, low, high = mean_and_interval
+    return f'{mean:+.{digits}f} ({low:+.{of_interval}f} .. {high:+.{of_interval}f})'
+
+
 def markdown(rows: list[list[Any]], headers: list[str]) -> str:
     """Return a Markdown table."""
     return tabulate(rows, headers, 'github', disable_numparse=True)

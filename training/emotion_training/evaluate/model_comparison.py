@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from emotion_perception.emotions import EMOTIONS
-from emotion_training.evaluate.metrics import log_losses, macro_recall, plain
+from emotion_training.evaluate.metrics import log_losses, macro_recall, plain, signed
 
 SCORES = ('accuracy', 'macro_recall', 'log_loss')
 """The resampled scores. The ECE is not among them: resampling biases it upward."""
@@ -139,9 +139,9 @@ def comparison(models: Sequence[dict[str, Any]]) -> str:
                 cells.append(f'{row[score]:.2%} ({low:.1f}..{high:.1f})')
             cells += [f'{row["ece"]:.2%}', f'{row["log_loss"]:.4f}']
             if 'against_first' in row:
-                mean, low, high = (100 * value for value in row['against_first']['accuracy'])
+                gain = [100 * value for value in row['against_first']['accuracy']]
                 p = row['against_first']['mcnemar']['p']
-                cells += [f'{mean:+.2f} ({low:+.2f}..{high:+.2f})', f'{p:.2g}']
+                cells += [signed(gain, 2), f'{p:.2g}']
             rows.append(cells)
         headers = ('', 'accuracy', 'macro recall', 'ECE', 'log loss', 'difference', 'p')
         title = (

@@ -4,7 +4,7 @@
 from typing import Any
 
 from emotion_training.evaluate.evaluation import ALL_FACES, FER2013_LABEL, MAJORITY
-from emotion_training.evaluate.metrics import markdown, percent
+from emotion_training.evaluate.metrics import markdown, percent, signed
 
 _TARGETS = {'fer2013': 'label', 'crowd': 'vote shares'}
 
@@ -108,8 +108,7 @@ def _mean(score: dict[str, Any]) -> str:
 def _difference(score: dict[str, Any], digits: int = 1) -> str:
     if 'against_first' not in score:
         return ''
-    mean, low, high = (100 * value for value in score['against_first'])
-    return f'{mean:+.{digits}f} ({low:+.1f} .. {high:+.1f})'
+    return signed([100 * value for value in score['against_first']], digits, 1)
 
 
 def study_table(results: dict[str, Any]) -> str:
