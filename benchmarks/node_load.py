@@ -38,7 +38,7 @@ STREAMS = (
 """Rate in Hz, size and faces of each measured stream."""
 OVERLOAD_HZ = 60.0
 _ANNOUNCED_S = 4.0
-"""A camera that has run for so long announces itself seldom: its node must wait for that."""
+"""After so long a camera announces itself no more often than for the rest of its life."""
 ROUNDS = 3
 """How often each stream is measured: the slowest images differ from run to run."""
 

@@ -30,7 +30,7 @@ def memory_mb(process: NodeProcess) -> float:
 
 
 def image_memory_mb(process: NodeProcess) -> float:
-    """Return how much of `memory_mb` is shared: images as other programs handed them over."""
+    """Return how much of `memory_mb` DDS shares with other programs: images, nearly all of it."""
     maps = psutil.Process(process.pid).memory_maps(grouped=True)
     return sum(part.rss for part in maps if part.path.startswith('/dev/shm/')) / 1e6
 
